@@ -50,6 +50,8 @@ fuzzed = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
+#: Turns in which no more than an answer is said.
+_ONE_ANSWER = ("well", "half", "hang or stall", "slow", "goodbye")
 #: A literal of IMAP, as a line announces it.
 _ANNOUNCED = re.compile(rb"\{(\d+)\}(?=\r\n)")
 
@@ -195,9 +197,14 @@ class Talk:
         self.machine, self.choose = machine, machine.choose
         self.reader, self.writer = reader, writer
         self.secured = machine.implicit
+        #: How the present turn is played.
+        self.trick = "well"
         #: Whether what is said now answers a login, the content of a message.
         self.judges_login = self.judges_message = False
         self.in_the_clear, self.over_tls = bytearray(), bytearray()
+        #: Whether more than an answer was said, and in more than one go. From then on a command may
+        #: have been on its way before what it takes for its answer was said, and nobody can tell.
+        self.crossed = False
         #: What was said in the present turn; whether that was more than the answer to STARTTLS.
         self.said = bytearray()
         self.injected = False
@@ -232,8 +239,8 @@ class Talk:
         if machine.turns > 4 * _TURNS:
             raise Broken
         plain = machine.turns > _TURNS or not machine.tricks
-        trick = "well" if plain else self.choose(("well",) * 12 + tuple(machine.tricks))
-        await self.play(trick, reply)
+        self.trick = "well" if plain else self.choose(("well",) * 12 + tuple(machine.tricks))
+        await self.play(self.trick, reply)
 
     async def play(self, trick: str, reply: bytes) -> None:
         """Answer by a trick."""
@@ -251,6 +258,7 @@ class Talk:
                 await self.utter(reply + self._tempting())
             case "later":
                 await self.utter(reply)
+                self.crossed = True
                 await asyncio.sleep(0)
                 await self.utter(self._tempting())
             case "instead":
@@ -263,6 +271,7 @@ class Talk:
                 at = self.choose(range(len(reply) + 1))
                 await self.utter(reply[:at] + b"\0" + reply[at:])
             case "noise":
+                self.crossed = True
                 await self.utter(
                     self.choose((b"\xff\xfe\0", b"{9999999999}", b"\r\n\r\n", b"\x16\x03"))
                 )
@@ -327,9 +336,10 @@ class Talk:
 
     async def utter(self, said: bytes) -> None:
         """Write octets, whole or in pieces."""
-        self.note(said)
         pieces = self.choose((1, 1, 1, 2, 3, len(said) or 1)) if len(said) < 400 else 1
         size = -(-len(said) // pieces) or 1
+        self.crossed |= pieces > 1 and self.trick not in _ONE_ANSWER
+        self.note(said)
         for at in range(0, len(said), size):
             self.writer.write(said[at : at + size])
             await self.writer.drain()
@@ -340,9 +350,11 @@ class Talk:
         machine = self.machine
         machine.written += len(said)
         self.said += said
-        if self.secured and self.judges_login and self.is_yes(bytes(self.said)):
+        if not self.secured:
+            return
+        if (self.judges_login or self.crossed) and self.is_yes(bytes(self.said)):
             machine.accepted_login = True
-        if self.secured and self.judges_message and re.search(rb"2\d\d", self.said):
+        if (self.judges_message or self.crossed) and re.search(rb"2\d\d", self.said):
             machine.took_message = True
 
     async def begin_tls(self) -> None:

@@ -13,7 +13,7 @@ import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -76,6 +76,8 @@ class Place:
     written: int = 0
     #: Octets of its log before.
     logged: int = 0
+    #: Statuses before, by name.
+    statuses: dict[str, Raw] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -125,7 +127,11 @@ class Place:
         there = self.objects()
         ready = {_identity(each): _since(each) for each in there if is_ready(each)}
         wanted = {(DOMAIN, "standing"), (SERVER, "smtp"), (ACCOUNT, "desk")}
+        # Who uses an object is told later than whether it works.
+        told = {_identity(each): each.get("status", {}).get("usedByCount") for each in there}
         if not ready.keys() >= wanted or not all(map(is_judged, there)):
+            return False
+        if told[SERVER, "smtp"] != 1:
             return False
         self.stood = {identity: ready[identity] for identity in wanted}
         return True
@@ -134,6 +140,20 @@ class Place:
         """From now on writes count."""
         self.pid, self.logged = operator.pid, operator.log.stat().st_size
         self.written = len(writes_of(self.plane))
+        self.statuses = self._statuses()
+
+    def _statuses(self) -> dict[str, Raw]:
+        return {each["metadata"]["name"]: each.get("status", {}) for each in self.objects()}
+
+    def changed(self, names: Iterable[str]) -> str:
+        """What is written otherwise than before, of some objects."""
+        after = self._statuses()
+        return "\n".join(
+            f"{name}.{key}: {json.dumps(old)} -> {json.dumps(new)}"
+            for name in names
+            for key in sorted({*self.statuses.get(name, {}), *after.get(name, {})})
+            if (old := self.statuses.get(name, {}).get(key)) != (new := after.get(name, {}).get(key))
+        )
 
     def revision(self) -> int:
         """Which version the store is at."""
@@ -269,7 +289,7 @@ def assert_all_is_well(
     written = place.writes()
     allowed = {name: count + more_writes for name, count in _USUALLY.items()} | dict(bystanders)
     beyond = {name: count for name, count in written.items() if count > allowed.get(name, 0)}
-    assert beyond == {}, keeper.operator.tail()
+    assert not beyond, f"{beyond} of {allowed}\n{place.changed(beyond)}\n{keeper.operator.tail()}"
     log = keeper.operator.log.read_bytes()[place.logged :].decode(errors="replace")
     assert tracebacks or "Traceback" not in log, log
 

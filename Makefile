@@ -109,6 +109,13 @@ fuzz: $(READY) ## mail servers and token endpoints that do anything, mail handed
 		tests/lab/test_mail_sessions_fuzzed.py tests/lab/test_https_fuzzed.py \
 		tests/lab/test_courier_fuzzed.py
 
+.PHONY: properties
+EXAMPLES ?= 3
+
+properties: $(READY) ## every property on examples that no run has tried; EXAMPLES= as many as in CI
+	POSTROOM_FUZZ=$(EXAMPLES) $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal \
+		-m "hypothesis and not clock" tests/unit tests/closed_loop tests/differential tests/lab
+
 .PHONY: image-test
 BASE_ROOTFS ?=
 

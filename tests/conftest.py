@@ -20,8 +20,17 @@ from properties import bound_examples
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+#: How many times as many examples as otherwise, for those who look for faults; each time others.
+_FUZZ = "POSTROOM_FUZZ"
 # How fast examples are made and run tells about the machine and what else it does, not about us.
-settings.register_profile("postroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A run can be repeated: who changes one thing shall not be told of another that chance brought up.
+settings.register_profile(
+    "postroom",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=100 * int(os.environ.get(_FUZZ, "1")),
+    derandomize=_FUZZ not in os.environ,
+)
 settings.load_profile("postroom")
 #: What `make test-unit` tries properties on: few examples, also of those that ask for more.
 QUICK = "quick"

@@ -147,12 +147,12 @@ class Place:
 
     def changed(self, names: Iterable[str]) -> str:
         """What is written otherwise than before, of some objects."""
-        after = self._statuses()
+        before, after = self.statuses, self._statuses()
         return "\n".join(
-            f"{name}.{key}: {json.dumps(old)} -> {json.dumps(new)}"
-            for name in names
-            for key in sorted({*self.statuses.get(name, {}), *after.get(name, {})})
-            if (old := self.statuses.get(name, {}).get(key)) != (new := after.get(name, {}).get(key))
+            f"{name}.{key}: {json.dumps(before[name].get(key))} -> {json.dumps(now)}"
+            for name in sorted({*names} & before.keys() & after.keys())
+            for key, now in after[name].items()
+            if now != before[name].get(key)
         )
 
     def revision(self) -> int:

@@ -38,6 +38,10 @@ _REFUSED_RETRY = 120.0
 _TOLD = (WriteResult.WRITTEN, WriteResult.UNCHANGED)
 
 
+class _TooLong(Exception):
+    """An evaluation was given up."""
+
+
 def _tells_of_a_bug(status: CommonStatus) -> bool:
     """Whether an evaluation ended in one: the engine makes it a verdict, so nothing is raised.
 
@@ -111,6 +115,16 @@ class Worker:
             return
         try:
             await self._evaluate(key, raw)
+        except _TooLong:
+            self._metrics.reconcile_errors.labels(kind=key.kind.value).inc()
+            delay = self._queue.failed(key)
+            logger.warning(
+                "no end of an evaluation after %.0f s: it was given up, and is tried again in "
+                "%.0f s; where many are, the operator wants more CPU",
+                _LONGEST_RUN,
+                delay,
+                extra=about(key),
+            )
         except Exception:
             # The boundary around one object: a bug on its account must not stop the worker.
             self._metrics.reconcile_errors.labels(kind=key.kind.value).inc()
@@ -131,8 +145,13 @@ class Worker:
             marks_of(status_of(raw)),
         )
         started = time.monotonic()
-        async with asyncio.timeout(_LONGEST_RUN):
-            outcome = await self._reconcile(key, raw, evaluated)
+        try:
+            async with asyncio.timeout(_LONGEST_RUN) as limit:
+                outcome = await self._reconcile(key, raw, evaluated)
+        except TimeoutError:
+            if limit.expired():
+                raise _TooLong from None
+            raise
         if outcome is None:
             return
         self._metrics.reconcile_seconds.labels(kind=key.kind.value).observe(

@@ -9,7 +9,9 @@ APEX = "@"
 
 #: RFC 1035 section 3.1, for names as text without the trailing dot.
 NAME_LIMIT = 253
-_LABEL_LIMIT = 63
+#: Labels of what is visible in ASCII and needs no escape (RFC 1035 section 2.3.4: 63 octets).
+_LABEL = r"[!-\-/-\[\]-~]{1,63}"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 #: One octet of a label that is a space or beyond ASCII, as presentation form writes it.
 _OCTET = re.compile(r"\\(?:032|12[89]|1[3-9][0-9]|2[0-4][0-9]|25[0-5])")
 
@@ -50,12 +52,7 @@ def can_be_asked(name: str) -> bool:
     Nothing can exist at any other (RFC 7208 section 4.3 treats it so): U-labels belong to user
     interfaces, and no mail record stands at a name that needs escapes.
     """
-    labels = name.split(".")
-    return len(name) <= NAME_LIMIT and all(
-        0 < len(label) <= _LABEL_LIMIT
-        and all("!" <= char <= "~" and char != "\\" for char in label)
-        for label in labels
-    )
+    return len(name) <= NAME_LIMIT and _NAME.fullmatch(name) is not None
 
 
 def fits_into_query(name: str) -> bool:

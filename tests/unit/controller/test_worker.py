@@ -16,6 +16,7 @@ from postroom.api.names import Key, Kind
 from postroom.api.resource import parse_status
 from postroom.api.status import CommonStatus
 from postroom.concurrency.token_bucket import TokenBucket
+from postroom.controller import worker
 from postroom.controller.cache import Cache, Raw
 from postroom.controller.children import Children, Owner
 from postroom.controller.client import ApiError
@@ -143,6 +144,27 @@ async def test_a_bug_stays_with_its_object(caplog: pytest.LogCaptureFixture) -> 
     assert one.queue.scheduled == 2
     record = next(one for one in caplog.records if one.exc_info)
     assert record.__dict__["object"]["name"] == "support"
+
+
+@pytest.mark.parametrize("ours", [True, False])
+async def test_an_evaluation_without_an_end_is_given_up_in_a_sentence(
+    ours: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is no bug of which a traceback would tell; a `TimeoutError` of the evaluation's own is."""
+
+    async def endless(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+        if not ours:
+            raise TimeoutError
+        await asyncio.sleep(3600)
+        raise AssertionError("it went on")
+
+    monkeypatch.setattr(worker, "_LONGEST_RUN", 0.05 if ours else 60.0)
+    one = await Bench(endless).run()
+    assert (errors(one), one.queue.scheduled) == (1, 1)
+    record = next(one for one in caplog.records if "tried" in one.msg)
+    assert (record.exc_info is None) is ours
+    assert ("wants more CPU" in record.getMessage()) is ours
+    assert record.__dict__["object"]["name"] == SERVER.name
 
 
 def errors(bench: Bench, kind: str = "MailServer") -> float | None:

@@ -2,6 +2,7 @@
 """Where records end up when their name is mistyped, or changed by the DNS host. Pure text."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import chain, islice, zip_longest
 from typing import NamedTuple
 
@@ -51,6 +52,7 @@ class Place(NamedTuple):
     telling: bool = False
 
 
+@lru_cache(maxsize=32)  # of one record they are asked for several times on end
 def places(name: str, type: RecordType, domain: str, apex: str) -> tuple[Place, ...]:
     """Return the places of a record of a sending domain, each once, the right one not among them.
 

@@ -12,10 +12,12 @@ from enum import Enum
 from typing import Any, Protocol
 
 from postroom.api.masked import Masked
+from postroom.concurrency.acting import acting_for
 from postroom.concurrency.bounded import ExpiringMap
 from postroom.controller.client import ApiError
 
-#: Seconds for which an answer holds, and how many are kept: scrapers are few, guesses are many.
+#: Seconds for which an answer holds, and how many are kept of those that grant, and of those that
+#: refuse: scrapers are few, guesses are many.
 _HOLDS, _REMEMBERED = 60.0, 128
 #: Characters; a token of a ServiceAccount has about a thousand.
 _TOKEN_LIMIT = 16_384
@@ -51,14 +53,19 @@ class Reviewer(Protocol):
 
 
 class ScrapePermission:
-    """Judges the ``Authorization`` header of a request, and keeps the answer for a minute."""
+    """Judges the ``Authorization`` header of a request, and keeps the answer for a minute.
+
+    Anybody who reaches the port can send tokens, so that no refusal makes an answer be forgotten
+    that grants; among each of the two, a user who has many has his own forgotten first.
+    """
 
     def __init__(
         self, reviewer: Reviewer, path: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._reviewer, self._path = reviewer, path
         #: By the hash of token and path, so that no token outlives its request.
-        self._known: ExpiringMap[bytes, Permission] = ExpiringMap(_REMEMBERED, clock)
+        self._granted: ExpiringMap[bytes, Permission] = ExpiringMap(_REMEMBERED, clock)
+        self._refused: ExpiringMap[bytes, Permission] = ExpiringMap(_REMEMBERED, clock)
 
     async def of(self, authorization: str | None, below: str = "") -> Permission:
         """Return what the bearer of a header's token may, at the path or at one `below` it; an API
@@ -69,7 +76,7 @@ class ScrapePermission:
             return Permission.UNAUTHENTICATED
         # No header holds a line break, so that one token's path is no part of another's.
         asked = hashlib.sha256(f"{token}\n{below}".encode()).digest()
-        known = self._known.get(asked)
+        known = self._granted.get(asked) or self._refused.get(asked)
         if known is not None:
             return known
         try:
@@ -80,5 +87,7 @@ class ScrapePermission:
                 permission = Permission.GRANTED if granted else Permission.FORBIDDEN
         except ApiError:
             return Permission.UNKNOWN
-        self._known.put(asked, permission, _HOLDS)
+        answers = self._granted if permission is Permission.GRANTED else self._refused
+        with acting_for(str(user.get("username")) if user else ""):
+            answers.put(asked, permission, _HOLDS)
         return permission

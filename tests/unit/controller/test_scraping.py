@@ -2,7 +2,7 @@
 """Who may read /metrics.
 
 Covers: no token, a foreign one, one whose user may not, one that may, an API server that does not
-answer, for how long an answer holds, what is remembered.
+answer, for how long an answer holds, what is remembered, and that nobody flushes it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from postroom.metrics import Metrics
 
 @dataclass
 class Reviews:
-    """An API server that knows two tokens."""
+    """An API server that knows three users, and as many tokens of each as somebody makes."""
 
     fails: bool = False
     asked: list[str] = field(default_factory=list)
@@ -37,12 +37,12 @@ class Reviews:
         self.asked.append(token.reveal())
         if self.fails:
             raise ApiError("POST tokenreviews", 503)
-        known = {"prometheus", "tenant"}
-        return {"username": token.reveal()} if token.reveal() in known else None
+        user = token.reveal().rpartition("@")[2]
+        return {"username": user} if user in {"prometheus", "reader", "tenant"} else None
 
     async def may_get(self, user: Mapping[str, Any], path: str) -> bool:
         self.paths.append(path)
-        return user["username"] == "prometheus"
+        return user["username"] != "tenant"
 
 
 class Clock:
@@ -107,7 +107,10 @@ async def test_an_answer_holds_for_a_minute_and_no_longer() -> None:
     assert len(reviews.asked) == 2
 
 
-@given(st.lists(st.text(alphabet="abcdef", min_size=1, max_size=4), max_size=300))
+TOKENS = st.text(alphabet="abcdef", min_size=1, max_size=4)
+
+
+@given(st.lists(TOKENS, max_size=300))
 def test_guesses_fill_no_memory_and_no_token_is_kept(tokens: list[str]) -> None:
     permission = ScrapePermission(Reviews(), "/metrics")
 
@@ -116,5 +119,40 @@ def test_guesses_fill_no_memory_and_no_token_is_kept(tokens: list[str]) -> None:
             await permission.of(f"Bearer {token}")
 
     asyncio.run(guess())
-    assert len(permission._known) <= 128
-    assert all(len(digest) == 32 for digest in permission._known)
+    assert len(permission._granted) == 0
+    assert len(permission._refused) <= 128
+    assert all(len(digest) == 32 for digest in permission._refused)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["{}", "{}@tenant"]), TOKENS), max_size=300),
+    st.integers(0, 200),
+)
+def test_nobody_who_is_refused_has_a_scraper_asked_for_again(
+    guesses: list[tuple[str, str]], more: int
+) -> None:
+    """Guesses, and tokens without number that users make who may not."""
+    reviews = Reviews()
+    permission = ScrapePermission(reviews, "/metrics")
+
+    async def scrape() -> None:
+        assert await permission.of("Bearer prometheus") is Permission.GRANTED
+        made = [(form, str(number)) for number in range(more) for form in ("{}", "{}@tenant")]
+        for form, name in [*guesses, *made]:
+            assert await permission.of(f"Bearer {form.format(name)}") is not Permission.GRANTED
+            assert await permission.of("Bearer prometheus") is Permission.GRANTED
+
+    asyncio.run(scrape())
+    assert reviews.asked.count("prometheus") == 1
+
+
+async def test_who_may_read_many_pages_has_no_other_asked_for_again() -> None:
+    """Whoever may get all pages asks for those of namespaces that there are not, too."""
+    reviews = Reviews()
+    permission = ScrapePermission(reviews, "/ui")
+    await permission.of("Bearer prometheus")
+    for number in range(1000):
+        assert await permission.of("Bearer reader", f"/{number}") is Permission.GRANTED
+    await permission.of("Bearer prometheus")
+    assert reviews.asked.count("prometheus") == 1
+    assert len(permission._granted) == 128

@@ -293,7 +293,7 @@ COMPUTED_AGAIN = {
     "mail/connect/guard.py": "what may be dialled: 0.1 ms",
     "mail/presets/identify.py": "whose a host is, and what it is nearly: 1 ms",
 }
-#: Of no namespace: whoever scrapes the metrics.
+#: Of no namespace: whoever scrapes the metrics. How these are divided, its own tests show.
 OTHERS = {"controller/scraping.py"}
 _MEMORIES = {"BoundedMap", "ExpiringMap", "SingleFlightCache"}
 

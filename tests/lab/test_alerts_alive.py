@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -270,6 +271,24 @@ async def slow_queue() -> Told:
     return Told(before, await scraped(running._metrics))
 
 
+async def held_loop() -> Told:
+    """Something holds the thread between two beats of the heart."""
+    running, seen = operator(), asyncio.Event()
+    before = await scraped(running._metrics)
+    observe = running._health.late
+
+    def late(seconds: float) -> None:
+        observe(seconds)
+        seen.set()
+
+    running._health.late = late
+    beating = asyncio.create_task(running._health.beat())
+    asyncio.get_running_loop().call_later(0, time.sleep, 1)
+    await seen.wait()
+    beating.cancel()
+    return Told(before, await scraped(running._metrics), again=1)
+
+
 async def at_work(bench: Bench, **spec: Any) -> tuple[str, str]:
     before = await scraped(bench.metrics)
     await bench.run((STORED_SERVER, stored(STORED_SERVER, spec=spec or LOGIN)))
@@ -403,6 +422,7 @@ SCENES: Mapping[str, tuple[Scene, ...]] = {
     "PostroomSweepStale": (no_sweep,),
     "PostroomObjectsUnowned": (missing_shard,),
     "PostroomQueueSlow": (slow_queue,),
+    "PostroomLoopSlow": (held_loop,),
     "PostroomReconcileErrors": (evaluation_errors,),
     "PostroomStatusWritesRefused": (
         refused_writes(403),

@@ -66,6 +66,7 @@ _LONG = (
     "cluster/test_binding.py",
     "cluster/test_messages.py",
     "cluster/test_operator.py",
+    "cluster/faults/test_silence.py",
     "lab/test_mail_real_clients.py",
     "lab/test_chart.py",
 )

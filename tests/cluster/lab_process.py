@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import imaplib
 import os
+import signal
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,8 +19,9 @@ from typing import Self
 import dns.query
 import dns.rcode
 import dns.update
+import yaml
 
-from postroom.lab.lab import DNS_PORT, Reach
+from postroom.lab.lab import DNS_PORT, IMAPS_PORT, PASSWORDS, Reach
 from postroom.lab.operator_process import ROOT
 
 
@@ -60,6 +65,36 @@ class LabProcess:
         self._process.wait(timeout=10)
         assert self._process.stdout is not None
         self._process.stdout.close()
+
+    @property
+    def ca_pem(self) -> str:
+        """The authority of its servers."""
+        return str(next(yaml.safe_load_all(self.manifest.read_text()))["data"]["ca.crt"])
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stop it (SIGSTOP) while the block runs: it takes connections, and says nothing."""
+        assert self._process is not None
+        pid = self._process.pid
+        try:
+            os.kill(pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, pid, os.WSTOPPED)
+            yield
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            assert state == "T", "nobody let it go on"
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def messages(self, address: str) -> int:
+        """How many lie in an INBOX."""
+        trusting = ssl.create_default_context(cadata=self.ca_pem)
+        trusting.check_hostname = False
+        place = self.reach.address, IMAPS_PORT
+        with imaplib.IMAP4_SSL(*place, ssl_context=trusting, timeout=10) as client:
+            client.login(address, PASSWORDS[address])
+            _, (count,) = client.select("INBOX", readonly=True)
+            assert count is not None
+            return int(count)
 
     def put(self, zone: str, owner: str, kind: str, *texts: str) -> None:
         """Put these records in the place of all of the name and type."""

@@ -14,9 +14,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from postroom.api.names import API_VERSION
-from postroom.lab.lab import IMAPS_PORT, PASSWORDS, SUBMISSION_PORT, Lab
+from postroom.lab.lab import IMAPS_PORT, PASSWORDS, SUBMISSION_PORT, Lab, Reach
 
 SUPPORT, BILLING = "support@send.example.com", "billing@send.example.com"
+#: What lies in the INBOX of each account in the beginning.
+AT_FIRST = 3
 
 
 class PostOffice:
@@ -32,6 +34,28 @@ class PostOffice:
         self.lab.accounts.deliver = self._deliver  # type: ignore[method-assign]
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
+
+    @property
+    def reach(self) -> Reach:
+        return self.lab.reach
+
+    @property
+    def ca_pem(self) -> str:
+        return self.lab.ca_pem
+
+    def open_account(self, name: str) -> tuple[str, str]:
+        """Address and password of an account of that name."""
+        address = f"{name}@send.example.com"
+        self.lab.accounts.open(address, name)
+        return address, name
+
+    def publish(self, label: str, text: str) -> None:
+        """Put a text into the zone of example.com."""
+        self.lab.zones.add(f"{label}.example.com", "TXT", text)
+
+    def taken_for(self, address: str) -> int:
+        """Messages of ours that came for an address."""
+        return self.delivered.count(address)
 
     def _deliver(self, recipient: str, content: bytes) -> bool:
         self.delivered.append(recipient)
@@ -62,7 +86,7 @@ class PostOffice:
         self._loop.call_soon_threadsafe(time.sleep, seconds)
 
     def inbox(self, address: str) -> int:
-        """Messages in an INBOX; each account begins with three."""
+        """Messages in an INBOX."""
         account = self.lab.accounts.authenticate(address, PASSWORDS[address])
         assert account is not None
         return len(account.mailboxes["INBOX"].messages)

@@ -79,7 +79,7 @@ def keeper(
 ) -> Iterator[Keeper]:
     """An operator behind the door; it was forbidden nothing."""
     flags = (
-        *office.lab.reach.flags,
+        *office.reach.flags,
         "--sweep-interval=2s",
         "--log-format=text",
     )

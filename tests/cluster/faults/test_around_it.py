@@ -112,7 +112,7 @@ def test_mail_servers_come_and_go(place: Place, office: PostOffice, keeper: Keep
 
 
 def test_the_lab_is_stopped_and_goes_on(place: Place, office: PostOffice, keeper: Keeper) -> None:
-    """Whoever is stopped (SIGSTOP) takes connections, and says nothing."""
+    """Whoever stands still takes connections, and says nothing."""
     office.hold(8.0)
     place.busy()
     look(place, keeper)

@@ -1,15 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting for resolvers' caches: records that the zone has and a resolver does not show yet."""
+"""Looks before the next is due: for resolvers' caches, where the zone has records that a resolver
+does not show yet, and for a zone that could not be found while its records were."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from postroom.api.sendingdomain import RecordState
+from postroom.dns.diagnosis.zone import DOMAIN
+from postroom.dns.finding_codes import Code
 from postroom.dns.verifying.report import DomainReport, RecordReport
 from postroom.reconcile.status.outcome import Lag, Memory
 
 #: How often in a row the end of a resolver's cache is waited for in vain.
 _RENEWALS = 3
+#: As long as a silent name server is left out: then the zone is found, or nothing is.
+_ZONE = timedelta(minutes=5)
+
+
+def look_again_in(
+    records: Iterable[RecordReport], report: DomainReport, memory: Memory, now: datetime
+) -> timedelta | None:
+    """Return when to look again at the latest; None: when it is due. Arguments as below."""
+    found = {(each.code, each.subject) for each in report.findings}
+    lost = _ZONE if (Code.LOOKUP_FAILED, DOMAIN) in found else None
+    sooner = (caches_end_in(records, report, memory, now), lost)
+    return min((wait for wait in sooner if wait is not None), default=None)
 
 
 def caches_end_in(

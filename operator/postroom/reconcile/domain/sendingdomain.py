@@ -191,7 +191,7 @@ def judge(
     assessment = _assessment(
         case, verdicts, fields_of(report), evidence_of(verdicts, records), contest
     )
-    return replace(assessment, look_again=propagation.caches_end_in(records, report, memory, now))
+    return replace(assessment, look_again=propagation.look_again_in(records, report, memory, now))
 
 
 def scope_of(resource: SendingDomain, memory: Memory, now: datetime) -> Scope:

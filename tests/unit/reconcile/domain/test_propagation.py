@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting for resolvers' caches: as long as the cache says, and not for ever."""
+"""Waiting for resolvers' caches: as long as the cache says, and not for ever; and looking again for
+a zone that was not found."""
 
 from __future__ import annotations
 
@@ -11,8 +12,11 @@ from typing import cast
 import pytest
 
 from postroom.api.sendingdomain import RecordState
+from postroom.dns.diagnosis.zone import DOMAIN
+from postroom.dns.finding_codes import Code
+from postroom.dns.findings import finding
 from postroom.dns.verifying.report import DomainReport, RecordReport
-from postroom.reconcile.domain.propagation import caches_end_in
+from postroom.reconcile.domain.propagation import caches_end_in, look_again_in
 from postroom.reconcile.status.outcome import Lag, Memory
 from unit.reconcile.assessments import NOW
 
@@ -84,3 +88,25 @@ def test_another_record_begins_a_wait_of_its_own_without_clearing_the_count() ->
     later = NOW + 2 * MINUTE
     assert waits(BOTH, 30, memory, later) == timedelta(seconds=30)
     assert memory.lag == Lag(frozenset(BOTH), later + timedelta(seconds=30), 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "subject", "wake_after", "wait"),
+    [
+        (Code.LOOKUP_FAILED, DOMAIN, None, 5 * MINUTE),
+        (Code.LOOKUP_FAILED, DOMAIN, 60, MINUTE),
+        (Code.LOOKUP_FAILED, DOMAIN, 3600, 5 * MINUTE),
+        # A record that cannot be asked for is one of the verdict's, and has a schedule of its own.
+        (Code.LOOKUP_FAILED, "spf", None, None),
+        (Code.SERVFAIL_OTHER, DOMAIN, None, None),
+        (Code.SERVFAIL_OTHER, DOMAIN, 60, MINUTE),
+    ],
+)
+def test_a_zone_that_was_not_found_is_looked_for_again(
+    code: Code, subject: str, wake_after: int | None, wait: timedelta | None
+) -> None:
+    """Its records were: the look counts, and the next would be due in an hour."""
+    found = (finding(code, subject, "m"),)
+    report = DomainReport(None, (), False, (), found, wake_after=wake_after)
+    record = cast("RecordReport", SimpleNamespace(id="spf", state=RecordState.PROPAGATING))
+    assert look_again_in([record], report, Memory(), NOW) == wait

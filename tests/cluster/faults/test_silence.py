@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mail servers and DNS, which are a process of their own here, are stopped for a minute: longer
+than any deadline. They take connections, and say nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from cluster.faults.scene import ACCOUNT, SERVER, Keeper, Mail, Place, assert_all_is_well, wait_for
+from cluster.faults.test_around_it import STANDING, look
+from cluster.lab_process import LabProcess
+from cluster.objects import is_ready
+from cluster.post_office import SUPPORT
+from kstatus import conditions_of
+from loopback import own_address
+from postroom.api.names import Kind
+from postroom.lab.lab import PASSWORDS, Reach
+
+#: Seconds; 45 are the most that a look at a mail server may take.
+SILENCE = 60.0
+#: Between two looks that somebody asks for: more often is not served.
+PAUSE = 10.0
+#: Looks until all must be as before.
+MOST = 30
+#: What a look writes that finds everything as it was.
+_OF_A_LOOK = {"lastCheckTime", "lastReadyTime", "lastHandledReconcileAt", "nextCheckTime"}
+
+
+@dataclass
+class SilentOffice:
+    """`postroom lab` as a place needs it."""
+
+    lab: LabProcess
+    _at_first: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def reach(self) -> Reach:
+        return self.lab.reach
+
+    @property
+    def ca_pem(self) -> str:
+        return self.lab.ca_pem
+
+    def open_account(self, name: str) -> tuple[str, str]:
+        """One that the lab has, as it takes no others."""
+        self._at_first[SUPPORT] = self.lab.messages(SUPPORT)
+        return SUPPORT, PASSWORDS[SUPPORT]
+
+    def publish(self, label: str, text: str) -> None:
+        self.lab.put("example.com", label, "TXT", f'"{text}"')
+
+    def taken_for(self, address: str) -> int:
+        return self.lab.messages(address) - self._at_first[address]
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mail]:
+    with LabProcess(own_address(45), tmp_path_factory.mktemp("lab")) as lab:
+        yield SilentOffice(lab)
+
+
+def changed(place: Place, kind: Kind, name: str) -> set[str]:
+    """What status says otherwise than before, times of looks left out."""
+    before, now = place.statuses[name], place.get(kind, name)["status"]
+    return {key for key in {*before, *now} if before.get(key) != now.get(key)} - _OF_A_LOOK
+
+
+def test_the_lab_is_stopped_for_a_minute(
+    place: Place, office: SilentOffice, keeper: Keeper
+) -> None:
+    """Whoever could not be looked at is not judged by that, however often somebody asks."""
+    looks = 0
+    with office.lab.stopped():
+        ends = time.monotonic() + SILENCE
+        place.busy()
+        while time.monotonic() < ends:
+            look(place, keeper)
+            looks += 1
+            place.assert_nothing_flipped()
+            time.sleep(PAUSE)
+        late = conditions_of(place.get(SERVER, "late"))
+        assert late["Ready"]["status"] == "Unknown", place.told()
+    assert looks > 1
+    # Name servers that were silent are left out for minutes, unless somebody asks again.
+    while changes := [each for kind, name in STANDING for each in changed(place, kind, name)]:
+        assert looks < MOST, f"{changes}\n{keeper.operator.tail()}"
+        look(place, keeper)
+        looks += 1
+        time.sleep(PAUSE)
+    wait_for(lambda: all(map(is_ready, place.objects())), place.told, 300)
+    allowed = {name: looks + 1 for _, name in STANDING}
+    assert_all_is_well(place, keeper, more_writes=3, bystanders=allowed, silent=True)
+    outcome = place.get(ACCOUNT, "desk")["status"]["lastTest"]["result"]["outcome"]
+    if outcome != "Unknown":
+        assert office.taken_for(place.address) == (outcome == "Accepted")

@@ -6,13 +6,14 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from patient import PatientLoop
 from properties import bound_examples
 
 # Images for containers often set it, as the Makefile says: each process of pytest would compile all
@@ -85,6 +86,12 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.enable()
         gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], PatientLoop]]:
+    """A bound of a part of a second measures us, and not what else the machine does."""
+    return {"patient": PatientLoop}
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,9 +6,9 @@ from __future__ import annotations
 import os
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,14 @@ import pytest
 from cluster.api_client import create_namespace, delete_namespace
 from cluster.lab_process import LabProcess
 from cluster.post_office import PostOffice
+from cluster.telling import sections
 from loopback import own_address
 from postroom.lab.controlplane import ControlPlane, ControlPlaneUnavailable, obtain
 from postroom.lab.operator_process import ROOT, USER, OperatorProcess, service_account_kubeconfig
 
 HERE = Path(__file__).parent
+_BEGAN = pytest.StashKey[float]()
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,6 +32,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.cluster)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show beneath a failure what was so then."""
+    report = yield
+    began = item.stash.setdefault(_BEGAN, call.start)
+    if report.failed:
+        report.sections += sections(item, began)
+    return report
 
 
 def obtain_or_skip() -> ControlPlane:
@@ -75,7 +90,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
 def installed(plane: ControlPlane) -> ControlPlane:
     """The control plane with definitions, RBAC and ServiceAccount as users install them."""
     plane.kubectl("apply", "--server-side", "-k", str(ROOT / "manifests" / "install" / "cluster"))
-    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=120s")
     return plane
 
 
@@ -114,26 +129,38 @@ def forbidden(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def requests_of(plane: ControlPlane, user: str = USER) -> list[dict[str, Any]]:
-    """Every request of a ServiceAccount, the operator's unless another is named.
+def requests_of(
+    plane: ControlPlane, user: str = USER, since: datetime = _EVER
+) -> list[dict[str, Any]]:
+    """Every request of a ServiceAccount, the operator's unless another is named, that was received
+    since a moment.
 
-    Without what an API server that was starting denied: it did not know the rights yet.
+    Not since so many lines of the audit log: a request has its line there when it is answered, and
+    what it does can be read before. Without what an API server that was starting denied: it did not
+    know the rights yet.
     """
     return [
         event
         for event in plane.audit_events()
-        if event["user"]["username"] == user and not _denied_while_starting(plane, event)
+        if event["user"]["username"] == user
+        and _received(event) >= since
+        and not _denied_while_starting(plane, event)
     ]
 
 
+def _received(request: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(request["requestReceivedTimestamp"])
+
+
 def _denied_while_starting(plane: ControlPlane, request: dict[str, Any]) -> bool:
-    received = datetime.fromisoformat(request["requestReceivedTimestamp"])
     return request["responseStatus"]["code"] == 403 and any(
-        began <= received <= ready for began, ready in plane.outages
+        began <= _received(request) <= ready for began, ready in plane.outages
     )
 
 
-def writes_of(plane: ControlPlane) -> list[dict[str, Any]]:
-    """Every request of the operator that writes."""
+def writes_of(
+    plane: ControlPlane, user: str = USER, since: datetime = _EVER
+) -> list[dict[str, Any]]:
+    """Every request of a ServiceAccount that writes, since a moment."""
     reading = {"get", "list", "watch"}
-    return [request for request in requests_of(plane) if request["verb"] not in reading]
+    return [each for each in requests_of(plane, user, since) if each["verb"] not in reading]

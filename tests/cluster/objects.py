@@ -16,12 +16,20 @@ from postroom.lab.controlplane import ControlPlane
 KINDS = ",".join(kind.plural for kind in Kind)
 
 
-def eventually(check: Callable[[], bool], what: str, seconds: float = 60) -> None:
-    """Poll until `check` holds."""
+def eventually(
+    check: Callable[[], bool], what: str | Callable[[], str], seconds: float = 120
+) -> None:
+    """Poll until `check` holds; `what` should, or tells in the end what is so instead.
+
+    So long as a machine may need that has other things to do as well, and shorter than the five
+    minutes after which what is not noticed is looked at by itself.
+    """
     deadline = time.monotonic() + seconds
     while not check():
-        assert time.monotonic() < deadline, f"it did not happen in time: {what}"
-        time.sleep(0.2)
+        if time.monotonic() > deadline:
+            told = what if isinstance(what, str) else what()
+            raise AssertionError(f"not within {seconds:.0f} s: {told}")
+        time.sleep(0.1)
 
 
 def objects(plane: ControlPlane, namespace: str) -> list[dict[str, Any]]:
@@ -62,12 +70,17 @@ def reason_of(obj: dict[str, Any]) -> str:
 def is_ready(obj: dict[str, Any]) -> bool:
     """Ready for the current generation."""
     ready = conditions_of(obj).get("Ready", {})
-    observed = obj.get("status", {}).get("observedGeneration")
-    return ready.get("status") == "True" and observed == obj["metadata"]["generation"]
+    return ready.get("status") == "True" and is_observed(obj)
 
 
 def is_judged(obj: dict[str, Any]) -> bool:
-    """Evaluated at its current generation."""
+    """Evaluated at its current generation, and not only at it: that is told of what takes long."""
+    at_it = conditions_of(obj).get("Reconciling", {}).get("reason") == "Progressing"
+    return is_observed(obj) and not at_it
+
+
+def is_observed(obj: dict[str, Any]) -> bool:
+    """Whether its status is about its current generation, be it that that is being evaluated."""
     observed = obj.get("status", {}).get("observedGeneration")
     return bool(observed == obj["metadata"]["generation"])
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.lab_process import LabProcess
-from cluster.objects import eventually, is_judged, is_ready, one
+from cluster.objects import eventually, is_observed, is_ready, one
 from kstatus import conditions_of
 from postroom.api.names import API_VERSION, Kind
 from postroom.api.times import timestamp
@@ -112,7 +112,7 @@ class Stage:
         def are_there() -> bool:
             for case in tuple(missing):
                 found = self._get(case)
-                if is_judged(found) and reached(found):
+                if is_observed(found) and reached(found):
                     self.captured[case] = found
                     missing.remove(case)
             return not missing

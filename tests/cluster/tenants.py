@@ -98,4 +98,4 @@ class Tenant:
 
     def waits_for_refusal(self, kind: str, spec: dict[str, Any], sentence: str) -> None:
         """Until the API server's own caches know policy and annotation."""
-        eventually(lambda: sentence in self.tries(kind, spec), f"{kind} {spec} is refused", 30)
+        eventually(lambda: sentence in self.tries(kind, spec), f"{kind} {spec} is refused")

@@ -71,21 +71,21 @@ def test_an_address_belongs_to_one(
     def told() -> list[str]:
         return [finding["code"] for finding in get(neighbour)["status"].get("findings", [])]
 
-    eventually(lambda: told() == ["ADDRESS_CONFLICT"], "the first one is told", 20)
+    eventually(lambda: told() == ["ADDRESS_CONFLICT"], "the first one is told")
     assert sender(neighbour) == SUPPORT, "nothing else changes for it"
     assert namespace not in json.dumps(get(neighbour)["status"])
 
     patch(neighbour, {"connection": "Disconnected"})
-    eventually(lambda: sender(namespace) == SUPPORT, "it is handed over", 20)
+    eventually(lambda: sender(namespace) == SUPPORT, "it is handed over")
     patch(neighbour, {"connection": "Connected"})
-    eventually(lambda: refused(namespace), "and taken back", 20)
+    eventually(lambda: refused(namespace), "and taken back")
 
     apply(namespace, hello("send"))
     eventually(lambda: is_ready(one(plane, namespace, DOMAIN, "send")), "the domain is verified")
-    eventually(lambda: sender(namespace) == SUPPORT, "who has the domain has its addresses", 20)
-    eventually(lambda: refused(neighbour), "who has not gives way", 20)
+    eventually(lambda: sender(namespace) == SUPPORT, "who has the domain has its addresses")
+    eventually(lambda: refused(neighbour), "who has not gives way")
     plane.kubectl("delete", "sdom", "send", "-n", namespace)
-    eventually(lambda: sender(neighbour) == SUPPORT, "age counts again", 20)
+    eventually(lambda: sender(neighbour) == SUPPORT, "age counts again")
     plane.kubectl("delete", "eacct", "support", "-n", neighbour)
 
     # One application for each address.
@@ -104,7 +104,7 @@ def test_an_address_belongs_to_one(
     message = conditions_of(get(namespace))["Ready"]["message"]
     assert "application billing-bot" in message and "EmailAccount billing" in message
     patch(namespace, {"consumer": {"name": "support-bot"}}, "billing")
-    eventually(lambda: is_ready(get(namespace)), "one application may have both", 20)
+    eventually(lambda: is_ready(get(namespace)), "one application may have both")
     shown = plane.kubectl("get", "eacct", "-n", namespace, "-o", "wide").stdout
     assert "support-bot" in shown
     objects(plane, namespace)

@@ -15,6 +15,7 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -107,10 +108,10 @@ def process(allowed: ControlPlane, lab: LabProcess, tmp_path: Path) -> Iterator[
     """An operator that may write Secrets of bindings; nothing that it asks for is forbidden."""
     flags = (*lab.reach.flags, "--allow-bindings", "--log-format=text", "--log-level=debug")
     running = OperatorProcess(service_account_kubeconfig(allowed, tmp_path), tmp_path, flags)
-    before = len(requests_of(allowed))
+    before = datetime.now(UTC)
     yield running
     running.stop()
-    assert forbidden(requests_of(allowed)[before:]) == [], running.tail()
+    assert forbidden(requests_of(allowed, since=before)) == [], running.tail()
 
 
 def attempt(bound: Bound, *arguments: str, **input: Any) -> str:
@@ -135,18 +136,18 @@ def test_a_binding_comes_follows_and_goes(bound: Bound, process: OperatorProcess
     bound.plane.kubectl(*edit, '{"data":{"host":"eA=="}}')
     bound.look("support")
     host = str(SMTP["host"])
-    eventually(lambda: bound.text("support-mail", "host") == host, "the edit is healed", 30)
+    eventually(lambda: bound.text("support-mail", "host") == host, "the edit is healed")
 
     # In the middle of a change of its name.
     process.stop()
     bound.account("support", SUPPORT, binding={"secretName": "renamed"})
     process.start()
-    eventually(lambda: bound.secret("renamed") is not None, "it has another name", 30)
-    eventually(lambda: bound.secret("support-mail") is None, "the old one is gone", 30)
+    eventually(lambda: bound.secret("renamed") is not None, "it has another name")
+    eventually(lambda: bound.secret("support-mail") is None, "the old one is gone")
 
     asked = {"secretName": "renamed"}
     bound.account("support", SUPPORT, binding=asked, connection="Disconnected")
-    eventually(lambda: bound.secret("renamed") is None, "it is withdrawn", 30)
+    eventually(lambda: bound.secret("renamed") is None, "it is withdrawn")
     eventually(lambda: "binding" not in bound.get(ACCOUNT, "support")["status"], "status says so")
     shown = bound.plane.kubectl(
         "get", f"{KINDS},events", "-n", bound.namespace, "-o", "json"
@@ -169,11 +170,11 @@ def watching(allowed: ControlPlane, lab: LabProcess, tmp_path: Path) -> Iterator
     flags = ("--allow-bindings", "--watch-secrets", "--log-format=text", "--log-level=debug")
     config = service_account_kubeconfig(allowed, tmp_path)
     running = OperatorProcess(config, tmp_path, (*lab.reach.flags, *flags))
-    before = len(requests_of(allowed))
+    before = datetime.now(UTC)
     yield running
     running.stop()
     allowed.kubectl("delete", "clusterrole,clusterrolebinding", name)
-    assert forbidden(requests_of(allowed)[before:]) == [], running.tail()
+    assert forbidden(requests_of(allowed, since=before)) == [], running.tail()
 
 
 def test_a_rotated_secret_reaches_the_binding_and_nothing_else(
@@ -215,7 +216,7 @@ def test_a_foreign_secret_is_left_alone(bound: Bound, process: OperatorProcess) 
     process.start()
     eventually(lambda: bound.reason("support") == "SecretConflict", "it is told")
     bound.account("support", SUPPORT)
-    eventually(lambda: bound.is_ready("support"), "nothing is asked any more", 30)
+    eventually(lambda: bound.is_ready("support"), "nothing is asked any more")
     assert bound.secret("taken") == before
 
 
@@ -236,7 +237,7 @@ def test_default_mail_moves_without_a_gap(bound: Bound, process: OperatorProcess
     watcher.start()
     try:
         bound.account("new", RELAY, **asked)
-        eventually(lambda: bound.is_ready("new"), "the second is ready", 30)
+        eventually(lambda: bound.is_ready("new"), "the second is ready")
         assert bound.holders("default-mail") == ["new"]
         bound.plane.kubectl("delete", ACCOUNT.plural, "old", "-n", bound.namespace)
         bound.look("new")

@@ -251,8 +251,8 @@ def test_no_secret_shows(
     run_loudly(running)
     with running:
         installed.kubectl("apply", "-n", namespace, "-f", "-", input=_in(namespace, text))
-        eventually(lambda: all(map(is_judged, objects(installed, namespace))), "all are judged", 60)
-        eventually(lambda: servers.echoes() >= _ECHOES, "servers repeat what they were told", 60)
+        eventually(lambda: all(map(is_judged, objects(installed, namespace))), "all are judged")
+        eventually(lambda: servers.echoes() >= _ECHOES, "servers repeat what they were told")
         metrics, page = answer_of(running, "/metrics"), answer_of(running, "/ui")
         told = dict(told_by_kubectl(installed, namespace, tmp_path, "eacc/talked-of"))
     shown = installed.kubectl("get", f"{KINDS},events", "-n", namespace, "-o", "json").stdout

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
-from collections.abc import Callable
 
 import pytest
 
 from cluster.conftest import obtain_or_skip
+from cluster.objects import eventually
 from postroom.lab.controlplane import ControlPlane
 
 WIDGETS = """
@@ -56,18 +55,11 @@ def widget(name: str, size: int) -> str:
     )
 
 
-def eventually(check: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.2)
-
-
 @pytest.fixture(scope="module")
 def widgets(plane: ControlPlane) -> None:
     plane.kubectl("apply", "-f", "-", input=WIDGETS)
     plane.kubectl("wait", "--for=condition=Established", "crd/widgets.test.postroom.dev")
-    eventually(lambda: plane.kubectl("get", "widgets", "-A", check=False).returncode == 0)
+    eventually(lambda: plane.kubectl("get", "widgets", "-A", check=False).returncode == 0, "served")
 
 
 def test_cel_rules_reject(plane: ControlPlane, widgets: None, namespace: str) -> None:
@@ -106,14 +98,14 @@ def test_children_are_collected(plane: ControlPlane, namespace: str) -> None:
     plane.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(child))
     plane.kubectl("delete", "configmap", "owner", "-n", namespace)
     command = ("get", "configmap", "child", "-n", namespace)
-    eventually(lambda: "NotFound" in plane.kubectl(*command, check=False).stderr)
+    eventually(lambda: "NotFound" in plane.kubectl(*command, check=False).stderr, "it is gone")
 
 
 def test_namespaces_go_away(plane: ControlPlane) -> None:
     if not plane.has_controllers:
         pytest.skip("envtest's binaries bring no namespace controller")
     plane.kubectl("create", "namespace", "short-lived")
-    plane.kubectl("delete", "namespace", "short-lived", "--timeout=60s")
+    plane.kubectl("delete", "namespace", "short-lived", "--timeout=120s")
 
 
 def test_the_audit_log_names_user_verb_and_object(plane: ControlPlane, namespace: str) -> None:

@@ -82,7 +82,7 @@ def test_moving_a_default_is_no_outage(
     time.sleep(1.1)  # a flip from here on would show in the time of the condition
 
     mail.put(SERVER, "new", **SMTP, default=True)
-    eventually(lambda: mail.uses("new"), "the account follows", 30)
+    eventually(lambda: mail.uses("new"), "the account follows")
     eventually(lambda: mail.said(SERVER, "old") == "Superseded", "the old one says so")
     old, new = mail.get(SERVER, "old"), mail.get(SERVER, "new")
     assert (old["status"]["isDefault"], new["status"]["isDefault"]) == (False, True)
@@ -120,7 +120,7 @@ def test_moving_a_default_is_no_outage(
     eventually(lambda: reason_of(mail.get(ACCOUNT, "support")) == none, "nothing is marked")
     assert "address" not in mail.get(ACCOUNT, "support")["status"]["effectiveSender"]
     mail.put(SERVER, "old", **SMTP, default=True)
-    eventually(lambda: mail.uses("old"), "the default is back", 30)
+    eventually(lambda: mail.uses("old"), "the default is back")
     objects(installed, namespace)
 
 

@@ -34,7 +34,7 @@ def test_the_story_ends_well(plane: ControlPlane) -> None:
     assert [line.split(":")[0] for line in tickets] == ["  ticket 1"] * 2
     assert "printer.jpg (20000 octets)" in told.stdout and '"deliveredAt":' in told.stdout
     # Other tests apply the same samples.
-    plane.kubectl("wait", "--for=delete", "namespace/mail", "--timeout=60s", check=False)
+    plane.kubectl("wait", "--for=delete", "namespace/mail", "--timeout=120s", check=False)
 
 
 def test_by_default_the_lab_is_not_where_the_api_server_is(plane: ControlPlane) -> None:

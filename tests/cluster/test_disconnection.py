@@ -58,7 +58,7 @@ def test_an_account_is_disconnected_and_connected_again(
     eventually(lambda: is_ready(get("billing")), "its mailbox receives the round trip")
 
     patch({"connection": "Disconnected"})
-    eventually(lambda: sender() == {"reason": "Disconnected"}, "nobody sends as it", 15)
+    eventually(lambda: sender() == {"reason": "Disconnected"}, "nobody sends as it")
     found = get()
     assert conditions_of(found)["Suspended"]["reason"] == "Disconnected"
     assert (compute(found), argo_health(found)) == ("Current", "Suspended")
@@ -71,7 +71,7 @@ def test_an_account_is_disconnected_and_connected_again(
     def trips() -> dict[str, Any]:
         return dict(conditions_of(get("billing")).get("RoundTripHealthy", {}))
 
-    eventually(lambda: trips().get("reason") == told, "who relied on it says so", 60)
+    eventually(lambda: trips().get("reason") == told, "who relied on it says so")
     assert "EmailAccount support" in trips()["message"]
     events = plane.kubectl("get", "events", "-n", namespace, "-o", "json").stdout
     notes = [each for each in json.loads(events)["items"] if each["reason"] == "Disconnected"]
@@ -81,9 +81,9 @@ def test_an_account_is_disconnected_and_connected_again(
     objects(plane, namespace)  # each honours the status contract
 
     patch({"connection": "Connected"})
-    eventually(lambda: sender().get("address") == SUPPORT, "it sends again", 15)
+    eventually(lambda: sender().get("address") == SUPPORT, "it sends again")
     assert "disconnection" not in get()["status"]
-    eventually(lambda: trips().get("reason") != told, "and receives again", 60)
+    eventually(lambda: trips().get("reason") != told, "and receives again")
 
     fresh = account(SUPPORT, connection="Disconnected")
     plane.kubectl("delete", "eacct", "support", "-n", namespace)

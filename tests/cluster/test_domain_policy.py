@@ -60,12 +60,12 @@ def test_accounts_follow_the_domain_that_covers_them(
     for made_now in (hello("send"), spare):
         plane.kubectl("apply", "-n", namespace, "-f", "-", input=made_now)
     for name in ("first", "other", "covered"):
-        eventually(lambda: is_ready(mail.get(ACCOUNT, name)), f"{name} is released", 15)  # noqa: B023
+        eventually(lambda: is_ready(mail.get(ACCOUNT, name)), f"{name} is released")  # noqa: B023
         assert sender(name) == (f"{name}@send.example.com", "DomainVerified")
     looked = one(plane, namespace, DOMAIN, "send")["metadata"]["resourceVersion"]
     account("second")
     account("deep", "x.send.example.com")
-    eventually(lambda: is_ready(mail.get(ACCOUNT, "second")), "a second address is ready", 15)
+    eventually(lambda: is_ready(mail.get(ACCOUNT, "second")), "a second address is ready")
     assert one(plane, namespace, DOMAIN, "send")["metadata"]["resourceVersion"] == looked
     eventually(lambda: reason_of(mail.get(ACCOUNT, "deep")) == none, "a subdomain is not covered")
     told = conditions_of(mail.get(ACCOUNT, "deep"))["Ready"]["message"]
@@ -87,7 +87,7 @@ def test_accounts_follow_the_domain_that_covers_them(
                 "the domain is looked at",
             )
         degraded = "DomainDegraded"
-        eventually(lambda: sender("first")[1] == degraded, "the accounts follow it", 30)
+        eventually(lambda: sender("first")[1] == degraded, "the accounts follow it")
         assert is_ready(mail.get(ACCOUNT, "first"))
         assert sender("second") == ("second@send.example.com", degraded)
         assert sender("covered") == ("covered@send.example.com", degraded)
@@ -97,23 +97,23 @@ def test_accounts_follow_the_domain_that_covers_them(
         patch = ("patch", "sdom", "send", "-n", namespace, "--subresource=status", "--type=merge")
         plane.kubectl(*patch, "-p", began)
         failed = (None, "SendingDomainNotReady")
-        eventually(lambda: sender("first") == failed, "nobody sends any more", 30)
-        eventually(lambda: sender("second") == failed, "nor as the second address", 10)
+        eventually(lambda: sender("first") == failed, "nobody sends any more")
+        eventually(lambda: sender("second") == failed, "nor as the second address")
         assert one(plane, namespace, DOMAIN, "send")["status"]["verification"] == "Failed"
         told = conditions_of(mail.get(ACCOUNT, "first"))["Ready"]["message"]
         assert "Degraded for longer than its gracePeriod, and is Failed" in told
         fallen = ("sales@news.example.com", "FallbackUsed")
-        eventually(lambda: sender("covered") == fallen, "the fallback stands in", 10)
+        eventually(lambda: sender("covered") == fallen, "the fallback stands in")
     finally:
         lab.put("example.com", "send.example.com.", "TXT", *(f'"{text}"' for text in TEXTS))
     ask("mended")
     for name in ("first", "second", "covered"):
         own = (f"{name}@send.example.com", "DomainVerified")
-        eventually(lambda: sender(name) == own, f"{name} is itself again", 20)  # noqa: B023
+        eventually(lambda: sender(name) == own, f"{name} is itself again")  # noqa: B023
 
     mail.put(DOMAIN, "apex", domain="example.com")
     account("offers", "example.com", domainPolicy="IfDeclared", purpose="NewBusiness")
     code = "BULK_FROM_APEX"
-    eventually(lambda: code in str(mail.get(DOMAIN, "apex")), "a subdomain is advised", 15)
+    eventually(lambda: code in str(mail.get(DOMAIN, "apex")), "a subdomain is advised")
     assert "EmailAccount offers (spec.purpose NewBusiness)" in str(mail.get(DOMAIN, "apex"))
     objects(plane, namespace)  # each honours the status contract

@@ -54,7 +54,7 @@ def test_a_refused_password_fails_at_once_and_a_new_secret_mends_it(
     specs = json.loads(office.manifests(support=account(SUPPORT)))
     specs["items"] = [item for item in specs["items"] if item["kind"] != "Secret"]
     plane.kubectl("apply", "-n", namespace, "-f", "-", input=json.dumps(specs))
-    eventually(lambda: compute(get()) == "Failed", "it fails long before its deadline", 30)
+    eventually(lambda: compute(get()) == "Failed", "it fails long before its deadline")
     found = get()
     assert argo_health(found) == "Degraded"
     assert conditions_of(found)["Stalled"]["reason"] == "AuthenticationRejected"
@@ -64,10 +64,10 @@ def test_a_refused_password_fails_at_once_and_a_new_secret_mends_it(
     put(PASSWORDS[SUPPORT])
     now = "postroom.dev/requested-at=now"
     plane.kubectl("annotate", "eacct", "support", "-n", namespace, now)
-    eventually(lambda: is_ready(get()), "the new Secret is enough", 30)
+    eventually(lambda: is_ready(get()), "the new Secret is enough")
     assert (compute(get()), argo_health(get())) == ("Current", "Healthy")
     idle = "--for=jsonpath={.status.sync.phase}=Idle"
-    plane.kubectl("wait", idle, "eacct/support", "-n", namespace, "--timeout=10s")
+    plane.kubectl("wait", idle, "eacct/support", "-n", namespace, "--timeout=120s")
 
 
 @pytest.mark.usefixtures("started")
@@ -87,7 +87,7 @@ def test_mail_is_sent_on_to_an_address_that_stays(
     text = office.manifests(support=to_billing, billing=account(BILLING))
     plane.kubectl("apply", "-n", namespace, "-f", "-", input=text)
     wait = ("wait", "--for=condition=ForwardingVerified", "eacct/support", "-n", namespace)
-    plane.kubectl(*wait, "--timeout=60s")
+    plane.kubectl(*wait, "--timeout=120s")
     local, _, domain = BILLING.partition("@")
     address = technical()
     assert re.fullmatch(rf"{local}\+[a-z2-7]{{16}}@{domain}", address)
@@ -106,5 +106,5 @@ def test_mail_is_sent_on_to_an_address_that_stays(
         wanted = ("ForwardingVerified", "ReferencesResolved", "Ready")
         return {str(found.get(each, {}).get("reason")) for each in wanted}
 
-    eventually(lambda: reasons() == {"EmailAccountNotFound"}, "the receiver is missed", 30)
+    eventually(lambda: reasons() == {"EmailAccountNotFound"}, "the receiver is missed")
     assert technical() == address

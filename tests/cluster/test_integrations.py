@@ -56,7 +56,7 @@ def test_others_take_the_examples_for_secrets(
 ) -> None:
     place = str(consumers.schemas / definition)
     installed.kubectl("apply", "--server-side", "-f", place)
-    installed.kubectl("wait", "--for=condition=Established", "-f", place, "--timeout=30s")
+    installed.kubectl("wait", "--for=condition=Established", "-f", place, "--timeout=120s")
     text = example(SECRETS / name, namespace)
     trial = ("create", "--dry-run=server", "--validate=strict", "-f", "-")
     installed.kubectl(*trial, input=text)

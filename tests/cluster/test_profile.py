@@ -103,7 +103,7 @@ def test_the_checklist_from_the_first_look_to_a_test_and_a_change(
         assert found["inbound"] == {"ai": {"enabled": True, "behavior": "TriageOnly"}}
         assert found["identities"][0]["senderProfile"] == "desk"
         # Nothing changes but the time, and the interval is five minutes.
-        eventually(old, "the threshold is met by a look of its own", seconds=30)
+        eventually(old, "the threshold is met by a look of its own")
         assert is_ready(one(plane, namespace, ACCOUNT, "support"))
 
         annotate("send-test", "one")

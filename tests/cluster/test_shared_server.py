@@ -86,12 +86,12 @@ def test_a_server_of_another_namespace_is_used_while_it_lets_us(
     )
 
     permitted(**{"from": "Names", "names": ["nobody"]})
-    eventually(lambda: reason_of(account()) == "MailServerNotPermitted", "it is withdrawn", 10)
+    eventually(lambda: reason_of(account()) == "MailServerNotPermitted", "it is withdrawn")
     assert not sends() and conditions_of(account())["Ready"]["message"] == missing
     permitted(**{"from": "All"})
-    eventually(sends, "it is granted again", 20)
+    eventually(sends, "it is granted again")
     installed.kubectl("delete", "msrv", "relay", "-n", neighbour)
-    eventually(lambda: reason_of(account()) == "MailServerNotPermitted", "it is gone", 10)
+    eventually(lambda: reason_of(account()) == "MailServerNotPermitted", "it is gone")
     assert not sends()
 
 

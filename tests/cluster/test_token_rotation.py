@@ -15,6 +15,7 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -195,12 +196,12 @@ def codes(plane: ControlPlane, namespace: str, kind: Kind) -> set[str]:
 def test_new_refresh_tokens_are_kept_and_used_by_the_next_process(
     allowed: ControlPlane, lab: LabProcess, login: Login, namespace: str, directory: Path
 ) -> None:
-    before, flag = len(requests_of(allowed)), "--allow-token-rotation"
+    before, flag = datetime.now(UTC), "--allow-token-rotation"
     apply(allowed, namespace, login, lab)
     users = secrets(allowed, namespace)["user"]
     wanted = {"user", *KEPT.values()}
     with operator(allowed, lab, login, directory, flag) as first:
-        eventually(lambda: secrets(allowed, namespace).keys() == wanted, "both are kept", 30)
+        eventually(lambda: secrets(allowed, namespace).keys() == wanted, "both are kept")
     kept = {token_in(one) for name, one in secrets(allowed, namespace).items() if name != "user"}
     assert len(kept) == 2
     for kind in (ACCOUNT, SERVER):
@@ -211,7 +212,7 @@ def test_new_refresh_tokens_are_kept_and_used_by_the_next_process(
     ask = ("annotate", "emailaccounts,mailservers", "--all", "-n", namespace)
     with operator(allowed, lab, login, directory, flag) as second:
         allowed.kubectl(*ask, "postroom.dev/requested-at=now")
-        eventually(lambda: kept <= login.shown, "what was kept is used", 30)
+        eventually(lambda: kept <= login.shown, "what was kept is used")
     assert secrets(allowed, namespace)["user"] == users
     assert_only_ours_is_written(allowed, before)
     shown = allowed.kubectl("get", f"{KINDS},events", "-n", namespace, "-o", "json").stdout
@@ -222,9 +223,9 @@ def test_new_refresh_tokens_are_kept_and_used_by_the_next_process(
         assert encoded not in text
 
 
-def assert_only_ours_is_written(plane: ControlPlane, before: int) -> None:
+def assert_only_ours_is_written(plane: ControlPlane, before: datetime) -> None:
     """Nothing was forbidden, and of Secrets only those of the operator were written."""
-    since = requests_of(plane)[before:]
+    since = requests_of(plane, since=before)
     assert forbidden(since) == []
     for request in since:
         target = request.get("objectRef", {})
@@ -238,11 +239,11 @@ def test_they_go_with_their_owner(
 ) -> None:
     apply(allowed, namespace, login, lab)
     with operator(allowed, lab, login, directory, "--allow-token-rotation"):
-        eventually(lambda: len(secrets(allowed, namespace)) == 3, "both are kept", 30)
+        eventually(lambda: len(secrets(allowed, namespace)) == 3, "both are kept")
     allowed.kubectl("delete", "emailaccounts,mailservers", "--all", "-n", namespace)
     if allowed.has_controllers:
         gone = {"user"}
-        eventually(lambda: secrets(allowed, namespace).keys() == gone, "both are collected", 60)
+        eventually(lambda: secrets(allowed, namespace).keys() == gone, "both are collected")
 
 
 def test_a_foreign_secret_is_left_alone(
@@ -258,7 +259,6 @@ def test_a_foreign_secret_is_left_alone(
             eventually(
                 lambda kind=kind: "REFRESH_TOKEN_NOT_KEPT" in codes(allowed, namespace, kind),  # type: ignore[misc]
                 "it is told",
-                30,
             )
     after = secrets(allowed, namespace)
     assert {name: after[name] for name in before} == before
@@ -268,17 +268,16 @@ def test_a_foreign_secret_is_left_alone(
 def test_without_the_flag_nothing_is_written(
     installed: ControlPlane, lab: LabProcess, login: Login, namespace: str, directory: Path
 ) -> None:
-    before = len(writes_of(installed))
+    before = datetime.now(UTC)
     apply(installed, namespace, login, lab)
     with operator(installed, lab, login, directory):
         for kind in (ACCOUNT, SERVER):
             eventually(
                 lambda kind=kind: "REFRESH_TOKEN_NOT_KEPT" in codes(installed, namespace, kind),  # type: ignore[misc]
                 "it is told",
-                30,
             )
     assert secrets(installed, namespace).keys() == {"user"}
-    written = {each["objectRef"]["resource"] for each in writes_of(installed)[before:]}
+    written = {each["objectRef"]["resource"] for each in writes_of(installed, since=before)}
     assert "secrets" not in written
 
 

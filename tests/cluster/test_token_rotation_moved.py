@@ -167,6 +167,5 @@ def test_without_its_binding_nothing_is_written(
         eventually(
             lambda: "REFRESH_TOKEN_NOT_KEPT" in codes(allowed, namespace, ACCOUNT),
             "it is told",
-            30,
         )
     assert secrets(allowed, namespace).keys() == {"user"}

@@ -41,7 +41,7 @@ def define(plane: ControlPlane, group: str, found: list[dict[str, Any]]) -> None
     text = listed([moved(each, group) for each in found])
     plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input=text)
     names = [f"crd/{each['spec']['names']['plural']}.{group}" for each in found]
-    plane.kubectl("wait", "--for=condition=Established", *names, "--timeout=60s")
+    plane.kubectl("wait", "--for=condition=Established", *names, "--timeout=120s")
 
 
 @pytest.fixture(params=VERSIONS)

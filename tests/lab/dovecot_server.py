@@ -145,7 +145,7 @@ class MailServerProcess:
 
     async def logs(self, text: str) -> bool:
         """Tell whether its log says this, soon: another process writes it than answers us."""
-        for _ in range(100):
+        for _ in range(1000):
             if text in self.log:
                 return True
             await asyncio.sleep(0.02)

@@ -12,7 +12,6 @@ import asyncio
 import json
 import os
 import shutil
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ import pytest
 
 from lab import node, sink_world
 from postroom.delivery.events import Format
+from postroom.lab.operator_process import free_port
 from unit.docs.reading import ROOT, blocks
 
 PAGE = ROOT / "docs" / "incoming-mail.md"
@@ -62,9 +62,7 @@ def node_receiver(place: Path) -> list[str]:
 @asynccontextmanager
 async def running(command: list[str], place: Path) -> AsyncIterator[int]:
     """Run a receiver; yields its port once it listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=place,

@@ -281,7 +281,7 @@ async def test_who_always_ends_the_connection_is_asked_a_few_times_only() -> Non
 
 
 async def test_what_an_application_says_unasked_is_no_answer_to_what_follows() -> None:
-    connections = 0
+    connections, said = 0, asyncio.Event()
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal connections
@@ -293,11 +293,13 @@ async def test_what_an_application_says_unasked_is_no_answer_to_what_follows() -
             await asyncio.sleep(0.05)
             writer.write(OK)
             await writer.drain()
+            said.set()
         await asyncio.sleep(60)
 
     async with scripted(script) as port, sink(port, limits=SHORT) as to:
         assert (await send(to)).status == 200
-        await asyncio.sleep(0.2)
+        await said.wait()
+        await asyncio.sleep(0.05)  # what is there is read before this is over
         assert (await send(to)).status == 200
     assert connections == 2
 

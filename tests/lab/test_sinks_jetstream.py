@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -23,6 +22,7 @@ from postroom.delivery.answers import Answer, Meaning
 from postroom.delivery.events import OVERSIZED, RECEIVED, Format
 from postroom.delivery.sinks import jetstream
 from postroom.delivery.sinks.jetstream import Connection, JetStreamSink, Limits, Server, Subject
+from postroom.lab.operator_process import free_port
 
 SUBJECT = Subject("mail", "support.eu")
 SHORT = Limits(connect=3.0, acknowledge=1.0, pause=0.05)
@@ -224,8 +224,7 @@ async def test_without_jetstream(tmp_path: Path) -> None:
 
 
 async def test_nobody_listens_then_somebody_does_then_not_again(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
+    port = free_port()
     url = f"nats://127.0.0.1:{port}"
     async with sink(url) as to:
         assert "cannot be reached" in (await send(to)).trouble

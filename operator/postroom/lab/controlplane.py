@@ -20,6 +20,7 @@ from typing import Any, Protocol, Self
 
 from postroom.lab.controlplane_build import find_or_build_binaries
 from postroom.lab.controlplane_envtest import EnvtestServers
+from postroom.lab.operator_process import free_port
 
 Progress = Callable[[str], None]
 
@@ -141,6 +142,8 @@ class EmbeddedServers:
         self._binary = binary
         self._directory = directory
         self._audit_log = audit_log
+        # Chosen here, so that nobody has it while the API server is restarted.
+        self._port = free_port()
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> Path:
@@ -151,6 +154,7 @@ class EmbeddedServers:
                     str(self._binary),
                     f"--state-dir={self._directory / 'state'}",
                     f"--audit-log={self._audit_log}",
+                    f"--port={self._port}",
                     f"--parent-pid={os.getpid()}",
                 ],
                 stdout=subprocess.PIPE,

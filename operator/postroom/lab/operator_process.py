@@ -2,6 +2,8 @@
 """The operator as a subprocess with a token of its own ServiceAccount and the project's own RBAC,
 for the cluster tests and ``postroom demo --cluster``."""
 
+import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -20,6 +22,12 @@ ACCOUNT = "postroom"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 #: The checkout; the manifests are only there.
 ROOT = Path(__file__).resolve().parents[3]
+
+
+#: Ports below those of Linux (ip_local_port_range, from 32768) and of macOS (from 49152); processes
+#: that were started one after the other begin apart.
+_PORTS = range(20000, 30000)
+_numbers = itertools.count(97 * os.getpid())
 
 
 class OperatorFailed(Exception):
@@ -57,11 +65,17 @@ def service_account_kubeconfig(
 
 
 def free_port() -> int:
-    """A TCP port on loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port on loopback that is free now, and another one each time.
+
+    It is none of those that systems give to whoever asks for any, for a connection too: one of them
+    could be somebody else's by the time at which it is listened at.
+    """
+    for number in itertools.islice(_numbers, len(_PORTS)):
+        port = _PORTS[number % len(_PORTS)]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OperatorFailed("no port of 20000 to 29999 is free on 127.0.0.1.")
 
 
 class OperatorProcess:

@@ -16,7 +16,8 @@ from cluster.faults import api_proxy
 from cluster.faults.api_proxy import ApiProxy, Forward, Script
 from cluster.faults.conftest import Identity
 from cluster.faults.etcd import compact
-from cluster.faults.scene import Keeper, Place, Raw, assert_all_is_well, is_served, wait_for
+from cluster.faults.scene import Keeper, Place, Raw, assert_all_is_well, is_served
+from cluster.objects import eventually
 from postroom.api.crd import definition
 from postroom.api.names import Kind
 from postroom.lab.controlplane import ControlPlane
@@ -132,7 +133,7 @@ def test_the_token_ends_before_there_is_another(
     ended = keeper.ends
     before = proxy.answers[401]
     identity.revoke(identity.current)
-    wait_for(lambda: proxy.answers[401] > before, keeper.operator.tail, 30)
+    eventually(lambda: proxy.answers[401] > before, "a request is refused")
     proxy.cut_watches()
     place.busy()
     identity.issue()
@@ -162,10 +163,10 @@ def test_the_definition_is_replaced(
     try:
         installed.kubectl(*apply, input=json.dumps(replaced))
         time.sleep(1)
-        wait_for(lambda: is_served(installed), keeper.operator.tail)
+        eventually(lambda: is_served(installed), "it is served again")
         place.ask(Kind.SENDING_DOMAIN, "standing")
         place.busy()
-        wait_for(lambda: place.answered(Kind.SENDING_DOMAIN, "standing"), keeper.operator.tail)
+        eventually(lambda: place.answered(Kind.SENDING_DOMAIN, "standing"), "it is looked at")
         assert_all_is_well(place, keeper, bystanders={"standing": 1})
     finally:
         installed.kubectl(*apply, input=json.dumps(given))

@@ -19,7 +19,8 @@ import dns.rdatatype
 import pytest
 
 from cluster.api_client import merge
-from cluster.faults.scene import SMTP, Keeper, Place, assert_all_is_well, wait_for
+from cluster.faults.scene import SMTP, Keeper, Place, assert_all_is_well
+from cluster.objects import eventually
 from cluster.post_office import PostOffice
 from postroom.api.names import Kind
 
@@ -80,7 +81,7 @@ def answers(office: PostOffice, script: Answers) -> Iterator[None]:
         del server.respond, server.converse
 
 
-def look(place: Place, keeper: Keeper, seconds: float = 60) -> None:
+def look(place: Place) -> None:
     """Have what stands looked at, and wait until that was tried."""
     for kind, name in STANDING:
         place.ask(kind, name)
@@ -88,13 +89,13 @@ def look(place: Place, keeper: Keeper, seconds: float = 60) -> None:
     def tried() -> bool:
         return all(place.answered(kind, name) for kind, name in STANDING)
 
-    wait_for(tried, lambda: f"{place.told()}\n{keeper.operator.tail()}", seconds)
+    eventually(tried, "what stands is looked at")
 
 
 @pytest.mark.parametrize("script", [dead, slow, servfail, lying], ids=lambda each: each.__name__)
 def test_dns_is(script: Answers, place: Place, office: PostOffice, keeper: Keeper) -> None:
     with answers(office, script):
-        look(place, keeper)
+        look(place)
     place.busy()
     assert_all_is_well(place, keeper, bystanders=LOOKED_AT)
 
@@ -107,7 +108,7 @@ def test_mail_servers_come_and_go(place: Place, office: PostOffice, keeper: Keep
         office.call(office.lab.smtp.start)
         time.sleep(0.7)
     place.busy()
-    wait_for(lambda: place.answered(Kind.MAIL_SERVER, "smtp"), keeper.operator.tail)
+    eventually(lambda: place.answered(Kind.MAIL_SERVER, "smtp"), "the server is looked at")
     assert_all_is_well(place, keeper, bystanders={"smtp": 5})
 
 
@@ -115,7 +116,7 @@ def test_the_lab_is_stopped_and_goes_on(place: Place, office: PostOffice, keeper
     """Whoever stands still takes connections, and says nothing."""
     office.hold(8.0)
     place.busy()
-    look(place, keeper)
+    look(place)
     assert_all_is_well(place, keeper, more_writes=3, bystanders=LOOKED_AT, silent=True)
 
 
@@ -138,10 +139,10 @@ def test_a_secret_is_rotated_while_it_is_tried(
     accounts.authenticate = authenticate  # type: ignore[method-assign, assignment]
     try:
         place.ask(Kind.MAIL_SERVER, "smtp")
-        wait_for(lambda: bool(changed), keeper.operator.tail)
-        wait_for(lambda: place.answered(Kind.MAIL_SERVER, "smtp"), keeper.operator.tail)
-        look(place, keeper)
-        wait_for(place.stands, lambda: f"{place.told()}\n{keeper.operator.tail()}")
+        eventually(lambda: bool(changed), "the old password is tried")
+        eventually(lambda: place.answered(Kind.MAIL_SERVER, "smtp"), "the server is looked at")
+        look(place)
+        eventually(place.stands, "it is Ready with the new password")
         place.busy()
         allowed = {"smtp": 5, "standing": 1}
         assert_all_is_well(place, keeper, more_writes=4, bystanders=allowed)

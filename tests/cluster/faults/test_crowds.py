@@ -21,9 +21,8 @@ from cluster.faults.scene import (
     is_served,
     known,
     there_are,
-    wait_for,
 )
-from cluster.objects import path_of
+from cluster.objects import eventually, path_of
 from cluster.test_resilience import lax
 from postroom.api.crd import definition
 from postroom.api.names import API_VERSION, Kind
@@ -64,9 +63,9 @@ def test_a_namespace_is_deleted_in_the_midst(
         made = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
         installed.kubectl("create", "-n", doomed, "-f", "-", input=made)
         servers = path_of(doomed, Kind.MAIL_SERVER)
-        wait_for(
+        eventually(
             lambda: any("status" in each for each in read(installed, servers)["items"]),
-            keeper.operator.tail,
+            "the operator works on them",
         )
         place.busy()
     assert_all_is_well(place, keeper)
@@ -105,7 +104,7 @@ def test_a_crowd_with_absurd_ones_among_it(
         installed.kubectl("create", "-n", crowded, "-f", "-", input=made)
         installed.kubectl(*apply, input=json.dumps(definition(Kind.SENDING_DOMAIN)))
         time.sleep(1)
-        wait_for(lambda: is_served(installed), keeper.operator.tail)
+        eventually(lambda: is_served(installed), "it is served again")
         place.busy()
 
         def judged() -> bool:
@@ -113,7 +112,7 @@ def test_a_crowd_with_absurd_ones_among_it(
             done = sum("conditions" in each.get("status", {}) for each in items)
             return done == CROWD - 64 and known(keeper.operator) == there_are(installed)
 
-        wait_for(judged, keeper.operator.tail, 180)
+        eventually(judged, "each is judged", 240)
         assert_all_is_well(place, keeper)
         assert keeper.operator.answers("/healthz")
     assert keeper.ends == ended, keeper.operator.tail()

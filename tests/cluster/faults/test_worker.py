@@ -16,15 +16,16 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from cluster import services
-from cluster.conftest import requests_of
-from cluster.faults.scene import Keeper, wait_for
+from cluster.conftest import writes_of
+from cluster.faults.scene import Keeper
 from cluster.mail_worker import Tickets, worker_rights
-from cluster.objects import one
+from cluster.objects import eventually, one
 from cluster.post_office import SUPPORT, PostOffice, account
 from cluster.test_deliver import USER, arrive, delivering, worker_processes
 from kstatus import conditions_of
@@ -86,11 +87,11 @@ class Office:
         return f"{ready.get('status')} since {ready.get('lastTransitionTime')}"
 
     def tell(self) -> str:
-        tails = "\n".join(each.tail() for each in self.workers if each.log.exists())
-        return f"{self.tickets.subjects()}\n{self.delivering()} {self.message()}\n{tails}"
+        told = f"{self.delivering()} {self.message()}"
+        return f"{self.numbers()} of {self.came} came; it is told: {told}; it is {self.ready()}"
 
-    def wait_for(self, check: Callable[[], bool], seconds: float = 60) -> None:
-        wait_for(check, self.tell, seconds)
+    def wait_for(self, check: Callable[[], bool]) -> None:
+        eventually(check, self.tell)
 
     def begin(self) -> None:
         """The first worker hands over, and has nothing left to do."""
@@ -110,7 +111,7 @@ class Office:
         return set(self.numbers()) == set(range(1, self.came + 1))
 
     def assert_all_is_well(self, *, repeated: int = 0) -> None:
-        self.wait_for(lambda: self.has_all() and self.delivering() == "True Delivering", 120)
+        self.wait_for(lambda: self.has_all() and self.delivering() == "True Delivering")
         for each in self.workers:
             # How far it is, it writes once a minute, and when it ends.
             if each.log.exists() and each.exit_code() is None:
@@ -183,12 +184,6 @@ def scene(
         yield made
 
 
-def written(plane: ControlPlane) -> int:
-    """Writes of the workers, whatever became of them."""
-    reading = {"get", "list", "watch"}
-    return sum(each["verb"] not in reading for each in requests_of(plane, USER))
-
-
 def test_the_worker_is_stopped_while_it_hands_over(scene: Office) -> None:
     """Until another one has taken its place, with which it has to share nothing when it goes on."""
     frozen, standby = scene.workers
@@ -205,11 +200,11 @@ def test_the_worker_is_stopped_while_it_hands_over(scene: Office) -> None:
     assert scene.numbers() in ([1, 2, 2, 3], [1, 2, 1, 2, 3]), scene.tell()
     os.kill(standby.pid, signal.SIGSTOP)
     scene.arrive()
-    before, taken = written(scene.plane), len(scene.tickets.taken)
+    before, taken = datetime.now(UTC), len(scene.tickets.taken)
     os.kill(frozen.pid, signal.SIGCONT)
     scene.wait_for(lambda: frozen.exit_code() is not None)
     assert frozen.exit_code() == 1 and "lost lease" in frozen.tail()
-    assert written(scene.plane) == before, frozen.tail()
+    assert writes_of(scene.plane, USER, before) == [], frozen.tail()
     assert len(scene.tickets.taken) == taken, "it hands nothing over any more"
     os.kill(standby.pid, signal.SIGCONT)
     frozen.start()  # as Kubernetes does

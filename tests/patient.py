@@ -21,18 +21,20 @@ class _Selector(selectors.DefaultSelector):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lost = 0.0
-        self._looked = time.monotonic()
+        self._lost, self._looked = 0.0, time.monotonic()
+
+    def now(self) -> float:
+        return min(time.monotonic(), self._looked + _MOST) - self._lost
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         began = time.monotonic()
-        self.lost += max(0.0, began - self._looked - _MOST)
+        self._lost += max(0.0, began - self._looked - _MOST)
         found = super().select(timeout)
         self._looked = time.monotonic()
         took, bound = self._looked - began, max(timeout or 0.0, 0.0)
         if timeout is not None and took > bound:
             # Of an event nobody knows when it came: it goes before what became due since.
-            self.lost += took - (min(bound, _MOST) if found else bound)
+            self._lost += took - (min(bound, _MOST) if found else bound)
         return found
 
 
@@ -40,9 +42,8 @@ class PatientLoop(asyncio.SelectorEventLoop):
     """Runs what becomes due by the time that its process has had."""
 
     def __init__(self) -> None:
-        self._patient, self._told = _Selector(), 0.0
+        self._patient = _Selector()
         super().__init__(self._patient)
 
     def time(self) -> float:
-        self._told = max(self._told, time.monotonic() - self._patient.lost)
-        return self._told
+        return self._patient.now()

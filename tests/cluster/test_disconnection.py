@@ -73,9 +73,14 @@ def test_an_account_is_disconnected_and_connected_again(
 
     eventually(lambda: trips().get("reason") == told, "who relied on it says so")
     assert "EmailAccount support" in trips()["message"]
-    events = plane.kubectl("get", "events", "-n", namespace, "-o", "json").stdout
-    notes = [each for each in json.loads(events)["items"] if each["reason"] == "Disconnected"]
-    assert [each["type"] for each in notes] == ["Warning"]
+
+    def notes() -> list[str]:
+        events = plane.kubectl("get", "events", "-n", namespace, "-o", "json").stdout
+        items = json.loads(events)["items"]
+        return [each["type"] for each in items if each["reason"] == "Disconnected"]
+
+    eventually(lambda: notes() != [], "an Event tells of it")
+    assert notes() == ["Warning"]
     shown = plane.kubectl("get", "eacct", "-n", namespace, "-o", "wide").stdout
     assert "Disconnected" in shown
     objects(plane, namespace)  # each honours the status contract

@@ -12,6 +12,7 @@ import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -217,10 +218,20 @@ def test_events_tell_transitions_only(
         for token in ("1", "2", "3"):
             annotation = f"postroom.dev/requested-at={token}"
             installed.kubectl("annotate", "--overwrite", "sdom/hello", "-n", namespace, annotation)
-            time.sleep(1)
-        listed = installed.kubectl("get", "events", "-n", namespace, "-o", "json").stdout
-        events = json.loads(listed)["items"]
-        told = {(each["type"], each["reason"]) for each in events}
-        assert told == {("Warning", "ExchangeMismatch"), ("Normal", "Succeeded")}
-        assert len(events) == 2
-        assert events[0]["involvedObject"]["kind"] == "SendingDomain"
+            status = "{.status.lastHandledReconcileAt}"
+            handled = ("wait", f"--for=jsonpath={status}={token}", "sdom/hello", "-n", namespace)
+            installed.kubectl(*handled, "--timeout=120s")
+
+        def events() -> list[dict[str, Any]]:
+            listed = installed.kubectl("get", "events", "-n", namespace, "-o", "json").stdout
+            return list(json.loads(listed)["items"])
+
+        def told() -> set[tuple[str, str]]:
+            return {(each["type"], each["reason"]) for each in events()}
+
+        wanted = {("Warning", "ExchangeMismatch"), ("Normal", "Succeeded")}
+        # An Event follows the status that it tells of.
+        eventually(lambda: told() >= wanted, lambda: f"{told()}")
+        found = events()
+        assert (told(), len(found)) == (wanted, 2), found
+        assert found[0]["involvedObject"]["kind"] == "SendingDomain"

@@ -59,7 +59,7 @@ class Scale:
     patience: float = 600.0
 
 
-SMALL = Scale(messages=90, accounts=3, processes=1, faults=7, mischief=0.05, patience=90.0)
+SMALL = Scale(messages=90, accounts=3, processes=1, faults=7, mischief=0.05, patience=300.0)
 
 
 @dataclass

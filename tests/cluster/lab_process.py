@@ -62,7 +62,7 @@ class LabProcess:
     ) -> None:
         assert self._process is not None
         self._process.terminate()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=60)
         assert self._process.stdout is not None
         self._process.stdout.close()
 
@@ -107,6 +107,6 @@ class LabProcess:
             update.delete(owner, kind)
             for text in texts:
                 update.add(owner, 1, kind, text)
-        answer = dns.query.udp(update, self.reach.address, port=self.reach.dns_port, timeout=5)
+        answer = dns.query.tcp(update, self.reach.address, port=self.reach.dns_port, timeout=60)
         assert answer.rcode() == dns.rcode.NOERROR
         time.sleep(1.1)  # the TTL of what was there

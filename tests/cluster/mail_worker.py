@@ -88,7 +88,7 @@ class TicketsProcess:
             yield
         finally:
             process.terminate()
-            process.wait(timeout=10)
+            process.wait(timeout=60)
 
     def messages(self) -> list[tuple[Any, ...]]:
         """Ticket, account, sender and subject of each message."""
@@ -129,7 +129,7 @@ class Tickets(ThreadingHTTPServer):
             finally:
                 server.answering.set()
                 server.shutdown()
-                thread.join(10)
+                thread.join(60)
 
     @property
     def address(self) -> str:
@@ -152,7 +152,7 @@ class _Taker(BaseHTTPRequestHandler):
         assert isinstance(self.server, Tickets)
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.taken.append((dict(self.headers), body))
-        self.server.answering.wait(20)
+        self.server.answering.wait(60)
         self.send_response(204)
         self.end_headers()
 

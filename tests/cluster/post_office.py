@@ -71,7 +71,7 @@ class PostOffice:
         async def put() -> bool:
             return self._put(recipient, content)
 
-        assert asyncio.run_coroutine_threadsafe(put(), self._loop).result(10)
+        assert asyncio.run_coroutine_threadsafe(put(), self._loop).result(60)
 
     def call(self, work: Callable[[], Awaitable[None]]) -> None:
         """Have the lab do something, and wait for it."""
@@ -79,7 +79,7 @@ class PostOffice:
         async def done() -> None:
             await work()
 
-        asyncio.run_coroutine_threadsafe(done(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(done(), self._loop).result(60)
 
     def hold(self, seconds: float) -> None:
         """Have the lab stand still, as after SIGSTOP: it takes connections, and says nothing."""
@@ -93,7 +93,7 @@ class PostOffice:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.lab.__aenter__(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.lab.__aenter__(), self._loop).result(60)
         return self
 
     def __exit__(
@@ -103,9 +103,9 @@ class PostOffice:
         trace: TracebackType | None,
     ) -> None:
         stopped = self.lab.__aexit__(None, None, None)
-        asyncio.run_coroutine_threadsafe(stopped, self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(stopped, self._loop).result(60)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
 
     def manifests(self, **accounts: dict[str, Any]) -> str:

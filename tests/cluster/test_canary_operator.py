@@ -120,7 +120,7 @@ class Servers:
 
     def start(self) -> None:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(60)
 
     def echoes(self) -> int:
         """How many answers repeated the secret of whom they were for."""
@@ -131,9 +131,9 @@ class Servers:
         return told
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._stack.aclose(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._stack.aclose(), self._loop).result(60)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
 
     @property
@@ -226,7 +226,7 @@ def told_by_kubectl(
 
 
 def answer_of(running: OperatorProcess, path: str) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{running.port}{path}", timeout=5) as said:
+    with urllib.request.urlopen(f"http://127.0.0.1:{running.port}{path}", timeout=60) as said:
         return str(said.read().decode())
 
 

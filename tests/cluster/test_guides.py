@@ -48,7 +48,7 @@ def publish_in(lab: LabProcess, text: str) -> None:
     update = dns.update.UpdateMessage("example.com")
     for name, rdataset in zone.iterate_rdatasets():
         update.replace(name, rdataset)
-    answer = dns.query.udp(update, lab.reach.address, port=lab.reach.dns_port, timeout=5)
+    answer = dns.query.tcp(update, lab.reach.address, port=lab.reach.dns_port, timeout=60)
     assert answer.rcode() == dns.rcode.NOERROR
     time.sleep(1.1)  # the TTL of what was there
 
@@ -173,7 +173,7 @@ def post(lab: LabProcess, certificate: str, sender: str, answers: str) -> None:
     message["From"], message["Subject"] = sender, "Re: The printer"
     message["In-Reply-To"] = answers
     message.set_content("With water?")
-    with smtplib.SMTP(lab.reach.address, SUBMISSION_PORT, timeout=10) as client:
+    with smtplib.SMTP(lab.reach.address, SUBMISSION_PORT, timeout=60) as client:
         client._host = "smtp.mail.example.org"  # whose certificate it is
         client.starttls(context=ssl.create_default_context(cadata=certificate))
         client.login("support@send.example.com", PASSWORDS["support@send.example.com"])

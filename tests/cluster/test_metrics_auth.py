@@ -37,7 +37,7 @@ def scrape(port: int, authority: trustme.CA, token: str | None) -> tuple[int, st
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     request = urllib.request.Request(f"https://127.0.0.1:{port}/metrics", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=5, context=trust) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60, context=trust) as response:  # noqa: S310
             return int(response.status), response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

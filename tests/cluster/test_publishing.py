@@ -268,7 +268,7 @@ def test_types_are_named_in_a_flag_each(program: Path, lab: LabProcess) -> None:
 def stands(lab: LabProcess, name: str) -> list[str]:
     """The TXT records that the lab has at a name."""
     query = dns.message.make_query(name, "TXT")
-    reply = dns.query.tcp(query, lab.reach.address, port=lab.reach.dns_port, timeout=5)
+    reply = dns.query.tcp(query, lab.reach.address, port=lab.reach.dns_port, timeout=60)
     return sorted(rdata.to_text() for found in reply.answer for rdata in found)
 
 

@@ -19,7 +19,7 @@ def test_a_service_leads_to_who_listens_at_its_address(plane: ControlPlane, name
     expose(plane, namespace, "files", address, server.server_port)
     shown = "jsonpath=http://{.spec.clusterIP}:{.spec.ports[0].port}"
     url = plane.kubectl("get", "service", "files", "-n", namespace, "-o", shown).stdout
-    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310
         assert answer.status == 200
     server.shutdown()
     server.server_close()

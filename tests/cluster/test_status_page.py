@@ -37,7 +37,7 @@ def read(running: OperatorProcess, path: str, token: str | None = None) -> tuple
     url = f"http://127.0.0.1:{running.port}{path}"
     try:
         with urllib.request.urlopen(
-            urllib.request.Request(url, headers=headers), timeout=10
+            urllib.request.Request(url, headers=headers), timeout=60
         ) as got:
             return int(got.status), got.read().decode()
     except urllib.error.HTTPError as error:

@@ -52,13 +52,13 @@ class Login:
 
     def start(self) -> None:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.server.__aenter__(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.server.__aenter__(), self._loop).result(60)
 
     def stop(self) -> None:
         stopped = self.server.__aexit__(None, None, None)
-        asyncio.run_coroutine_threadsafe(stopped, self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(stopped, self._loop).result(60)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
 
     @property

@@ -108,7 +108,7 @@ class Exchange:
 
     def deliver(self, sender: str, recipients: list[str], message: bytes) -> None:
         """Put a message into mailboxes; blocks."""
-        with smtplib.LMTP(*self.lmtp, local_hostname="mx.example.com", timeout=10) as session:
+        with smtplib.LMTP(*self.lmtp, local_hostname="mx.example.com", timeout=60) as session:
             session.sendmail(sender, recipients, self.rewrite(message))
 
 

@@ -62,7 +62,7 @@ def another_client(server: Dovecot) -> Iterator[imaplib.IMAP4_SSL]:
     trusting = ssl.create_default_context(cadata=AUTHORITY.cert_pem.bytes().decode())
     trusting.check_hostname = False
     place = server.address, server.ports["imaps"]
-    with imaplib.IMAP4_SSL(*place, ssl_context=trusting, timeout=10) as client:
+    with imaplib.IMAP4_SSL(*place, ssl_context=trusting, timeout=60) as client:
         client.login(ALICE, PASSWORDS[ALICE])
         client.select(MAILBOX, readonly=True)
         yield client

@@ -134,7 +134,7 @@ async def test_no_password_in_the_clear(server: Dovecot) -> None:
 
 
 def _login_in_the_clear(server: Dovecot) -> str:
-    session = imaplib.IMAP4(server.address, server.ports["imap"], timeout=10)
+    session = imaplib.IMAP4(server.address, server.ports["imap"], timeout=60)
     try:
         session.login(ALICE, PASSWORDS[ALICE])
     except imaplib.IMAP4.error as error:
@@ -202,7 +202,7 @@ def _send(server: Dovecot, subject: str) -> None:
     trusted = ssl.create_default_context(cadata=AUTHORITY.cert_pem.bytes().decode())
     trusted.check_hostname = False
     with smtplib.SMTP_SSL(
-        server.address, server.ports["submissions"], HOST, timeout=10, context=trusted
+        server.address, server.ports["submissions"], HOST, timeout=60, context=trusted
     ) as session:
         session.login(ALICE, PASSWORDS[ALICE])
         session.sendmail(ALICE, [BOB], f"Subject: {subject}\r\n\r\nHello\r\n")

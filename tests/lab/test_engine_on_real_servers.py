@@ -95,7 +95,7 @@ class Server:
                 update.delete(f"{name}.", kind)
         for name, kind, value in add:
             update.add(f"{name}.", TTL, to_rdata(kind, value))
-        reply = await dns.asyncquery.tcp(update, self.address, timeout=5, port=self.port)
+        reply = await dns.asyncquery.tcp(update, self.address, timeout=60, port=self.port)
         assert reply.rcode() == dns.rcode.NOERROR, reply
 
     async def apply(self, fix: Fix) -> None:
@@ -200,7 +200,7 @@ def knot_server(directory: Path) -> Iterator[Server]:
         yield Server(address, port)
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
 
 
 @pytest.fixture(params=["lab", pytest.param("knot", marks=pytest.mark.real_server)])

@@ -62,12 +62,12 @@ class Running:
 
     def start(self) -> None:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.server.start(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.server.start(), self._loop).result(60)
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.server.stop(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.server.stop(), self._loop).result(60)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
 
     def transfer(self, apex: str = ZONE, algorithm: dns.name.Name | None = None) -> dns.zone.Zone:
@@ -75,12 +75,12 @@ class Running:
         query = dns.message.make_query(apex, "AXFR")
         if algorithm is not None:
             query.use_tsig(KEYS, algorithm=algorithm)
-        dns.query.inbound_xfr(ADDRESS, zone, query=query, port=self.port, timeout=5)
+        dns.query.inbound_xfr(ADDRESS, zone, query=query, port=self.port, timeout=60)
         return zone
 
     def send(self, update: dns.message.Message, *, tcp: bool = False) -> dns.rcode.Rcode:
         ask = dns.query.tcp if tcp else dns.query.udp
-        return ask(update, ADDRESS, port=self.port, timeout=5).rcode()
+        return ask(update, ADDRESS, port=self.port, timeout=60).rcode()
 
 
 @pytest.fixture
@@ -137,10 +137,10 @@ def test_a_transfer_begins_and_ends_with_the_soa(lab: Running) -> None:
 def test_a_transfer_is_refused_where_there_is_none(lab: Running, kind: str) -> None:
     for name in (f"www.{ZONE}", "example.net", "com"):
         query = dns.message.make_query(name, kind)
-        answer = dns.query.tcp(query, ADDRESS, port=lab.port, timeout=5)
+        answer = dns.query.tcp(query, ADDRESS, port=lab.port, timeout=60)
         assert (answer.rcode(), answer.answer) == (dns.rcode.NOTAUTH, [])
     query = dns.message.make_query(ZONE, kind)
-    answer = dns.query.udp(query, ADDRESS, port=lab.port, timeout=5)
+    answer = dns.query.udp(query, ADDRESS, port=lab.port, timeout=60)
     assert (answer.rcode(), answer.answer) == (dns.rcode.NOTIMP, [])
 
 
@@ -181,7 +181,7 @@ def test_an_edit_is_seen_at_once_whatever_its_ttl(lab: Running) -> None:
     create.add("new", 86400, "A", "192.0.2.1")
     lab.send(create)
     query = dns.message.make_query(f"new.{ZONE}", "A")
-    answer = dns.query.udp(query, ADDRESS, port=lab.port, timeout=5)
+    answer = dns.query.udp(query, ADDRESS, port=lab.port, timeout=60)
     assert answer.answer[0].ttl == TTL
 
 

@@ -49,7 +49,7 @@ def client_of(server: Dovecot) -> Iterator[imaplib.IMAP4_SSL]:
     trusting = ssl.create_default_context(cadata=AUTHORITY.cert_pem.bytes().decode())
     trusting.check_hostname = False
     with imaplib.IMAP4_SSL(
-        server.address, server.ports["imaps"], ssl_context=trusting, timeout=10
+        server.address, server.ports["imaps"], ssl_context=trusting, timeout=60
     ) as client:
         client.login(ALICE, PASSWORDS[ALICE])
         yield client

@@ -80,7 +80,7 @@ async def test_auth_is_hidden_before_tls(server: MailServerProcess) -> None:
 
 def _auth_in_the_clear(server: MailServerProcess) -> tuple[int, bytes]:
     place = server.address, server.ports["submission"]
-    with smtplib.SMTP(*place, local_hostname="client.example.com", timeout=10) as session:
+    with smtplib.SMTP(*place, local_hostname="client.example.com", timeout=60) as session:
         session.ehlo()
         return session.docmd("AUTH PLAIN", "AGEAYg==")
 

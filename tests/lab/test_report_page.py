@@ -279,13 +279,13 @@ def served() -> Iterator[str]:
         add_status_page(app, StatusPage(cache.objects, (), lambda: True))
         return await serve(app, "127.0.0.1", 0)
 
-    running = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    running = asyncio.run_coroutine_threadsafe(start(), loop).result(60)
     try:
         yield f"http://127.0.0.1:{running.addresses[0][1]}/ui"
     finally:
-        asyncio.run_coroutine_threadsafe(running.cleanup(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(running.cleanup(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 

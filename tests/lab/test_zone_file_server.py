@@ -102,7 +102,7 @@ class Knot:
 
     def ask(self, name: str, kind: str) -> dns.message.Message:
         question = dns.message.make_query(f"{name}.", kind)
-        return dns.query.tcp(question, self.address, port=self.port, timeout=5)
+        return dns.query.tcp(question, self.address, port=self.port, timeout=60)
 
     def wait(self) -> None:
         """Wait until the zone is served; fail with the server's own words."""
@@ -149,7 +149,7 @@ def knot(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Knot]:
         yield running
     finally:
         running.process.terminate()
-        running.process.wait(timeout=20)
+        running.process.wait(timeout=60)
 
 
 def values(rrset: dns.rrset.RRset) -> set[str]:

@@ -63,7 +63,7 @@ class Mail:
     def stop(self) -> None:
         self.happens(self.lab.__aexit__(None, None, None))
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self.loop.close()
 
     def happens(self, what: Coroutine[Any, Any, T]) -> T:

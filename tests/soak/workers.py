@@ -59,7 +59,7 @@ class Worker:
         """What it answers at a path, None unless 200."""
         with contextlib.suppress(OSError):
             url = f"http://127.0.0.1:{self._port}{path}"
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 return str(answer.read().decode())
         return None
 

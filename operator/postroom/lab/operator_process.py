@@ -126,7 +126,7 @@ class OperatorProcess:
         """Whether a health endpoint says 200."""
         try:
             with urllib.request.urlopen(
-                f"http://127.0.0.1:{self.port}{path}", timeout=2
+                f"http://127.0.0.1:{self.port}{path}", timeout=10
             ) as response:
                 return bool(response.status == 200)
         except (urllib.error.URLError, OSError):
@@ -135,7 +135,7 @@ class OperatorProcess:
     def metrics(self) -> str:
         """The text of /metrics."""
         url = f"http://127.0.0.1:{self.port}/metrics"
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with urllib.request.urlopen(url, timeout=30) as response:
             text: str = response.read().decode()
             return text
 
@@ -146,7 +146,7 @@ class OperatorProcess:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:
-            return self._process.wait(timeout=40)
+            return self._process.wait(timeout=120)
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise OperatorFailed(f"the operator did not stop:\n{self.tail()}") from None
@@ -156,7 +156,7 @@ class OperatorProcess:
         if self._process is None:
             return
         self._process.kill()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=60)
 
     def exit_code(self) -> int | None:
         """The exit code, None while it runs."""

@@ -153,7 +153,7 @@ class ApiProxy:
         await asyncio.gather(*left, return_exceptions=True)
 
     def _run(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -168,7 +168,7 @@ class ApiProxy:
     ) -> None:
         self._run(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
 
 

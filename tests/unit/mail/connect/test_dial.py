@@ -314,6 +314,12 @@ class System:
     def answer(self) -> None:
         self._answers.set()
 
+    async def has_asked(self, count: int) -> None:
+        """Wait until so many names were looked up; threads begin when they are let."""
+        async with asyncio.timeout(20):
+            while len(self.asked) < count:  # noqa: ASYNC110 - threads tell nobody
+                await asyncio.sleep(0.01)
+
 
 @pytest.fixture
 def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
@@ -333,7 +339,7 @@ async def test_a_name_is_looked_up_once_at_a_time(system: System) -> None:
     waiting = [
         asyncio.create_task(resolver(one)) for one in ("dead.example.com", "DEAD.Example.com")
     ]
-    await asyncio.sleep(0.05)
+    await system.has_asked(1)
     waiting[0].cancel()
     await asyncio.sleep(0)
     system.answer()
@@ -345,6 +351,9 @@ async def test_a_name_is_looked_up_once_at_a_time(system: System) -> None:
 
 async def test_who_gives_up_and_comes_back_takes_no_second_thread(system: System) -> None:
     resolver = SystemResolver(4)
+    first = asyncio.create_task(resolver("dead.example.com"))
+    await system.has_asked(1)
+    first.cancel()
     for _ in range(3):
         await give_up(resolver, "dead.example.com")
     assert system.asked == ["dead.example.com"]
@@ -352,7 +361,9 @@ async def test_who_gives_up_and_comes_back_takes_no_second_thread(system: System
 
 async def test_what_nobody_waits_for_any_more_is_not_begun(system: System) -> None:
     resolver = SystemResolver(1)
-    await give_up(resolver, "dead1.example.com")
+    first = asyncio.create_task(resolver("dead1.example.com"))
+    await system.has_asked(1)
+    first.cancel()
     for number in range(2, 6):
         await give_up(resolver, f"dead{number}.example.com")
     system.answer()
@@ -365,15 +376,24 @@ async def test_slow_names_leave_threads_to_the_others(
 ) -> None:
     monkeypatch.setattr(dial, "_SLOW", 0.02)
     resolver = SystemResolver(2, 1)
-    await asyncio.gather(*(give_up(resolver, f"dead{one}.example.com") for one in range(2)))
-    system.answer()
+
+    def look() -> list[asyncio.Task[tuple[str, ...] | None]]:
+        return [asyncio.create_task(resolver(f"dead{one}.example.com")) for one in range(2)]
+
+    slow = look()
+    await system.has_asked(2)
     await asyncio.sleep(0.05)
+    system.answer()
+    await asyncio.gather(*slow)
     system._answers.clear()
     # Both are known to be slow now: one waits for the other, and for nobody else.
-    await asyncio.gather(*(give_up(resolver, f"dead{one}.example.com") for one in range(2)))
+    slow = look()
+    await system.has_asked(3)
     async with asyncio.timeout(5):
         assert await resolver("mail.example.com") == ("192.0.2.1",)
     assert len(system.asked) == 4
+    system.answer()
+    await asyncio.gather(*slow)
 
 
 async def test_slow_names_are_forgotten_in_time(
@@ -393,7 +413,7 @@ async def test_dead_names_of_one_party_leave_threads_to_another(system: System) 
     resolver = SystemResolver(2)
     with acting_for("a"):
         dead = [asyncio.create_task(resolver(f"dead{number}.example.com")) for number in range(50)]
-    await asyncio.sleep(0.05)
+    await system.has_asked(2)
     with acting_for("b"):
         async with asyncio.timeout(5):
             assert await resolver("mail.example.com") == ("192.0.2.1",)
@@ -410,7 +430,7 @@ async def test_a_name_that_another_party_waits_for_is_looked_up_at_once(system: 
         busy = [
             asyncio.create_task(resolver(name)) for name in ("dead.example.com", "mail.example.com")
         ]
-    await asyncio.sleep(0.05)
+    await system.has_asked(1)
     with acting_for("b"):
         async with asyncio.timeout(5):
             assert await resolver("mail.example.com") == ("192.0.2.1",)

@@ -90,7 +90,7 @@ class LabProcess:
         trusting = ssl.create_default_context(cadata=self.ca_pem)
         trusting.check_hostname = False
         place = self.reach.address, IMAPS_PORT
-        with imaplib.IMAP4_SSL(*place, ssl_context=trusting, timeout=10) as client:
+        with imaplib.IMAP4_SSL(*place, ssl_context=trusting, timeout=60) as client:
             client.login(address, PASSWORDS[address])
             _, (count,) = client.select("INBOX", readonly=True)
             assert count is not None

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from patient import PatientLoop
-from properties import bound_examples
+from properties import bound_examples, multiply_examples
 
 # Images for containers often set it, as the Makefile says: each process of pytest would compile all
 # tests, which is two fifths of collecting, and each that a test starts all of us.
@@ -29,7 +29,7 @@ settings.register_profile(
     "postroom",
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
-    max_examples=100 * int(os.environ.get(_FUZZ, "1")),
+    max_examples=100,
     derandomize=_FUZZ not in os.environ,
 )
 settings.load_profile("postroom")
@@ -104,6 +104,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         room = item.path.relative_to(HERE).parts[0]
         if item.path.stem in _BY_THE_CLOCK and room in ("lab", "cluster"):
             item.add_marker(pytest.mark.clock)
+    multiply_examples(items, int(os.environ.get(_FUZZ, "1")))
     items.sort(key=lambda item: _turn_of(item.path))
 
 

@@ -106,6 +106,37 @@ async def test_an_empty_mailbox_has_no_newest_message() -> None:
     assert len(said) == 2
 
 
+async def test_a_mailbox_that_is_opened_without_a_count_is_not_taken_for_empty() -> None:
+    uncounted = answer(b"OK", b"OK [UIDVALIDITY 5] x", b"OK [UIDNEXT 9] x")
+    steps = {b"STATUS": NO, b"EXAMINE": uncounted, b"SELECT": uncounted}
+    inconclusive = ("Mailbox", "ProbeInconclusive", False)
+    async with scripted(steps) as server:
+        report = await server.check()
+        scanned = await server.scan(Position("INBOX", 5, 8))
+        counted = await server.history(date(2026, 5, 1))
+        removed = await server.remove(REMOVAL)
+    assert (verdict(report), report.mailbox) == (inconclusive, None)
+    assert (verdict(scanned.session), scanned.positions) == (inconclusive, ())
+    assert (verdict(counted.session), counted.complete) == (inconclusive, False)
+    assert removed.removed == ()
+    async with scripted({**CHECKED, b"EXAMINE": uncounted, b"FETCH": OK}) as server:
+        report = await server.check()
+    assert (outcome(report), report.mailbox) == (DONE, COUNTED)
+
+
+async def test_another_mailbox_that_is_opened_without_a_count_is_looked_at_again() -> None:
+    def examined(command: bytes) -> bytes:
+        told = EXAMINE if b"INBOX" in command else answer(b"OK", b"OK [UIDVALIDITY 6] x")
+        assert callable(told)
+        return told(command)
+
+    spam = Position("Spam", 6, 4)
+    async with scripted({b"EXAMINE": examined}) as server:
+        report = await server.scan(Position("INBOX", 5, 9), spam)
+    assert outcome(report.session) == DONE
+    assert report.positions == (Position("INBOX", 5, 9), spam)
+
+
 async def test_answers_may_come_in_another_order() -> None:
     tags: list[bytes] = []
 

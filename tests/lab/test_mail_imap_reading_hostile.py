@@ -118,6 +118,14 @@ async def test_uidnext_that_is_missing_or_behind(uid_next: bytes) -> None:
         assert (await reader.following(8, following)).messages == ()
 
 
+async def test_an_answer_without_the_number_of_messages_is_no_empty_mailbox() -> None:
+    answers = {b"EXAMINE": answer(b"OK", b"OK [UIDVALIDITY 5] x", b"OK [UIDNEXT 9] x")}
+    async with scripted(answers) as server, server.reading(SOON) as reader:
+        with pytest.raises(Failure, match="how many messages it has") as failed:
+            await reader.open("INBOX")
+    assert not failed.value.conclusive
+
+
 async def test_a_last_message_without_a_uid_is_no_empty_mailbox() -> None:
     answers = {b"EXAMINE": answer(b"OK", b"3 EXISTS", b"OK [UIDVALIDITY 5] x"), b"FETCH": OK}
     async with scripted(answers) as server, server.reading(SOON) as reader:

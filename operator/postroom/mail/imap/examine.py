@@ -43,7 +43,10 @@ async def examine(session: ImapSession, mailbox: str) -> Opened:
         (result, lines), _ = await or_selected(session, name, examined)
     if result != "OK":
         raise not_opened(session, result, text_of(lines))
-    return opened(lines[:-1])
+    found = opened(lines[:-1])
+    if found is None:
+        raise uncounted(session)
+    return found
 
 
 async def or_selected(
@@ -90,19 +93,31 @@ def no_positions(session: ImapSession) -> Failure:
     return session.state.failure(Reason.CAPABILITY_MISSING, message)
 
 
+def uncounted(session: ImapSession) -> Failure:
+    """The number of messages is part of every answer (RFC 9051 section 6.3.2): without it nobody
+    can tell whether the mailbox is empty."""
+    message = (
+        f"{session.state.place} opens the mailbox, but does not say how many messages it has; it "
+        "is asked again: read its log."
+    )
+    return session.state.passing(Reason.PROBE_INCONCLUSIVE, message)
+
+
 def written(mailbox: str) -> str:
     """A mailbox's name as an argument."""
     return quoted(modified_utf7(mailbox))
 
 
-def opened(lines: Sequence[bytes]) -> Opened:
-    """What the untagged lines tell that answer SELECT or EXAMINE."""
+def opened(lines: Sequence[bytes]) -> Opened | None:
+    """What the untagged lines tell that answer SELECT or EXAMINE; None: not even what they must."""
     exists = [int(found[1]) for found in map(_EXISTS.match, lines) if found]
     codes = {
         found[1].upper(): int(found[2]) for found in map(_CODE.match, lines) if found is not None
     }
+    if not exists:
+        return None
     return Opened(
-        messages=exists[-1] if exists else 0,
+        messages=exists[-1],
         uid_validity=codes.get(b"UIDVALIDITY") or None,
         uid_next=codes.get(b"UIDNEXT") or None,
     )

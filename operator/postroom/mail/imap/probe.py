@@ -12,7 +12,7 @@ from dataclasses import replace
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.mail.imap.auth import signed_in, state_of
-from postroom.mail.imap.examine import not_opened, or_selected, written
+from postroom.mail.imap.examine import not_opened, or_selected, uncounted, written
 from postroom.mail.imap.fetching import fetched
 from postroom.mail.imap.listing import list_command, listed, personal_namespace, special_uses
 from postroom.mail.imap.operation import IDENTITY
@@ -63,6 +63,8 @@ async def _look(session: ImapSession, mailbox: str) -> Mailbox:
         raise failure
     said = _said(answers)
     found = mailbox_of(mailbox, said if counted == "OK" else [], said)
+    if found is None:
+        raise uncounted(session)
     limit = found.append_limit
     return replace(
         found,

@@ -50,10 +50,11 @@ async def _remove_all(
         trash = special_uses(listed(lines[:-1])).get("Trash", "") if result == "OK" else ""
     for mailbox in dict.fromkeys(removal.mailbox for removal in removals):
         result, lines = await session.ask("SELECT", written(mailbox))
-        validity = opened(lines[:-1]).uid_validity if result == "OK" else None
+        seen = opened(lines[:-1]) if result == "OK" else None
         for removal in removals:
             # With another UIDVALIDITY, the UID is another message's.
-            if removal.mailbox != mailbox or removal.uid_validity != validity:
+            known = seen is not None and removal.uid_validity == seen.uid_validity
+            if removal.mailbox != mailbox or not known:
                 continue
             if await _remove(session, removal, trash):
                 removed.append(removal)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from postroom.api.mailserver import ProbeStage
-from postroom.mail.imap import listing
+from postroom.mail.imap import examine, listing
 from postroom.mail.imap.auth import state_of
-from postroom.mail.imap.examine import Opened, examine, no_positions, not_opened, opened, written
+from postroom.mail.imap.examine import written
 from postroom.mail.imap.fetching import fetched, searched, uid_sets
 from postroom.mail.imap.operation import ask_at_once, for_an_operation, lines_told, unless_refused
 from postroom.mail.imap.session import ImapSession, text_of
@@ -81,20 +81,24 @@ class _Scanning:
             if told is not None:
                 self.positions.append(replace(told, mailbox=name, special_use=use))
             elif name == self._mailbox:
-                seen = await examine(session, name)
+                seen = await examine.examine(session, name)
                 if seen.uid_validity is None or seen.uid_next is None:
-                    raise no_positions(session)
+                    raise examine.no_positions(session)
                 self.positions.append(Position(name, seen.uid_validity, seen.uid_next, use))
 
     async def scan(self, position: Position) -> None:
         """Note what arrived since a position, and the position now."""
         result, lines = await self._session.ask("EXAMINE", written(position.mailbox))
-        seen = opened(lines[:-1])
-        if result != "OK" or seen.uid_validity is None:
+        seen = examine.opened(lines[:-1]) if result == "OK" else None
+        if seen is None or seen.uid_validity is None:
             if same_mailbox(position.mailbox, self._mailbox):
                 if result != "OK":
-                    raise not_opened(self._session, result, text_of(lines))
-                raise no_positions(self._session)
+                    raise examine.not_opened(self._session, result, text_of(lines))
+                raise (
+                    examine.uncounted(self._session)
+                    if seen is None
+                    else examine.no_positions(self._session)
+                )
             # Gone, or closed to us: what matters is the mailbox that is read.
             self.positions.append(position)
             return
@@ -106,7 +110,7 @@ class _Scanning:
         after = await self._read(since, seen)
         self.positions.append(replace(since, uid_next=after))
 
-    async def _read(self, since: Position, seen: Opened) -> int:
+    async def _read(self, since: Position, seen: examine.Opened) -> int:
         """Read what a mailbox got since a position; return the UID that would come next."""
         first, following = since.uid_next, seen.uid_next
         if self._octets_left <= 0:

@@ -148,16 +148,22 @@ def modified_utf7(name: str) -> str:
     return re.sub(r"&|[^\x20-\x7e]+", encode, name)
 
 
-def mailbox_of(name: str, counted: Sequence[bytes], opened: Sequence[bytes]) -> Mailbox:
-    """Read the answers to STATUS and EXAMINE; `counted` is empty where STATUS was refused."""
+def mailbox_of(name: str, counted: Sequence[bytes], opened: Sequence[bytes]) -> Mailbox | None:
+    """Read the answers to STATUS and EXAMINE; `counted` is empty where STATUS was refused.
+
+    None where neither tells how many messages there are.
+    """
     # The counts are in the last such list: a mailbox's name may look like one.
     status = (_COUNTS.findall(b" ".join(counted)) or [b""])[-1]
     facts = status or b" ".join(opened)
-    exists = _number(rb"\b(\d+) EXISTS", b" ".join(opened))
     messages = _number(rb"\bMESSAGES (\d+)", status)
+    if messages is None:
+        messages = _number(rb"\b(\d+) EXISTS", b" ".join(opened))
+    if messages is None:
+        return None
     return Mailbox(
         name=name,
-        messages=messages if messages is not None else exists or 0,
+        messages=messages,
         unseen=_number(rb"\bUNSEEN (\d+)", status),
         uid_next=_number(rb"\bUIDNEXT (\d+)", facts),
         uid_validity=_number(rb"\bUIDVALIDITY (\d+)", facts),

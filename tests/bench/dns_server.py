@@ -8,7 +8,6 @@ client can miscount.
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import socket
 import struct
 from collections.abc import Callable
@@ -16,10 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from random import Random
-from types import TracebackType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bench.dns_world import RESOLVER, loopback
+from bench.server_process import ServerProcess
 from dnsworld.message import NotAQuery, read_query, write_reply
 from dnsworld.names import text_of
 from dnsworld.rdata import type_text
@@ -29,7 +28,6 @@ from dnsworld.world import World
 #: Seconds between a question and its answer.
 LATENCY = 0.02
 _ANSWERS_LIMIT = 65536
-_SECONDS_TO_START = 60
 
 
 class Asked(NamedTuple):
@@ -142,10 +140,10 @@ def _send(listening: socket.socket, answer: bytes, peer: tuple[str, int]) -> Non
 
 
 def serve(orders: Connection) -> None:
-    """Serve until told to stop: the main function of the process.
+    """Serve until `orders` end: the main function of the process.
 
     An order is (what, argument): ("show", builder of a world), ("fail", (loss, dead)),
-    ("log", None), which takes the log away, ("stop", None). Each is answered.
+    ("log", None), which takes the log away. Each is answered.
     """
     asyncio.run(_serve(orders))
 
@@ -154,6 +152,7 @@ async def _serve(orders: Connection) -> None:
     server, loop = _Server(), asyncio.get_running_loop()
     waiting = asyncio.Event()
     loop.add_reader(orders.fileno(), waiting.set)
+    orders.send("ready")
     while True:
         await waiting.wait()
         waiting.clear()
@@ -172,48 +171,25 @@ async def _serve(orders: Connection) -> None:
             case "log":
                 orders.send(server.log)
                 server.log = []
-            case _:
-                return
 
 
-class ServedWorld:
+class ServedWorld(ServerProcess):
     """The process that serves, as the benchmark sees it; to be used as a context manager."""
 
     def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._orders, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs,), daemon=True)
+        super().__init__(serve)
         self.port = 0
-
-    def __enter__(self) -> ServedWorld:
-        self._process.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._orders.send(("stop", None))
-        self._process.join(_SECONDS_TO_START)
 
     def show(self, builder: Callable[[], World]) -> None:
         """Serve the world that a function builds, which can be pickled."""
-        self.port = int(self._order("show", builder))
+        self.port = int(self.order(("show", builder)))
 
     def fail(self, loss: float, *dead: NameServer) -> None:
         """Lose this share of datagrams, and let these servers be silent."""
         addresses = [address for one in dead for address in one.addresses]
-        self._order("fail", (loss, frozenset(addresses)))
+        self.order(("fail", (loss, frozenset(addresses))))
 
     def take_log(self) -> list[Asked]:
         """Take away what was asked since the last time."""
-        log: list[Asked] = self._order("log", None)
+        log: list[Asked] = self.order(("log", None))
         return log
-
-    def _order(self, what: str, argument: object) -> Any:
-        self._orders.send((what, argument))
-        if not self._orders.poll(_SECONDS_TO_START):
-            raise SystemExit("The DNS server of the benchmark does not answer.")
-        return self._orders.recv()

@@ -5,18 +5,17 @@ application that takes what is posted to it."""
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import ssl
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from types import TracebackType
 from typing import Any
 
 import trustme
 from aiohttp import web
 
+from bench.certificates import certified, showing
+from bench.server_process import ServerProcess
 from loopback import own_address
 from postroom.lab.imap import LabImap
 from postroom.lab.mailboxes import Accounts
@@ -81,21 +80,18 @@ def _serve(orders: Connection, address: str, pair: bytes) -> None:
 
 async def _run(orders: Connection, address: str, pair: bytes) -> None:
     servers = _Servers()
-    key, mark, certificate = pair.partition(b"-----BEGIN CERTIFICATE-----")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.LeafCert(key, mark + certificate, []).configure_cert(context)
-    await LabImap(servers.accounts, context, address, 2993).start()
+    await LabImap(servers.accounts, showing(pair), address, 2993).start()
     application = web.Application(client_max_size=2**27)
     application.add_routes([web.post("/mail", servers.post)])
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, address, 8080).start()
     orders.send("ready")
-    while (order := await asyncio.to_thread(orders.recv)) is not None:
-        name, *arguments = order
-        answer: Any = getattr(servers, name)(*arguments)
-        orders.send(await answer if asyncio.iscoroutine(answer) else answer)
-    # The sessions that last end with the process.
+    with suppress(EOFError):
+        while True:
+            name, *arguments = await asyncio.to_thread(orders.recv)
+            answer: Any = getattr(servers, name)(*arguments)
+            orders.send(await answer if asyncio.iscoroutine(answer) else answer)
 
 
 @dataclass(frozen=True)
@@ -108,36 +104,14 @@ class Place:
     http: int = 8080
 
 
-class InboundServers:
+class InboundServers(ServerProcess):
     """The process, to be used as a context manager."""
 
     def __init__(self) -> None:
         authority, address = trustme.CA(), own_address(8)
-        leaf = authority.issue_cert(HOST)
-        pair = leaf.private_key_pem.bytes() + leaf.cert_chain_pems[0].bytes()
-        context = multiprocessing.get_context("spawn")
-        self._orders, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, address, pair), daemon=True)
+        super().__init__(_serve, address, certified(authority, HOST))
         self.place = Place(address, authority.cert_pem.bytes().decode())
 
     async def ask(self, name: str, *arguments: object) -> Any:
         """Have one of the methods above called there."""
-        self._orders.send((name, *arguments))
-        wait: Callable[[], Any] = self._orders.recv
-        return await asyncio.to_thread(wait)
-
-    def __enter__(self) -> InboundServers:
-        self._process.start()
-        if not self._orders.poll(_PATIENCE):
-            raise SystemExit("The servers of the benchmark do not start.")
-        self._orders.recv()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.kill()
-        self._process.join(_PATIENCE)
+        return await self.answer((name, *arguments))

@@ -8,16 +8,15 @@ accepts and never says anything.
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import resource
-import ssl
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from types import TracebackType
 
 import trustme
 
+from bench.certificates import certified, showing
 from bench.mail_delay import LongWay
+from bench.server_process import ServerProcess
 from loopback import own_address
 from postroom.lab.certificates import NAMES
 from postroom.lab.imap import LabImap
@@ -32,7 +31,6 @@ NAME = NAMES[0]
 USER, PASSWORD = "user@example.com", "correct horse Gs8"
 #: Another login, with the same password.
 OTHER_USER = "other@example.com"
-_SECONDS_TO_START = 60
 _BACKLOG = 2048
 
 
@@ -43,10 +41,9 @@ def allow_many_sockets() -> None:
 
 
 def serve(orders: Connection, address: str, far: float, pair: bytes) -> None:
-    """Serve until told to stop: the main function of the process.
+    """Serve until `orders` end: the main function of the process.
 
-    `far` is the way to the far ports in seconds, `pair` a key and its certificate in PEM. Says
-    "ready" once; whatever it hears after that, be it the end of `orders`, ends it.
+    `far` is the way to the far ports in seconds, `pair` a key and its certificate in PEM.
     """
     allow_many_sockets()
     asyncio.run(_serve(orders, address, far, pair))
@@ -54,7 +51,7 @@ def serve(orders: Connection, address: str, far: float, pair: bytes) -> None:
 
 async def _serve(orders: Connection, address: str, far: float, pair: bytes) -> None:
     loop, told = asyncio.get_running_loop(), asyncio.Event()
-    context = _context(pair)
+    context = showing(pair)
     accounts = Accounts({USER: PASSWORD, OTHER_USER: PASSWORD})
     await LabSmtp(accounts, context, address, SMTP_TLS, implicit=True).start()
     await LabSmtp(accounts, context, address, SMTP_STARTTLS, implicit=False).start()
@@ -70,14 +67,6 @@ async def _serve(orders: Connection, address: str, far: float, pair: bytes) -> N
     loop.set_exception_handler(lambda _loop, _context: None)
 
 
-def _context(pair: bytes) -> ssl.SSLContext:
-    mark = b"-----BEGIN CERTIFICATE-----"
-    key, _, certificate = pair.partition(mark)
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.LeafCert(key, mark + certificate, []).configure_cert(made)
-    return made
-
-
 @dataclass(frozen=True)
 class Place:
     """Where the servers listen and whom to trust: the PEM of the authority."""
@@ -86,37 +75,15 @@ class Place:
     authority: str
 
 
-class MailServers:
+class MailServers(ServerProcess):
     """The process that serves, to be used as a context manager; `far` in seconds, one way.
 
     `context` is for servers in this process that are to show the same certificate.
     """
 
     def __init__(self, far: float) -> None:
-        authority = trustme.CA()
-        address = own_address(7)
-        leaf = authority.issue_cert(*NAMES, address)
-        pair = leaf.private_key_pem.bytes() + leaf.cert_chain_pems[0].bytes()
-        context = multiprocessing.get_context("spawn")
-        self._orders, theirs = context.Pipe()
-        self._process = context.Process(
-            target=serve, args=(theirs, address, far, pair), daemon=True
-        )
-        self.context = _context(pair)
+        authority, address = trustme.CA(), own_address(7)
+        pair = certified(authority, *NAMES, address)
+        super().__init__(serve, address, far, pair)
+        self.context = showing(pair)
         self.place = Place(address, authority.cert_pem.bytes().decode())
-
-    def __enter__(self) -> MailServers:
-        self._process.start()
-        if not self._orders.poll(_SECONDS_TO_START):
-            raise SystemExit("The mail servers of the benchmark do not start.")
-        self._orders.recv()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._orders.send("stop")
-        self._process.join(_SECONDS_TO_START)

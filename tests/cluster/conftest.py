@@ -8,23 +8,22 @@ import sys
 import uuid
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cluster.api_client import create_namespace, delete_namespace
+from cluster.audit_log import forbidden, requests_of
 from cluster.lab_process import LabProcess
+from cluster.mail_worker import worker_rights
 from cluster.post_office import PostOffice
 from cluster.telling import sections
 from loopback import own_address
 from postroom.lab.controlplane import ControlPlane, ControlPlaneUnavailable, obtain
-from postroom.lab.operator_process import ROOT, USER, OperatorProcess, service_account_kubeconfig
+from postroom.lab.operator_process import ROOT, OperatorProcess, service_account_kubeconfig
 
 HERE = Path(__file__).parent
 _BEGAN = pytest.StashKey[float]()
-_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -94,6 +93,15 @@ def installed(plane: ControlPlane) -> ControlPlane:
     return plane
 
 
+@pytest.fixture(scope="module")
+def rights(
+    installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ControlPlane]:
+    """The same with the component of the worker that hands mail over."""
+    with worker_rights(installed, tmp_path_factory.mktemp("kustomize")):
+        yield installed
+
+
 @pytest.fixture
 def operator(installed: ControlPlane, lab: LabProcess, tmp_path: Path) -> Iterator[OperatorProcess]:
     """An operator, not started yet; no request of it may have been forbidden."""
@@ -116,51 +124,3 @@ def started(
     process = OperatorProcess(kubeconfig, tmp_path, flags).start()
     yield process
     process.stop()
-
-
-def forbidden(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The requests that RBAC denied; an Event for a namespace that is being deleted is denied by
-    its life cycle, whatever the rights are."""
-    return [
-        request
-        for request in requests
-        if request["responseStatus"]["code"] == 403
-        and "being terminated" not in request["responseStatus"].get("message", "")
-    ]
-
-
-def requests_of(
-    plane: ControlPlane, user: str = USER, since: datetime = _EVER
-) -> list[dict[str, Any]]:
-    """Every request of a ServiceAccount, the operator's unless another is named, that was received
-    since a moment.
-
-    Not since so many lines of the audit log: a request has its line there when it is answered, and
-    what it does can be read before. Without what an API server that was starting denied: it did not
-    know the rights yet.
-    """
-    return [
-        event
-        for event in plane.audit_events()
-        if event["user"]["username"] == user
-        and _received(event) >= since
-        and not _denied_while_starting(plane, event)
-    ]
-
-
-def _received(request: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(request["requestReceivedTimestamp"])
-
-
-def _denied_while_starting(plane: ControlPlane, request: dict[str, Any]) -> bool:
-    return request["responseStatus"]["code"] == 403 and any(
-        began <= _received(request) <= ready for began, ready in plane.outages
-    )
-
-
-def writes_of(
-    plane: ControlPlane, user: str = USER, since: datetime = _EVER
-) -> list[dict[str, Any]]:
-    """Every request of a ServiceAccount that writes, since a moment."""
-    reading = {"get", "list", "watch"}
-    return [each for each in requests_of(plane, user, since) if each["verb"] not in reading]

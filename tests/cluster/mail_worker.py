@@ -20,7 +20,7 @@ from typing import Any, Self
 import yaml
 
 from cluster import services
-from cluster.conftest import forbidden, requests_of
+from cluster.audit_log import forbidden, requests_of
 from cluster.objects import one
 from cluster.post_office import SUPPORT, PostOffice, account
 from kstatus import conditions_of

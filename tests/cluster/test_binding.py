@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from cluster.conftest import forbidden, requests_of
+from cluster.audit_log import forbidden, requests_of
 from cluster.lab_process import LabProcess
 from cluster.objects import KINDS, eventually, is_ready, reason_of
 from cluster.test_defaults import ACCOUNT, RELAY, SERVER, SMTP, SUPPORT, Mail

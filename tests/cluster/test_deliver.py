@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from cluster.conftest import requests_of
+from cluster.audit_log import requests_of
 from cluster.mail_worker import (
     ELECTED,
     USER,
@@ -27,7 +27,6 @@ from cluster.mail_worker import (
     delivering,
     hand_over,
     worker_processes,
-    worker_rights,
 )
 from cluster.objects import eventually, one
 from cluster.post_office import SUPPORT, PostOffice, account
@@ -36,15 +35,6 @@ from loopback import own_address
 from postroom.api.names import API_VERSION, Kind
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import OperatorProcess
-
-
-@pytest.fixture(scope="module")
-def rights(
-    installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ControlPlane]:
-    """The API server with the component of the worker."""
-    with worker_rights(installed, tmp_path_factory.mktemp("kustomize")):
-        yield installed
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ import pytest
 
 from cluster import services
 from cluster.api_client import create_namespace, delete, merge, read
-from cluster.conftest import writes_of
+from cluster.audit_log import writes_of
 from cluster.mail_worker import (
     ELECTED,
     USER,
@@ -32,7 +32,6 @@ from cluster.mail_worker import (
     make_key,
     new_key,
     worker_processes,
-    worker_rights,
 )
 from cluster.objects import eventually, one, path_of
 from cluster.post_office import BILLING, PostOffice
@@ -43,15 +42,6 @@ from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import OperatorProcess
 
 GOOD = "True Delivering"
-
-
-@pytest.fixture(scope="module")
-def rights(
-    installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ControlPlane]:
-    """The API server with the component of the worker."""
-    with worker_rights(installed, tmp_path_factory.mktemp("kustomize")):
-        yield installed
 
 
 @pytest.fixture(scope="module")

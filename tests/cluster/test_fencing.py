@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.conftest import forbidden, requests_of, writes_of
+from cluster.audit_log import forbidden, requests_of, writes_of
 from cluster.objects import eventually, is_ready, one
 from cluster.post_office import BILLING, SUPPORT, PostOffice, account
 from loopback import own_address

@@ -19,7 +19,7 @@ import pytest
 import trustme
 import yaml
 
-from cluster.conftest import forbidden, requests_of
+from cluster.audit_log import forbidden, requests_of
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import (
     ROOT,

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from cluster.conftest import writes_of
+from cluster.audit_log import writes_of
 from cluster.lab_process import LabProcess
 from cluster.objects import (
     KINDS,

@@ -20,7 +20,7 @@ import dns.message
 import dns.query
 import pytest
 
-from cluster.conftest import forbidden, requests_of
+from cluster.audit_log import forbidden, requests_of
 from cluster.external_dns import ExternalDns, obtain_or_skip
 from cluster.lab_process import LabProcess
 from cluster.objects import eventually, is_ready

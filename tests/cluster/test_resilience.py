@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from cluster.conftest import forbidden, requests_of, writes_of
+from cluster.audit_log import forbidden, requests_of, writes_of
 from cluster.lab_process import LabProcess
 from cluster.objects import domains, eventually, hello, is_judged, is_ready, objects, one, reason_of
 from kstatus import conditions_of

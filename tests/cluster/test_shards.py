@@ -24,7 +24,7 @@ from pathlib import Path
 import pytest
 
 from cluster.api_client import create_namespace, delete_namespace
-from cluster.conftest import forbidden, requests_of
+from cluster.audit_log import forbidden, requests_of
 from cluster.lab_process import LabProcess
 from cluster.objects import domains, eventually, one
 from cluster.test_audit import audit_of

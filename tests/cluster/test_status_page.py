@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cluster.conftest import forbidden, requests_of
+from cluster.audit_log import forbidden, requests_of
 from cluster.objects import eventually, hello, is_judged, objects
 from cluster.test_plugin import plugin
 from postroom.cli.report import objects_in

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.conftest import forbidden, requests_of, writes_of
+from cluster.audit_log import forbidden, requests_of, writes_of
 from cluster.lab_process import LabProcess
 from cluster.objects import KINDS, eventually, one
 from lab.token_server import HOST, MICROSOFT_PATH, Client, Refresh, TokenServer

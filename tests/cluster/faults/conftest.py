@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cluster.conftest import forbidden, requests_of
+from cluster.audit_log import forbidden, requests_of
 from cluster.faults.api_proxy import ApiProxy
 from cluster.faults.scene import Keeper, Place, standing
 from cluster.post_office import PostOffice

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from cluster.api_client import create_namespace, delete, delete_namespace, merge, post, read
-from cluster.conftest import writes_of
+from cluster.audit_log import writes_of
 from cluster.objects import eventually, is_judged, is_ready, objects, path_of
 from kstatus import conditions_of
 from postroom.api.names import API_VERSION, Kind

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from cluster.conftest import forbidden, requests_of
+from cluster.audit_log import forbidden, requests_of
 from cluster.faults.conftest import Identity
 from cluster.faults.scene import (
     ACCOUNT,

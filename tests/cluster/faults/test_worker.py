@@ -22,12 +22,11 @@ from pathlib import Path
 import pytest
 
 from cluster import services
-from cluster.conftest import writes_of
+from cluster.audit_log import writes_of
 from cluster.faults.scene import Keeper
-from cluster.mail_worker import Tickets, worker_rights
+from cluster.mail_worker import USER, Tickets, arrive, delivering, worker_processes
 from cluster.objects import eventually, one
 from cluster.post_office import SUPPORT, PostOffice, account
-from cluster.test_deliver import USER, arrive, delivering, worker_processes
 from kstatus import conditions_of
 from loopback import own_address
 from postroom.api.names import Kind
@@ -39,14 +38,6 @@ LARGE, SMALL_DISK = 300_000, 100_000
 ROOM = 16 * LARGE
 #: What the spool's file system is made, and what mends it again: options of mount.
 DISKS = {"full": (f"size={SMALL_DISK}", f"size={ROOM}"), "read-only": ("ro", "rw")}
-
-
-@pytest.fixture(scope="module")
-def rights(
-    installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ControlPlane]:
-    with worker_rights(installed, tmp_path_factory.mktemp("kustomize")):
-        yield installed
 
 
 @dataclass

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the API server's audit log says of a ServiceAccount's requests."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from postroom.lab.controlplane import ControlPlane
+from postroom.lab.operator_process import USER
+
+_EVER = datetime.min.replace(tzinfo=UTC)
+
+
+def forbidden(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The requests that RBAC denied; an Event for a namespace that is being deleted is denied by
+    its life cycle, whatever the rights are."""
+    return [
+        request
+        for request in requests
+        if request["responseStatus"]["code"] == 403
+        and "being terminated" not in request["responseStatus"].get("message", "")
+    ]
+
+
+def requests_of(
+    plane: ControlPlane, user: str = USER, since: datetime = _EVER
+) -> list[dict[str, Any]]:
+    """Every request of a ServiceAccount, the operator's unless another is named, that was received
+    since a moment.
+
+    Not since so many lines of the audit log: a request has its line there when it is answered, and
+    what it does can be read before. Without what an API server that was starting denied: it did not
+    know the rights yet.
+    """
+    return [
+        event
+        for event in plane.audit_events()
+        if event["user"]["username"] == user
+        and _received(event) >= since
+        and not _denied_while_starting(plane, event)
+    ]
+
+
+def _received(request: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(request["requestReceivedTimestamp"])
+
+
+def _denied_while_starting(plane: ControlPlane, request: dict[str, Any]) -> bool:
+    return request["responseStatus"]["code"] == 403 and any(
+        began <= _received(request) <= ready for began, ready in plane.outages
+    )
+
+
+def writes_of(
+    plane: ControlPlane, user: str = USER, since: datetime = _EVER
+) -> list[dict[str, Any]]:
+    """Every request of a ServiceAccount that writes, since a moment."""
+    reading = {"get", "list", "watch"}
+    return [each for each in requests_of(plane, user, since) if each["verb"] not in reading]

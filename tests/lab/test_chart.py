@@ -494,6 +494,44 @@ def test_values_that_contradict_each_other_are_refused_in_a_sentence(
     assert sentence in refusal("--set-string", values) or sentence in refusal("--set", values)
 
 
+@pytest.mark.parametrize(
+    ("spool", "limit", "fits"),
+    [
+        ("383Mi", None, True),
+        ("384Mi", None, False),
+        ("1Gi", None, False),
+        ("393216Ki", None, False),
+        ("512Mi", "0.5Gi", False),
+        ("512Mi", "+.51Gi", True),
+        ("512Mi", "536870912", False),
+        ("512Mi", "536870913", True),
+        ("512Mi", "536M", False),
+        ("512Mi", "537M", True),
+        ("512Mi", "536870913000m", True),
+        ("512Mi", "5.3e8", False),
+        ("512Mi", "5.4E8", True),
+        ("999Gi", "1Ti", True),
+        ("999Gi", "1E", True),
+        ("1Gi", "1073741k", False),
+        # Kubernetes takes none for no limit.
+        ("1Gi", "0", True),
+        ("1Gi", "null", True),
+    ],
+)
+def test_a_spool_that_its_memory_cannot_hold_is_refused(
+    spool: str, limit: str | None, fits: bool
+) -> None:
+    values = f"deliver.enabled=true,deliver.spool={spool}"
+    if limit is not None:
+        values += f",deliver.resources.limits.memory={limit}"
+    if fits:
+        assert rendered("--set", values)
+    else:
+        said = refusal("--set", values)
+        assert f"deliver.spool is {spool} and deliver.resources.limits.memory" in said
+    assert rendered("--set", values.replace("enabled=true", "enabled=false"))
+
+
 def test_charts_that_depend_on_it_may_hand_down_what_is_shared() -> None:
     assert rendered("--set", "global.domain=example.com,enabled=true") == rendered()
 

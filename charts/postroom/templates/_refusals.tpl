@@ -7,6 +7,23 @@
 {{- $seconds }}
 {{- end }}
 
+{{/* How many octets a quantity of Kubernetes is, such as 1.5Gi or 4e8. */}}
+{{- define "postroom.octets" -}}
+{{- $text := toString . | trimPrefix "+" }}
+{{- $number := regexFind "^[0-9.]+([eE][-+]?[0-9]+)?" $text }}
+{{- $units := dict "" 1 "n" 1e-9 "u" 1e-6 "m" 1e-3 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 }}
+{{- $octets := get $units (trimPrefix $number $text | trimSuffix "i") | float64 }}
+{{- range $unit, $power := dict "Ki" 1 "Mi" 2 "Gi" 3 "Ti" 4 "Pi" 5 "Ei" 6 }}
+{{- if hasSuffix $unit $text }}
+{{- $octets = 1 }}
+{{- range until $power }}
+{{- $octets = mulf $octets 1024 }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- mulf (float64 $number) $octets }}
+{{- end }}
+
 {{/* "yes" where an address of a network has bits beyond the network's length, such as 10.0.0.1/8. */}}
 {{- define "postroom.hostBits" -}}
 {{- $powers := list 1 2 4 8 16 32 64 128 256 512 1024 2048 4096 8192 16384 32768 65536 }}
@@ -109,6 +126,12 @@
 {{- end }}
 {{- include "postroom.refuseMounts" (dict "root" . "of" .Values "at" "" "volumes" list "mounted" list) }}
 {{- if .Values.deliver.enabled }}
+{{- with ((.Values.deliver.resources).limits).memory }}
+{{- $most := include "postroom.octets" . | float64 }}
+{{- if and $most (ge (include "postroom.octets" $.Values.deliver.spool | float64) $most) }}
+{{- fail (printf "deliver.spool is %s and deliver.resources.limits.memory %v: the spool is memory, and would have the worker killed; lower the one or raise the other" $.Values.deliver.spool .) }}
+{{- end }}
+{{- end }}
 {{- include "postroom.refuseMounts" (dict "root" . "of" .Values.deliver "at" "deliver." "volumes" (list "spool") "mounted" (list "/spool")) }}
 {{- end }}
 {{- end }}

@@ -61,7 +61,7 @@ class World:
     def __init__(self, number: int) -> None:
         self.cache, self.metrics, self.version = Cache(), Metrics(), 0
         told = ObjectMetrics(self.cache.get)
-        self.cache.observer = told.changed
+        self.cache.observers.append(told.changed)
         self.metrics.observe_objects(told.pieces)
         self.names = [(f"team-{each % 100}", f"account-{each}") for each in range(number)]
         self.write(1)

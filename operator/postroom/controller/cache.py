@@ -91,7 +91,7 @@ class Cache:
         self.claims = claims or ClaimBook()
         self.addresses = AddressBook()
         #: Told of each object that appeared, was replaced, or is gone, when it is so.
-        self.observer: Callable[[Key], None] = lambda key: None
+        self.observers: list[Callable[[Key], None]] = []
         self._entries: dict[Key, _Entry] = {}
         self._by_index: dict[tuple[Kind, str, str], set[str]] = {}
         #: Who stands under an index that names a namespace, wherever they are.
@@ -155,7 +155,8 @@ class Cache:
         self._reindex(key, entry.indexes, frozenset())
         self.claims.forget(key)
         self.addresses.forget(key)
-        self.observer(key)
+        for observer in self.observers:
+            observer(key)
         return Change(Difference.VANISHED, before=entry.indexes)
 
     def begin_write(self, key: Key) -> None:
@@ -202,7 +203,8 @@ class Cache:
 
     def _claim(self, key: Key, slim: Raw, indexes: frozenset[str]) -> None:
         """Keep the books of claims and addresses; a spec that cannot be understood is in none."""
-        self.observer(key)
+        for observer in self.observers:
+            observer(key)
         if key.kind is Kind.EMAIL_ACCOUNT:
             address = marks.address_among(indexes)
             if address is None:

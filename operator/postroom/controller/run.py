@@ -115,7 +115,7 @@ class _Operator(lifecycle.Lifecycle):
             elif (raw := cache.get(key)) is not None and self._outbound is not None:
                 self._overhear(self._outbound, key, raw)
 
-        cache.observer = changed
+        cache.observers.append(changed)
         scope, works = self._lease_of(WHOLE), lambda: self._sweep.age() >= 0
         counted.tell(metrics, scope, self._settings.shard, works)
         metrics.observe_objects(told.pieces)

@@ -220,7 +220,7 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self.cache, self.most, self.version = Cache(), 3, 0
         self.told = ObjectMetrics(self.cache.get, most=self.most)
-        self.cache.observer = self.told.changed
+        self.cache.observers.append(self.told.changed)
 
     @rule(place=places, moment=moments, codes=codes, older=st.integers(0, 1))
     def seen(self, place: Key, moment: str | None, codes: list[str], older: int) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any
 
-from postroom.api.names import Kind
+from postroom.api.names import Key, Kind
 from postroom.concurrency.bounded import BoundedMap
 from postroom.controller.cache import Cache, Raw, metadata_of, status_of
 from postroom.mail.round_trip.header import Header
@@ -31,6 +31,19 @@ class Announced:
         self._seen: BoundedMap[tuple[str, str, str], None] = BoundedMap(
             _REMEMBERED, party_of=itemgetter(0)
         )
+        #: The accounts by their UIDs: whoever writes to us can have us look for any of them.
+        self._accounts: dict[str, Key] = {}
+        self._uids: dict[Key, str] = {}
+        for key, _ in cache.objects():
+            self._changed(key)
+        cache.observers.append(self._changed)
+
+    def _changed(self, key: Key) -> None:
+        self._accounts.pop(self._uids.pop(key, ""), None)
+        raw = self._cache.get(key)
+        if raw is not None and key.kind is Kind.EMAIL_ACCOUNT:
+            uid = self._uids[key] = str(metadata_of(raw).get("uid"))
+            self._accounts[uid] = key
 
     def note(self, raw: Raw) -> None:
         """Remember what is under way by an object's status."""
@@ -47,10 +60,8 @@ class Announced:
         if message is None:
             return False
         announced = (namespace, *message)
-        if announced not in self._seen:
-            for key, raw in self._cache.objects():
-                if key.kind is Kind.EMAIL_ACCOUNT and metadata_of(raw).get("uid") == message[0]:
-                    self.note(raw)
+        if announced not in self._seen and (key := self._accounts.get(message[0])) is not None:
+            self.note(self._cache.get(key) or {})
         return announced in self._seen
 
 

@@ -69,6 +69,29 @@ def test_a_status_of_another_form_announces_nothing(status: dict[str, Any]) -> N
     assert not Announced(cache).is_ours("mail", header())
 
 
+def test_an_account_that_came_later_or_was_made_anew_announces_and_one_that_went_does_not() -> None:
+    cache = Cache()
+    announced = Announced(cache)
+    assert not announced.is_ours("mail", header())
+    cache.put(ACCOUNT.kind, sending())
+    anew = sending(token=OTHER)
+    anew["metadata"].update(uid="uid-2", resourceVersion="9")
+    cache.put(ACCOUNT.kind, anew)
+    assert not announced.is_ours("mail", header())
+    assert announced.is_ours("mail", header(OTHER, uid="uid-2"))
+    cache.drop(ACCOUNT)
+    assert not Announced(cache).is_ours("mail", header(OTHER, uid="uid-2"))
+
+
+def test_forged_messages_cost_no_look_at_all_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = Cache()
+    announced = Announced(cache)
+    cache.put(ACCOUNT.kind, sending())
+    monkeypatch.setattr(cache, "objects", lambda: pytest.fail("All objects were looked at."))
+    assert not announced.is_ours("mail", header(uid="uid-7"))
+    assert announced.is_ours("mail", header())
+
+
 def test_what_one_namespace_announces_is_somebodys_mail_in_another() -> None:
     cache = Cache()
     cache.put(ACCOUNT.kind, sending())

@@ -188,6 +188,22 @@ CASES: tuple[Case, ...] = (
         in_place_of_alias(f"v=DKIM1; p={PRIVATE_KEY}"),
     ),
     Case(
+        "a private key in a tag of DMARC",
+        "dmarc",
+        "Valid",
+        "PRIVATE_KEY_IN_RECORD",
+        lambda stage: stage.retype("dmarc", value=f"{stage.value('dmarc')}; x={PRIVATE_KEY}"),
+        advice=True,
+    ),
+    Case(
+        "a private key in a policy of SPF",
+        "spf",
+        "Wrong",
+        "SPF_SYNTAX",
+        lambda stage: stage.retype("spf", value=f"{stage.value('spf')} {PRIVATE_KEY}"),
+        also=("PRIVATE_KEY_IN_RECORD",),
+    ),
+    Case(
         "the key of another selector",
         "dkim-s1",
         "Wrong",

@@ -64,7 +64,9 @@ def _is_in_fix(record: Record, finding: Finding) -> bool:
     assert fix is not None
     there = [one.value for one in fix.remove if (one.name, one.type) == (name, kind)]
     secret = finding.code == _SECRET and any(one in ("", _MASKED) for one in there)
-    return secret or any(one in (quoted(value), value.removesuffix(".")) for one in there)
+    return secret or any(
+        one in (quoted(dkim.concealed(value)), value.removesuffix(".")) for one in there
+    )
 
 
 def _is_said(text: str, finding: Finding) -> bool:

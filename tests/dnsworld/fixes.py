@@ -25,8 +25,7 @@ from dnsworld.rdata import (
 from dnsworld.world import World
 from dnsworld.zone import Zone
 from postroom.api.findings import Fix, FixAction, RecordToRemove
-from postroom.dns.dkim import holds_private
-from postroom.dns.judging.judgement import MASK
+from postroom.dns.dkim import MASK, concealed, holds_private
 from postroom.dns.texts.quoting import quoted
 
 _TEXTS = ("TXT", "SPF")
@@ -143,7 +142,7 @@ def _remove(record: RecordToRemove, hosts: tuple[DNSHost, ...]) -> None:
 def _is_value(record: RecordToRemove, data: Rdata) -> bool:
     """Status quotes what has to go, so that a long text is named by its beginning and a hash."""
     text = value_text(type_of(record.type), data)
-    if quoted(text) == record.value or (record.value == MASK and holds_private(text)):
+    if quoted(concealed(text)) == record.value or (record.value == MASK and holds_private(text)):
         return True
     try:
         wanted = _data(record.type, record.value)

@@ -108,3 +108,18 @@ async def test_private_keys(
         hide_key(watch, 1)
         await checked(lab, watch, capsys, key, tmp_path)
     assert "private key" in told(watch)
+
+
+@pytest.mark.parametrize("shape", ["{} x={}", "{}; x={}", "{} {}", "v=spf1 {1} {0}", "{0}{1}"])
+async def test_private_keys_inside_of_records(
+    lab: Lab, capsys: pytest.CaptureFixture[str], tmp_path: Path, shape: str
+) -> None:
+    made, body = Secrets(860), "".join(identity(1).key_pem.splitlines()[1:-1])
+    for name, kind, value in list(lab.zones.records()):
+        if kind == "TXT":
+            lab.zones.replace(name, "TXT", [shape.format(value, body)])
+    async with watching() as watch:
+        watch.hide("ownership key", key := made.core(32))
+        hide_key(watch, 1)
+        await checked(lab, watch, capsys, key, tmp_path)
+    assert "PRIVATE_KEY_IN_RECORD" in told(watch)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lab.oauth_lab import identity
 from loopback import own_address
 from postroom.cli import manifests
 from postroom.cli.demo import settings_for
@@ -73,6 +74,16 @@ async def test_whole_sets_keep_what_others_need(
     assert other in found
     assert len([one for one in found if spf.is_spf(one)]) == 1
     assert not set(there) & set(found)
+
+
+async def test_a_whole_set_repeats_no_private_key(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, key = "spf-foreign.broken.example", identity(1).key_pem
+    lab.zones.replace(name, "TXT", [*lab.zones.get(name, "TXT"), key])
+    with pytest.raises(CannotPublish, match="private key"):
+        await records(lab, BROKEN / "domain-spf-foreign.yaml", ROUTE53, missing=True)
+    assert capsys.readouterr().out == ""
 
 
 async def test_a_suspended_domain_is_looked_at_all_the_same(

@@ -12,6 +12,7 @@ from postroom.cli.check import AT_ONCE, world_of
 from postroom.cli.directory import DirectoryWorld
 from postroom.cli.manifests import Manifests
 from postroom.cli.record_output import Zones, outermost
+from postroom.dns import dkim
 from postroom.dns.answers import Asker, Question, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.publishing import records as publishing
@@ -97,4 +98,10 @@ async def _others(
             "this format replaces as a whole: try again."
         )
     # Behind an alias the values are those of its target.
-    return () if answer.aliases else kept(wanted, answer.values)
+    others = () if answer.aliases else kept(wanted, answer.values)
+    if any(dkim.spans(other.value) != () for other in others):
+        raise CannotPublish(
+            f"a private key stands in {wanted.type.value} at {wanted.name}, which this format "
+            "replaces as a whole, and which must not be repeated: take it out of DNS first."
+        )
+    return others

@@ -13,6 +13,7 @@ from postroom.dns.answers import (
     ServerAnswer,
     Zone,
 )
+from postroom.dns.dkim import concealed
 from postroom.dns.texts.quoting import quoted
 
 Key = tuple[str, str]
@@ -89,7 +90,7 @@ class FakeZone:
         """Do by hand what a fix says."""
         for gone in fix.remove:
             there = self.records.get((gone.name, gone.type), [])
-            left = [one for one in there if gone.value and quoted(one) != gone.value]
+            left = [one for one in there if gone.value and quoted(concealed(one)) != gone.value]
             self.records[gone.name, gone.type] = left
         if fix.action is FixAction.WAIT:
             self.cached.clear()

@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """DKIM keys and key records (RFC 6376, RFC 8301, RFC 8463), their mistakes, and their rotation."""
 
+from postroom.dns.dkim.concealing import (
+    MASK,
+    PrivateKeys,
+    concealed,
+    spans,
+    without_private,
+)
 from postroom.dns.dkim.given import read_expected
 from postroom.dns.dkim.key import (
     RSA_BITS_ADVISED,
@@ -35,6 +42,7 @@ from postroom.dns.dkim.rotation import (
 from postroom.dns.dkim.slips import Slip, mends_to, slips
 
 __all__ = [
+    "MASK",
     "RSA_BITS_ADVISED",
     "RSA_BITS_LEAST",
     "RSA_BITS_MOST",
@@ -43,12 +51,14 @@ __all__ = [
     "KeyRecord",
     "KeyState",
     "Note",
+    "PrivateKeys",
     "PublicKey",
     "RotationStep",
     "SelectorAdvice",
     "SelectorSeen",
     "Slip",
     "advise_rotation",
+    "concealed",
     "decode",
     "described",
     "fingerprint",
@@ -66,4 +76,6 @@ __all__ = [
     "record_for",
     "select",
     "slips",
+    "spans",
+    "without_private",
 ]

@@ -33,12 +33,12 @@ _SAID = re.compile(
 )
 #: How the DER of PKCS#1 and PKCS#8 begins in base64 (RFC 8017, RFC 5958).
 _BEGINNING = re.compile(
-    r"(?<![A-Za-z0-9+/=])M(?:C4|I|HE|FE)|M(?:C4CAQAw|I[A-Za-z0-9+/]{2,6}(?:IB|EA)A)"
+    r"(?<![A-Za-z0-9])M(?:C4|I|HE|FE)|M(?:C4CAQAw|I[A-Za-z0-9+/]{2,6}(?:IB|EA)A)"
     r"|M[A-H][AEIMQUYcgkosw048]CAQ[AE]|MI[E-H][A-Za-z0-9+/]AgE[AB]"
 )
 _FOREIGN = re.compile(r"[^A-Za-z0-9+/\s]")
-#: Line ends as JSON and shells write them.
-_ESCAPED_ENDS = re.compile(r"\\[nr]")
+#: What comes of line ends in JSON, shells, zone files and quoting.
+_ESCAPED_ENDS = re.compile(r"\\(?:[nrt]|[0-9]{3})|[\"'\\()]")
 _TO_STANDARD = str.maketrans("-_", "+/")
 #: How the private key of OpenSSH begins in base64: ``openssh-key-v1`` and a zero byte.
 _OPENSSH, _OPENSSH_MAGIC = "b3BlbnNzaC1rZXktdjE", b"openssh-key-v1\0"
@@ -59,7 +59,7 @@ def is_private(text: str, wanted: key.PublicKey | None = None) -> bool:
 
     The `wanted` public key helps to know its own private half where nothing else would tell.
     """
-    if _SAID.search(text) or _OPENSSH in re.sub(r"[\s\"\\]", "", text) or _web_key(text):
+    if _SAID.search(text) or _OPENSSH in _in_one_line(text) or _web_key(text):
         return True
     if any(_wrapped(text)) or any(_in_hex(text, wanted)):
         return True
@@ -122,7 +122,7 @@ def _halves(text: str, wanted: key.PublicKey | None) -> Iterator[key.PublicKey |
         yield from public_halves(inner, wanted)
     for raw in _in_hex(text, wanted):
         yield public_half(raw) or _of_seed(raw)
-    compact = re.sub(r"[\s\"\\]", "", without_pem(text))
+    compact = _in_one_line(without_pem(text))
     start = compact.find(_OPENSSH)
     if start >= 0:
         yield _of_openssh(_FOREIGN.split(compact[start:], maxsplit=1)[0])
@@ -158,16 +158,20 @@ def _decoded(encoded: str) -> bytes | None:
 
 def _encoded_runs(text: str) -> Iterator[str]:
     """Whatever begins as a private key does, in either alphabet of base64."""
-    text = text[:_TEXT_LIMIT]
+    text = _ESCAPED_ENDS.sub(" ", text[:_TEXT_LIMIT])
     for variant in dict.fromkeys((text, text.translate(_TO_STANDARD))):
         for match in islice(_BEGINNING.finditer(variant), _PLACES_LIMIT):
             run = _FOREIGN.split(variant[match.start() :], maxsplit=1)[0]
             yield re.sub(r"\s", "", run)
 
 
+def _in_one_line(text: str) -> str:
+    return re.sub(r"\s", "", _ESCAPED_ENDS.sub("", text))
+
+
 def _wrapped(text: str) -> Iterator[str]:
     """PEM files that were encoded once more."""
-    for match in islice(_WRAPPED.finditer(re.sub(r"\s", "", text[:_TEXT_LIMIT])), _PLACES_LIMIT):
+    for match in islice(_WRAPPED.finditer(_in_one_line(text[:_TEXT_LIMIT])), _PLACES_LIMIT):
         inner = (_decoded(match[0]) or b"").decode("latin-1")
         if _SAID.search(inner):
             yield inner

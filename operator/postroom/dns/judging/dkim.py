@@ -197,6 +197,6 @@ def masked(values: Sequence[str], key: dkim.PublicKey | None = None) -> tuple[st
     if not any(dkim.holds_private(value, key) for value in values):
         return tuple(values)
     return tuple(
-        judgement.MASK if dkim.holds_private(value, key) or dkim.parse(value).key is None else value
+        dkim.MASK if dkim.holds_private(value, key) or dkim.parse(value).key is None else value
         for value in values
     )

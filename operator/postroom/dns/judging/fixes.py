@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from postroom.api.findings import Fix, FixAction, RecordToRemove
 from postroom.dns.answers import Answer, RecordType
+from postroom.dns.dkim import concealed
 from postroom.dns.names import host_label
 from postroom.dns.requirements import VALUE_LIMIT, PlannedRecord
 from postroom.dns.texts.presentation import presentation
@@ -79,9 +80,10 @@ def external() -> Fix:
 
 
 def removal(name: str, type: RecordType, values: Iterable[str]) -> tuple[RecordToRemove, ...]:
-    """Name the records that have to go; values as `quoted` writes them."""
+    """Name the records that have to go; values as `quoted` writes them, without private keys."""
     return tuple(
-        RecordToRemove(name=name, type=type.value, value=quoted(value)) for value in sorted(values)
+        RecordToRemove(name=name, type=type.value, value=quoted(concealed(value)))
+        for value in sorted(values)
     )
 
 

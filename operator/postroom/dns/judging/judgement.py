@@ -16,11 +16,6 @@ from postroom.dns.judging.fixes import create
 from postroom.dns.spf import Requirement
 from postroom.dns.texts.quoting import shown
 
-#: What is shown in the place of a private key, however public it is by now.
-MASK = "(a private key)"
-#: Characters of the shortest private key in base64, of Ed25519.
-_SHORTEST = 40
-
 #: From how many CNAMEs on some resolvers give up; RFC 1034 section 3.6.2 sets no limit.
 _LONG_CHAIN = 8
 
@@ -86,7 +81,7 @@ def valid(
     """The record is as it must be; `value` is how it is published, where that may vary."""
     kept = value if value is not None and len(value) <= requirements.VALUE_LIMIT else None
     return Judgement(
-        RecordState.VALID, reason, message, value=kept, observed=_shown(observed), advice=advice
+        RecordState.VALID, reason, message, value=kept, observed=displayed(observed), advice=advice
     )
 
 
@@ -101,7 +96,7 @@ def faulty(
 ) -> Judgement:
     """The record is not as it must be."""
     return Judgement(
-        state, reason, cause.message, cause, value, observed=_shown(observed), certain=certain
+        state, reason, cause.message, cause, value, observed=displayed(observed), certain=certain
     )
 
 
@@ -157,7 +152,7 @@ def blind(
         message,
         Cause(Code.LOOKUP_FAILED, message),
         value=observed[0] if keep else None,
-        observed=_shown(observed),
+        observed=displayed(observed),
     )
 
 
@@ -182,11 +177,6 @@ def chain_advice(planned: requirements.PlannedRecord, length: int) -> tuple[Find
     return (finding(Code.CNAME_CHAIN_LONG, planned.id, message),)
 
 
-def _shown(observed: Sequence[str]) -> tuple[str, ...]:
+def displayed(observed: Sequence[str]) -> tuple[str, ...]:
     """What stands at a name, as it is told: whatever it was looked at for, no private key."""
-    return shown(
-        [
-            MASK if len(value) >= _SHORTEST and dkim.holds_private(value) else value
-            for value in observed
-        ]
-    )
+    return shown(list(map(dkim.concealed, observed)))

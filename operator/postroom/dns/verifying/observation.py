@@ -19,12 +19,14 @@ from postroom.dns.diagnosis.answering import bounce_targets, sidelong
 from postroom.dns.diagnosis.case import Case
 from postroom.dns.diagnosis.denials import Denials
 from postroom.dns.diagnosis.wrong_zone import below_the_domain, cut_off
+from postroom.dns.dkim import PrivateKeys
 from postroom.dns.judging.judge import needs
 from postroom.dns.judging.judgement import Context, Judgement
 from postroom.dns.judging.seen import Needs, Seen
 from postroom.dns.names import is_within
 from postroom.dns.requirements import DomainPlan, PlannedRecord
 from postroom.dns.tls.mta_sts_host import FetchedPolicy, PolicyFetcher, PolicyFetchOutcome
+from postroom.dns.verifying import private_keys
 from postroom.dns.verifying.quorum import Vote, by_quorum, elected, votes
 from postroom.dns.verifying.report import RecordReport
 from postroom.dns.verifying.reporting import across_views, is_stale, wake_after
@@ -190,6 +192,12 @@ class Observation:
             *self.single_answers,
         )
 
+    @property
+    def secrets(self) -> PrivateKeys:
+        """The private keys in any of that."""
+        policies = self._policies.values()
+        return private_keys.secrets_in(self.all_answers, policies, self._context.plan)
+
     def votes(self, planned: PlannedRecord, context: Context) -> tuple[Vote, ...]:
         """Judge what each server has of a record, where all were asked."""
         servers = self._every.get(Question(planned.name, planned.type), ())
@@ -278,4 +286,5 @@ class Observation:
             if name is not None:
                 judged = cut_off(planned, name, self._delegations[name]) or judged
         root, because = diagnose.diagnosed(Case(planned, context, seen, judged))
+        root = private_keys.without_private_keys(planned, root, seen, context)
         return RecordReport(planned, root, because, cast, wake)

@@ -18,6 +18,7 @@ from postroom.dns.diagnosis.zone import ZoneView, agreed
 from postroom.dns.judging.judgement import Context
 from postroom.dns.requirements import DomainPlan
 from postroom.dns.tls.mta_sts_host import PolicyFetcher
+from postroom.dns.verifying import private_keys
 from postroom.dns.verifying.compromised import exposed, without_compromised
 from postroom.dns.verifying.observation import Observation
 from postroom.dns.verifying.quorum import elected
@@ -113,7 +114,8 @@ async def verify(
     if RecordState.PROPAGATING in states:
         await seen.ask_above_keys()
     made = report(context, view, records, seen.authoritative, seen.single_answers)
-    return replace(made, thorough=thorough, compromised=tuple(sorted(context.plan.compromised)))
+    made = replace(made, thorough=thorough, compromised=tuple(sorted(context.plan.compromised)))
+    return private_keys.concealed(made, seen.secrets)
 
 
 async def _with_endings(

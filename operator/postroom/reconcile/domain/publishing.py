@@ -16,11 +16,13 @@ from postroom.api.sendingdomain_publish import Publication as StatusOfPublicatio
 from postroom.api.sendingdomain_status import RecordState, RecordStatus
 from postroom.api.status import CommonStatus
 from postroom.dns.answers import Asker
+from postroom.dns.dkim import concealed
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import catalogue, finding
 from postroom.dns.publishing import publication, records
 from postroom.dns.publishing.dns_endpoint import KIND, HandedSet
 from postroom.dns.requirements import DomainPlan
+from postroom.dns.texts.quoting import quoted
 from postroom.dns.verifying import compromised, standing
 from postroom.reconcile.status import assessment
 from postroom.reconcile.status.outcome import Memory
@@ -213,7 +215,7 @@ def _refusal(asked: Asked, refused: publication.Refusal) -> Finding:
     )
     what = f"{wanted.type.value} at {wanted.name} is not handed to external-dns"
     why = catalogue()[code].meaning
-    first = refused.others[0][:_SHOWN] if refused.others else ""
+    first = quoted(concealed(refused.others[0]))[:_SHOWN] if refused.others else ""
     if refused.obstacle is publication.Obstacle.WILDCARD:
         why = f"{first} is answered by a wildcard, which answers no more once the record stands."
     elif refused.others:

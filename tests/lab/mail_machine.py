@@ -54,6 +54,9 @@ _ONE_ANSWER = ("well", "half", "hang or stall", "slow", "goodbye")
 #: A literal of IMAP, as a line announces it.
 _ANNOUNCED = re.compile(rb"\{(\d+)\}(?=\r\n)")
 
+#: The end of a line whose text is for humans: a status response of IMAP, any reply of SMTP.
+_TEXT_END = re.compile(rb"(?m)^((?:\S+ (?:OK|NO|BAD|BYE|PREAUTH)\b|\d{3} )[^\r\n]*)\r\n")
+
 _GOOD = context()
 _SERVERS: dict[str, ssl.SSLContext] = {
     "good": _GOOD,
@@ -300,6 +303,12 @@ class Talk:
                 lines = reply.splitlines(keepends=True)
                 lines.insert(self.choose(range(len(lines))), lines.pop())
                 await self.utter(b"".join(lines))
+            case "brace":
+                # In a text for humans, where it announces no literal.
+                await self.utter(_TEXT_END.sub(rb"\1 {7}\r\n", reply))
+            case "other case":
+                asks = reply.startswith((b"334", b"+"))
+                await self.utter(reply if asks else reply.lower())
             case "other literal":
                 lie = self.choose((1, -1, 7, -7, 10**6, 2**32))
                 await self.utter(_ANNOUNCED.sub(lambda found: _announced(found, lie), reply))

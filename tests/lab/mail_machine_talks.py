@@ -35,7 +35,11 @@ OFFERS = (
     (),
 )
 _ERROR = base64.b64encode(b'{"status":"invalid_token","schemes":"bearer"}')
-_MESSAGE = b"Subject: x\r\n\r\nbody\r\n"
+#: Of one length; all but the first look like what servers say themselves.
+MESSAGES = (
+    *(b"Subject: x\r\n\r\nbody\r\n", b"OK [UIDVALIDITY 9] x", b"SEARCH 9 10 11 12 13"),
+    *(b"* BYE going to leave", b"A1 OK in {5}\r\n* 9 EX", b"+ go on\r\nA1 NO {9}\r\n"),
+)
 
 
 class SmtpTalk(Talk):
@@ -245,8 +249,9 @@ class ImapTalk(Talk):
             case [b"UID", b"SEARCH", *_]:
                 return b"* SEARCH 7 8\r\n"
             case [b"UID", b"FETCH", uid, *_] if b"BODY" in b" ".join(words):
-                origin = 0 if b"<0." in b" ".join(words) else len(_MESSAGE)
-                octets = _MESSAGE[origin:]
+                message: bytes = self.choose(MESSAGES)
+                origin = 0 if b"<0." in b" ".join(words) else len(message)
+                octets = message[origin:]
                 part = b"HEADER" if b"HEADER" in b" ".join(words) else b""
                 shown = b"BODY[%s]<%d> {%d}\r\n%s" % (part, origin, len(octets), octets)
                 return b"* 2 FETCH (UID " + uid + b" " + shown + b")\r\n"

@@ -246,3 +246,28 @@ async def test_cancelling_closes_at_once() -> None:
             await asyncio.wait_for(task, 0.5)
         await asyncio.sleep(0)
         assert sockets_to(server.where.port) == []
+
+
+LIKE_THE_SERVER = (
+    *(b"OK [UIDVALIDITY 6] x", b"ok [uidvalidity 4]", b"SEARCH 8 9", b"SEARCH 7 x", b"9 EXISTS"),
+    *(b"* BYE", b"* OK [UIDVALIDITY 6] x\r\n", b"+ go\r\n", b"8 FETCH (UID 8 BODY[] NIL)"),
+    *(b"CAPABILITY IMAP4rev1", b")", b" {5}", b"{5}\r\nabcde", b'"', b"(((((", b"NIL", b"A1 OK x"),
+)
+
+
+@pytest.mark.parametrize("like", LIKE_THE_SERVER)
+async def test_no_message_speaks_for_its_server(like: bytes) -> None:
+    """Whoever sends one could else keep all that come after it from being handed over."""
+    octets = like + CANARY
+    header = b"(UID 8 BODY[HEADER]<0> {%d}\r\n" % len(octets) + octets + b")"
+
+    def shown(command: bytes) -> bytes:
+        step = fetched(header if b"HEADER" in command else literal(octets))
+        assert callable(step)
+        return step(command)
+
+    answers: dict[bytes, Step] = {b"EXAMINE": OPENED, b"FETCH": shown, b"SEARCH": FOUND}
+    async with scripted(answers) as server, server.reading(SOON) as reader:
+        await reader.open("INBOX")
+        assert (await reader.header(8))[: len(octets)] == octets
+        assert await whole(reader, len(octets)) == octets

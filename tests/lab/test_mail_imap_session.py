@@ -197,6 +197,35 @@ async def test_the_client_says_its_name_before_it_opens_a_mailbox() -> None:
         answer(b"OK in", b"CAPABILITY IMAP4rev1 ID"),
     ],
 )
+async def test_what_is_not_offered_any_more_after_the_login(welcome: Step) -> None:
+    """RFC 9051 section 6.2.2: the list that is told then stands for the one from before. A server
+    that knows no SIZE refuses all of STATUS for it."""
+    before = (b"STATUS=SIZE", b"NAMESPACE", b"QUOTA", b"IDLE")
+    opened: tuple[Step, ...] = ("read", answer(b"OK"), *OPENED, "read")
+    report, received = await probed(*imap_until_login(*before, after=("read", welcome, *opened)))
+    assert outcome(report) == ("Done", "ProbeSucceeded")
+    said = b"".join(received)
+    assert b"UIDVALIDITY)" in said
+    assert not any(word in said for word in (b"SIZE)", b"NAMESPACE", b"GETQUOTA"))
+
+
+@pytest.mark.parametrize("name", ["Archive {5}", "{99}", "x {1000000}"])
+async def test_a_name_that_a_refusal_repeats_announces_nothing(name: str) -> None:
+    """What seemed to announce a literal was waited for, and the server taken for a silent one."""
+    text = b"NO [NONEXISTENT] Unknown Mailbox: " + name.encode()
+    steps = ("read", answer(b"OK"), "read", answer(text), "read", answer(text))
+    report, _ = await probed(*imap_until_login(after=steps), mailbox=name)
+    assert outcome(report) == ("Mailbox", "MailboxNotFound")
+
+
+@pytest.mark.parametrize(
+    "welcome",
+    [
+        answer(b"OK [CAPABILITY IMAP4rev1 ID] in"),
+        answer(b"OK in", b"CAPABILITY IMAP4rev1 ID"),
+        answer(b"OK in", b"OK [CAPABILITY IMAP4rev1 ID] more"),
+    ],
+)
 async def test_what_is_offered_after_the_login(welcome: Step) -> None:
     opened: tuple[Step, ...] = ("read", answer(b"BAD canary"), *OPENED, "read")
     report, received = await probed(*imap_until_login(after=("read", welcome, *opened)))

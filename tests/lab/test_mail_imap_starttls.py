@@ -155,3 +155,11 @@ async def test_capabilities_may_be_asked_in_the_clear_without_a_login() -> None:
     report, received = await probed(*steps, login=None, mode=TLSMode.NONE)
     assert (outcome(report), report.tls) == (("Done", "ProbeSucceeded"), None)
     assert received[-1] == b"zz LOGOUT\r\n"
+
+
+async def test_what_was_told_in_the_clear_is_not_told_after_it() -> None:
+    """RFC 9051 section 6.2.1: not even where the server says nothing more."""
+    begun = imap_until_login(b"STARTTLS", b"QUOTA")
+    report, _ = await probed(*begun, "read", answer(b"OK go"), "tls", "read", "close")
+    assert report.tls is not None
+    assert report.server is None

@@ -11,7 +11,7 @@ nothing believed of what was told in the clear; bounded octets; no task and no s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
@@ -29,7 +29,7 @@ from lab.mail_machine import (
     fuzzed,
     needles,
 )
-from lab.mail_machine_talks import ImapMachine, SmtpMachine, SmtpTalk, connector
+from lab.mail_machine_talks import MESSAGES, ImapMachine, SmtpMachine, SmtpTalk, connector
 from lab.mail_probing import HOST
 from lab.mail_scene import Shown, played
 from postroom.api.mailserver import ProbeStage, TLSMode
@@ -63,8 +63,13 @@ TRICKS = (
         "NUL",
     ),
     *("noise", "long line", "many lines", "endless", "bare ends", "slow", "echo", "goodbye"),
-    *("line less", "shuffled", "other literal"),
+    *("line less", "shuffled", "other literal", "brace", "other case"),
 )
+#: Tricks that change nothing, played in every turn; and messages that look like a server's word.
+HARMLESS: dict[type[Machine], tuple[bytes | str, ...]] = {
+    SmtpMachine: ("after", "bare ends", "brace", "other case"),
+    ImapMachine: ("brace", "other case", *MESSAGES),
+}
 MESSAGE = OutgoingMessage("alice@example.com", "bob@example.com", b"Subject: x\r\n\r\n.\r\n")
 #: Octets that a client may have read at most: the bound of a conversation, and what sockets hold.
 MOST = 24 * 1024 * 1024
@@ -184,6 +189,7 @@ def judge(machine: Machine, report: ProbeReport | None, shown: Shown, login: Log
     if report.authenticated is not None:
         assert report.tls is not None
         assert report.server is not None
+    if report.tls is not None and report.server is not None:
         believed = report.server.capabilities
         assert not {CLEAR_ONLY, CLEAR_ONLY_IMAP}.intersection(believed)
 
@@ -219,3 +225,20 @@ def test_a_server_that_behaves_is_found_well(name: str, mode: TLSMode) -> None:
     judge(machine, report, shown, PASSWORD_LOGIN)
     assert machine.accepted_login
     assert machine.took_message is (name == "send")
+
+
+@pytest.mark.parametrize(
+    ("name", "trick"), [(name, one) for name in ERRANDS for one in HARMLESS[ERRANDS[name][0]]]
+)
+def test_what_changes_nothing_changes_no_verdict(name: str, trick: bytes | str) -> None:
+    """Were it taken for something, a server that behaves would not be found well."""
+    kind, errand, _ = ERRANDS[name]
+
+    def choose(things: Sequence[Any]) -> Any:
+        return trick if trick in things else things[0]
+
+    machine = kind(choose, True, [one for one in (trick,) if isinstance(one, str)])
+    (report, _, left), shown = played(life(machine, errand, TLSMode.IMPLICIT, PASSWORD_LOGIN))
+    assert left == []
+    assert (report.stage, report.authenticated) == (ProbeStage.DONE, True)
+    judge(machine, report, shown, PASSWORD_LOGIN)

@@ -89,3 +89,38 @@ async def test_a_sender_is_not_accepted_before_it_is_named() -> None:
     async with server(*replies(YES + YES, NO, YES), "read") as running:
         report = await ask(running)
     assert [one.acceptance.value for one in report.answers.values()] != ["Accepted"]
+
+
+@pytest.mark.parametrize("yes", [b"2355 in\r\n", b"235in\r\n", b"235-a\r\n2350 in\r\n"])
+async def test_a_longer_number_is_no_code(yes: bytes) -> None:
+    """aiosmtplib reads three characters of a line, whatever follows."""
+    steps = (b"220 x\r\n", "read", EHLO, "read", yes)
+    async with Hostile(*steps, "read", context=context(), implicit=True) as running:
+        report = await smtp(running, TLSMode.IMPLICIT, LOGIN)
+    assert (report.authenticated, report.conclusive) == (None, False)
+
+
+@pytest.mark.parametrize("code", [211, 214, 220, 221, 235])
+async def test_what_answers_another_command_takes_no_message(code: int) -> None:
+    """A server that is one reply late, or says goodbye, has not taken what it was sent."""
+    other = b"%d 2.0.0 canary\r\n" % code
+    steps = (*replies(YES, YES, GO_ON), "content", other)
+    async with server(*steps, "read") as running:
+        report = await send(running, MESSAGE)
+    assert report.answer.acceptance.value == "Unknown"
+    assert report.answer.reason.value == "MessageUnconfirmed"
+    for at in range(2):
+        before = [YES] * at
+        async with server(*replies(*before, other), "read") as running:
+            report = await send(running, MESSAGE)
+        assert report.answer.acceptance.value == "Unknown"
+        assert commands(running)[: at + 1] == [b"MAIL", b"RCPT"][: at + 1]
+        assert b"DATA" not in commands(running)
+
+
+async def test_much_that_comes_behind_a_reply_does_not_make_it_too_long() -> None:
+    early = b"x" * 40_000
+    steps = (b"220 x\r\n", "read", EHLO + early, "read", IN)
+    async with Hostile(*steps, "read", context=context(), implicit=True) as running:
+        report = await smtp(running, TLSMode.IMPLICIT, LOGIN)
+    assert outcome(report) == ("Done", "ProbeSucceeded")

@@ -180,3 +180,13 @@ async def test_a_greeting_that_refuses_names_its_cause() -> None:
     async with Hostile(b"421 4.7.0 busy\r\n") as server:
         report = await smtp(server, TLSMode.NONE)
     assert (report.cause, report.retry_after) == ("ServerBusy", None)
+
+
+async def test_what_was_told_in_the_clear_is_not_told_after_it() -> None:
+    """RFC 3207 section 4.2: not even where the server says nothing more."""
+    after: tuple[Step, ...] = ("read", b"220 go on\r\n", "tls", "read", "close")
+    steps = smtp_until_auth(b"STARTTLS", b"SIZE 9", after=after)
+    async with Hostile(*steps, context=context()) as server:
+        report = await smtp(server, TLSMode.START_TLS, LOGIN)
+    assert report.tls is not None
+    assert report.server is None

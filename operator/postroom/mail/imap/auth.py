@@ -13,7 +13,7 @@ from postroom.mail.connect import tls
 from postroom.mail.connect.certificate import facts_of
 from postroom.mail.connect.dial import Failure, starved
 from postroom.mail.imap import text
-from postroom.mail.imap.protocol import AUTH, GuardedProtocol
+from postroom.mail.imap.protocol import GuardedProtocol
 from postroom.mail.imap.session import ImapSession, text_of
 from postroom.mail.replies import Meaning, Stage
 from postroom.mail.report import Endpoint, Login
@@ -83,7 +83,7 @@ async def _connect(state: SessionState, implicit: ssl.SSLContext | None) -> Guar
 
 
 async def _authenticate(session: ImapSession, login: Login) -> None:
-    """Sign in once with one mechanism, and add the capabilities that are told on success."""
+    """Sign in once with one mechanism, and learn the capabilities that are told on success."""
     state, protocol = session.state, session.protocol
     state.begin_signing_in()
     command = _command(session, login)
@@ -114,8 +114,8 @@ async def _authenticate(session: ImapSession, login: Login) -> None:
         raise _rejected(session, answer, meaning, challenge)
     if command.scram is not None and not command.scram.verified:
         raise state.proves_nothing(command.scram.mechanism)
-    protocol.state, state.authenticated = AUTH, True
-    session.capabilities |= text.capabilities_in(lines)
+    state.authenticated = True
+    session.learn(text.capabilities_in(lines))
     state.stage = ProbeStage.MAILBOX
 
 

@@ -3,7 +3,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
@@ -11,7 +11,9 @@ from postroom.mail.connect.dial import Failure
 from postroom.mail.imap.protocol import CommandAnswer
 from postroom.mail.imap.session import ImapSession, text_of
 from postroom.mail.imap.text import modified_utf7, quoted
+from postroom.mail.imap.values import Value, number, pairs, responses, without_literals
 from postroom.mail.replies import Stage
+from postroom.mail.report import Mailbox
 
 _EXISTS = re.compile(rb"(\d{1,10}) EXISTS", re.IGNORECASE)
 _CODE = re.compile(rb"OK \[(UIDVALIDITY|UIDNEXT) (\d{1,10})\]", re.IGNORECASE)
@@ -110,6 +112,7 @@ def written(mailbox: str) -> str:
 
 def opened(lines: Sequence[bytes]) -> Opened | None:
     """What the untagged lines tell that answer SELECT or EXAMINE; None: not even what they must."""
+    lines = list(without_literals(lines))
     exists = [int(found[1]) for found in map(_EXISTS.match, lines) if found]
     codes = {
         found[1].upper(): int(found[2]) for found in map(_CODE.match, lines) if found is not None
@@ -121,3 +124,30 @@ def opened(lines: Sequence[bytes]) -> Opened | None:
         uid_validity=codes.get(b"UIDVALIDITY") or None,
         uid_next=codes.get(b"UIDNEXT") or None,
     )
+
+
+def mailbox_of(name: str, counted: Sequence[bytes], lines: Sequence[bytes]) -> Mailbox | None:
+    """Read the answers to STATUS and EXAMINE; `counted` is empty where STATUS was refused.
+
+    None where neither tells how many messages there are.
+    """
+    told: dict[bytes, Value] = {}
+    for words in responses(counted, b"STATUS"):
+        match words:
+            case [bytes(kind), *_, list(items)] if kind.upper() == b"STATUS":
+                told = dict(pairs(items))
+    seen, messages = opened(lines), number(told.get(b"MESSAGES"))
+    if messages is None and seen is None:
+        return None
+    found = Mailbox(
+        name=name,
+        messages=seen.messages if messages is None and seen is not None else messages or 0,
+        unseen=number(told.get(b"UNSEEN")),
+        uid_next=number(told.get(b"UIDNEXT")),
+        uid_validity=number(told.get(b"UIDVALIDITY")),
+        append_limit=number(told.get(b"APPENDLIMIT")),
+        size=number(told.get(b"SIZE")),
+    )
+    if told or seen is None:
+        return found
+    return replace(found, uid_next=seen.uid_next, uid_validity=seen.uid_validity)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from postroom.mail.imap.dates import internal_date
-from postroom.mail.imap.values import Value, number, pairs, responses
+from postroom.mail.imap.values import Value, number, pairs, responses, without_literals
 
 #: The largest UID (RFC 9051 section 9, nz-number).
 _LARGEST_UID = 2**32 - 1
@@ -77,7 +77,7 @@ def _items(lines: Sequence[bytes]) -> Iterator[tuple[int, Mapping[bytes, Value]]
 def searched(lines: Sequence[bytes]) -> list[int]:
     """Read SEARCH responses: UIDs, each once, sorted."""
     found: set[int] = set()
-    for line in lines:
+    for line in without_literals(lines):
         kind, _, numbers = line.partition(b" ")
         if kind.upper() == b"SEARCH":
             found.update(uid for uid in map(_uid, numbers.split()) if uid is not None)
@@ -87,7 +87,7 @@ def searched(lines: Sequence[bytes]) -> list[int]:
 def is_search_whole(lines: Sequence[bytes]) -> bool:
     """Whether SEARCH was answered, as it must be (RFC 9051 section 6.4.4), and nothing in it is
     left unread. What stands in parentheses is no UID (RFC 7162 section 3.1.5)."""
-    answers = [line for line in lines if line[:6].upper() == b"SEARCH"]
+    answers = [line for line in without_literals(lines) if line[:6].upper() == b"SEARCH"]
     words = (word for line in answers for word in line[6:].partition(b"(")[0].split())
     return bool(answers) and all(map(bytes.isdigit, words))
 

@@ -12,14 +12,13 @@ from dataclasses import replace
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.mail.imap.auth import signed_in, state_of
-from postroom.mail.imap.examine import not_opened, or_selected, uncounted, written
+from postroom.mail.imap.examine import mailbox_of, not_opened, or_selected, uncounted, written
 from postroom.mail.imap.fetching import fetched
 from postroom.mail.imap.listing import list_command, listed, personal_namespace, special_uses
 from postroom.mail.imap.operation import IDENTITY
 from postroom.mail.imap.protocol import CommandAnswer, ConnectionEnded
 from postroom.mail.imap.quota import append_limit_in, offers_quota, quotas
 from postroom.mail.imap.session import ImapSession, text_of
-from postroom.mail.imap.text import mailbox_of
 from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
 from postroom.mail.session.state import Connector
 

@@ -21,6 +21,7 @@ from aioimaplib import aioimaplib
 
 from postroom.concurrency import threads
 from postroom.mail.imap.idling import Idle
+from postroom.mail.imap.values import Literal, literal_after, tagged
 
 #: No secret may reach a log at any level: aioimaplib logs lines, commands and exceptions.
 logging.getLogger(aioimaplib.__name__).setLevel(logging.CRITICAL)
@@ -35,20 +36,14 @@ AT_REST_LIMIT = 8 * 1024
 CONVERSATION_LIMIT = 16 * 1024 * 1024
 
 _BYE = re.compile(rb"\* BYE(?=\s)", re.IGNORECASE)
-#: The tag is ours, in capitals.
-_RESULT = re.compile(rb"\A[A-Z0-9]+ (?:OK|NO|BAD)(?= |\Z)", re.IGNORECASE)
-_LITERAL = re.compile(rb"\{(\d{1,10})\}\Z")
 #: What there may be to read after, among what a server tells unasked (RFC 9051 section 7.3.1).
 _NEWS = re.compile(rb"\* \d{1,10} EXISTS(?=\s|\Z)", re.IGNORECASE)
-#: The longest end of a line that may announce a literal.
-_LITERAL_TAIL = 16
-
-NONAUTH, AUTH = aioimaplib.NONAUTH, aioimaplib.AUTH
 
 #: What is sent when the server asks for more: that, or what is made of the question; `ValueError`
 #: where nothing can be.
 Continuation = bytes | Callable[[bytes], bytes]
-#: The result of a command (OK, NO, BAD), and its lines, of which the last is the result's text.
+#: The result of a command (OK, NO, BAD), and its lines, of which the last is the result's text; a
+#: literal stands between them as a `Literal`.
 CommandAnswer = tuple[str, list[bytes]]
 
 
@@ -88,7 +83,6 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._line_limit = LINE_LIMIT
         self._received_before = 0
         self._in_flight: dict[str, Any] = {}
-        self._announced = False
         self._ended: ConnectionEnded | None = None
         self._continuations: list[Continuation] = []
         self._tls_follows = False
@@ -170,12 +164,12 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             for command in made:
                 await command.wait()
         finally:
-            self._in_flight = {}
+            self._in_flight, self._continuations = {}, []
             self.pending_sync_command = None
         answers: list[CommandAnswer] = []
         for command in made:
             told = command.response.lines
-            lines = [bytes(line) for line in told if isinstance(line, bytes | bytearray)]
+            lines = [line for line in told if isinstance(line, bytes)]
             answers.append((str(command.response.result), lines))
         return answers
 
@@ -226,13 +220,13 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             return
         self._buffer += data
         try:
-            while self._ended is None and (chunk := self._take()) is not None:
-                self._feed(chunk)
+            while self._ended is None and (taken := self._take()) is not None:
+                self._feed(*taken)
                 if self._idle is not None and self.pending_sync_command is not None:
                     self.pending_sync_command.response.lines.clear()
                 if self._at_the_switch() and self._read < len(self._buffer):
                     self._end(Ending.INJECTED)
-        except (aioimaplib.AioImapException, ValueError, AttributeError, LookupError):
+        except (ValueError, LookupError):
             self._end(Ending.MALFORMED)
         # Once per chunk and not per line, which would copy the rest for each.
         del self._buffer[: self._read]
@@ -250,8 +244,8 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         at_rest = self._idle is not None or (self.greeting.done() and not self._in_flight)
         return AT_REST_LIMIT if at_rest else TOTAL_LIMIT
 
-    def _take(self) -> bytes | None:
-        """Return the next line with the literal that it announces, None if it is not complete."""
+    def _take(self) -> tuple[bytes, Literal | None] | None:
+        """Return the next line and the literal that it announces, None if it is not complete."""
         # Clients take a bare line feed for the end of a line, wherever it comes.
         end = self._buffer.find(b"\n", max(self._searched, self._read))
         line_so_far = (end if end >= 0 else len(self._buffer)) - self._read
@@ -262,46 +256,51 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self._searched = len(self._buffer)
             return None
         self._searched = end
-        begin = self._read
         stop = line_stop = end + 1
-        line = bytes(self._buffer[begin:end]).removesuffix(b"\r")
-        tail = line[-_LITERAL_TAIL:]
-        literal = _LITERAL.search(tail)
-        self._announced = literal is not None
-        if literal is not None:
-            stop += int(literal[1])
+        line = bytes(self._buffer[self._read : end]).removesuffix(b"\r")
+        announced = literal_after(line)
+        if announced is not None:
+            stop += announced
             if stop - self._read > self._total_limit:
                 self._end(Ending.MALFORMED)
                 return None
             if len(self._buffer) < stop:
                 return None
-        chunk = line + b"\r\n" + bytes(self._buffer[line_stop:stop])
+        literal = Literal(self._buffer[line_stop:stop]) if announced is not None else None
         self._read = self._searched = stop
         self._lines += 1
-        return chunk
+        return line, literal
 
-    def _feed(self, chunk: bytes) -> None:
+    def _feed(self, line: bytes, literal: Literal | None) -> None:
         if not self.greeting.done():
-            self.greeting.set_result(chunk.rstrip(b"\r\n"))
+            self.greeting.set_result(line)
             return
-        if self.current_command is None and _BYE.match(chunk):
-            self.farewell = chunk[5:].strip()
+        if self.current_command is None and _BYE.match(line + b"\r\n"):
+            self.farewell = line[5:].strip()
             self._end(Ending.GOODBYE)
             return
-        try:
-            self._handle_responses(chunk, self._handle_line, self.current_command)
-            # What follows a literal belongs to the same response.
-            self.current_command = self.pending_sync_command if self._announced else None
-        except aioimaplib.IncompleteRead as incomplete:
-            self.current_command = incomplete.cmd
+        command = self._handle_line(line, self.current_command)
+        if command is not None and literal is not None:
+            command.append_to_resp(literal)
+        # What follows a literal belongs to the same response.
+        self.current_command = self.pending_sync_command if literal is not None else None
 
     def _handle_line(self, line: bytes, current_cmd: Any) -> Any:
-        # The parent would take the first line for a greeting and start a task that nobody owns.
-        self.state = NONAUTH if self.state == aioimaplib.CONNECTED else self.state
-        if current_cmd is None and line[:1] not in (b"*", b"+"):
-            # RFC 9051 section 9: in either case.
-            line = _RESULT.sub(lambda found: found[0].upper(), line)
-        return super()._handle_line(line, current_cmd)
+        """The command to which a line belongs. The parent would take the first one for a greeting
+        and start a task that nobody owns, and the rest of a response for a result."""
+        if current_cmd is not None:
+            if line:
+                current_cmd.append_to_resp(line)
+            return current_cmd
+        if line.startswith(b"*"):
+            return self._untagged_response(line)
+        if line.startswith(b"+"):
+            self._continuation(line)
+        elif (ending := tagged(line)) is not None:
+            self._done_with(*ending)
+        elif line.partition(b" ")[0].decode("ascii", "replace").upper() in self._in_flight:
+            raise ValueError("a result that is none")
+        return None
 
     def _untagged_response(self, line: bytes) -> Any:
         if _NEWS.match(line):
@@ -313,14 +312,14 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self.pending_sync_command.append_to_resp(line.removeprefix(b"* "))
         return self.pending_sync_command
 
-    def _response_done(self, line: bytes) -> None:
-        tag, _, response = line.partition(b" ")
-        command = self._in_flight.pop(tag.decode())
+    def _done_with(self, tag: str, result: str, text: bytes) -> None:
+        command = self._in_flight.pop(tag)
         self.pending_sync_command = next(iter(self._in_flight.values()), None)
-        result, _, text = response.partition(b" ")
-        command.close(text, result=result.decode())
+        command.close(text, result=result)
 
     def _continuation(self, line: bytes) -> None:
+        if self.pending_sync_command is None:
+            return  # nobody asks for what nobody has begun
         if self._idle is not None:
             self._idle.begun.set()
             return

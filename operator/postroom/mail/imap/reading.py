@@ -28,6 +28,7 @@ from postroom.mail.imap.fetching import (
 from postroom.mail.imap.operation import IDENTITY, unless_refused
 from postroom.mail.imap.protocol import LINE_LIMIT, TOTAL_LIMIT, CommandAnswer
 from postroom.mail.imap.session import ImapSession
+from postroom.mail.imap.values import without_literals
 from postroom.mail.round_trip.header import HEADER_LIMIT
 
 #: Octets of one FETCH: what is kept of a message in memory.
@@ -325,7 +326,8 @@ class MailboxReader:
         limit = TOTAL_LIMIT if name == "UID SEARCH" else LINE_LIMIT
         result, lines = await self._session.ask(name, *arguments, line_limit=limit)
         validity = self._opened.uid_validity
-        if any(int(found[1]) != validity for found in map(_RENUMBERED.match, lines) if found):
+        said = map(_RENUMBERED.match, without_literals(lines))
+        if any(int(found[1]) != validity for found in said if found):
             message = f"{self._session.state.place} numbers the mailbox anew: it is opened again."
             raise self._session.state.passing(Reason.PROBE_INCONCLUSIVE, message)
         return result, lines

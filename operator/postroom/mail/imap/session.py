@@ -50,7 +50,6 @@ class ImapSession:
         await self._read_capabilities(greeting)
         if context is not None and self.state.endpoint.tls is not TLSMode.IMPLICIT:
             await self._start_tls(context)
-            # What was told in the clear anyone could have told (RFC 9051 section 6.2.1).
             await self._read_capabilities(greeting, ask=True)
 
     async def _greet(self) -> bytes:
@@ -96,6 +95,11 @@ class ImapSession:
             auth_mechanisms=known_mechanisms(mechanisms_among(words))[:32],
         )
 
+    def learn(self, words: set[str]) -> None:
+        """Take what the server tells of itself once we are signed in: all of it in place of what it
+        told before, which it need not offer any more (RFC 9051 section 6.2.2)."""
+        self.capabilities = words if words & _PROTOCOLS else self.capabilities | words
+
     async def ask(
         self,
         name: str,
@@ -130,6 +134,8 @@ class ImapSession:
             meaning = self.meaning(Stage.TLS, text_of(lines), answer)
             raise self.meant(meaning, f"offers STARTTLS, but answers it with {answer}")
         self.state.tls = facts_of(self.protocol.secured)
+        # What was told in the clear anyone could have told (RFC 9051 section 6.2.1).
+        self.capabilities, self.state.server = set(), None
 
     def _no_start_tls(self, does: str) -> Failure:
         message = (

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from postroom.mail.imap.protocol import Continuation
-from postroom.mail.report import Login, Mailbox
+from postroom.mail.imap.values import without_literals
+from postroom.mail.report import Login
 from postroom.mail.session.sasl import PROVING, TokenExchange, cram_md5
 from postroom.mail.session.scram import SCRAM, ScramExchange
 
@@ -19,13 +20,10 @@ _LINE_ENDS = re.compile(r"[\x00\r\n]")
 _QUOTABLE = re.compile(r"[ !#-\[\]-~]*")
 #: Servers bound command lines; RFC 7162 section 4 advises 8192 octets for all of a line.
 _QUOTED_LIMIT = 1024
-#: The list of counts in a STATUS response (RFC 3501 section 7.2.4).
-_COUNTS = re.compile(rb"\(([^()]*\bMESSAGES \d+[^()]*)\)", re.IGNORECASE)
-
 _MECHANISM = re.compile(r"AUTH=([A-Z0-9_-]{1,20})")
 #: An untagged response, or a response code in the text of a greeting or result.
 _CAPABILITIES = re.compile(
-    rb"\ACAPABILITY ([^\r\n]*)|\A(?:\* OK )?\[CAPABILITY ([^\]\r\n]*)\]", re.IGNORECASE
+    rb"\ACAPABILITY ([^\r\n]*)|\A(?:(?:\* )?OK )?\[CAPABILITY ([^\]\r\n]*)\]", re.IGNORECASE
 )
 
 
@@ -125,7 +123,7 @@ def _authenticate(mechanism: str, packed: str, offered: AbstractSet[str]) -> Log
 
 def capabilities_in(lines: Iterable[bytes]) -> set[str]:
     """Return the words of CAPABILITY responses and response codes (RFC 9051 section 7.1)."""
-    found = (_CAPABILITIES.search(line) for line in lines)
+    found = (_CAPABILITIES.search(line) for line in without_literals(lines))
     words = (match[match.lastindex or 0] for match in found if match)
     return {word.decode("ascii", "replace").upper() for some in words for word in some.split()}
 
@@ -146,33 +144,3 @@ def modified_utf7(name: str) -> str:
         return f"&{packed.replace('/', ',')}-"
 
     return re.sub(r"&|[^\x20-\x7e]+", encode, name)
-
-
-def mailbox_of(name: str, counted: Sequence[bytes], opened: Sequence[bytes]) -> Mailbox | None:
-    """Read the answers to STATUS and EXAMINE; `counted` is empty where STATUS was refused.
-
-    None where neither tells how many messages there are.
-    """
-    # The counts are in the last such list: a mailbox's name may look like one.
-    status = (_COUNTS.findall(b" ".join(counted)) or [b""])[-1]
-    facts = status or b" ".join(opened)
-    messages = _number(rb"\bMESSAGES (\d+)", status)
-    if messages is None:
-        messages = _number(rb"\b(\d+) EXISTS", b" ".join(opened))
-    if messages is None:
-        return None
-    return Mailbox(
-        name=name,
-        messages=messages,
-        unseen=_number(rb"\bUNSEEN (\d+)", status),
-        uid_next=_number(rb"\bUIDNEXT (\d+)", facts),
-        uid_validity=_number(rb"\bUIDVALIDITY (\d+)", facts),
-        append_limit=_number(rb"\bAPPENDLIMIT (\d+)", status),
-        size=_number(rb"\bSIZE (\d+)", status),
-    )
-
-
-def _number(pattern: bytes, text: bytes) -> int | None:
-    """RFC 9051's numbers have at most 63 bits; longer ones are no numbers."""
-    found = re.search(pattern, text, re.IGNORECASE)
-    return int(found[1]) if found and len(found[1]) <= 18 else None

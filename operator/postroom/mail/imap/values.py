@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads what IMAP servers answer: atoms, strings, literals and lists (RFC 9051 section 4)."""
+"""Reads what IMAP servers answer: lines and the literals in between, and of these atoms, strings
+and lists (RFC 9051 sections 4 and 7)."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 #: An atom or string, None for NIL, or a list.
@@ -12,7 +13,14 @@ Value: TypeAlias = "bytes | list[Value] | None"
 _DEPTH_LIMIT = 16
 #: A response begins with its kind, or with a number of at most ten digits and its kind.
 _KIND_WITHIN = 32
+#: The longest end of a line that may announce a literal.
+_LITERAL_TAIL = 16
 _LITERAL = re.compile(rb"~?\{(\d{1,10})\+?\}\Z")
+#: What ends in text for humans, in which a brace is a brace (RFC 9051 section 9, resp-text).
+_STATUS = re.compile(rb"(?:OK|NO|BAD|BYE|PREAUTH)(?=\s|\Z)", re.IGNORECASE)
+_FREE_TEXT = re.compile(rb"\+|(?:\*|[A-Z0-9]+) " + _STATUS.pattern, re.IGNORECASE)
+#: A tag of ours, which is in capitals, and the result: in either case (RFC 9051 section 9).
+_TAGGED = re.compile(rb"([A-Z0-9]+) (OK|NO|BAD)(?: (.*))?", re.IGNORECASE | re.DOTALL)
 #: What stands in brackets belongs to the atom: BODY[HEADER.FIELDS (SUBJECT)]<0>. It is bounded, so
 #: that brackets without end do not cost the length of the line each.
 _TOKEN = re.compile(
@@ -21,6 +29,30 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+
+
+class Literal(bytes):
+    """The octets of a literal, which are no line: what stands in a message tells nothing of the
+    server, whatever it looks like."""
+
+
+def without_literals(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """What the server itself tells, among the lines of an answer."""
+    return (line for line in lines if not isinstance(line, Literal))
+
+
+def literal_after(line: bytes) -> int | None:
+    """How many octets follow a line, not counting its end, as a literal; None: none does."""
+    found = _LITERAL.search(line[-_LITERAL_TAIL:])
+    return int(found[1]) if found and not _FREE_TEXT.match(line) else None
+
+
+def tagged(line: bytes) -> tuple[str, str, bytes] | None:
+    """The tag, the result and the text of a line that ends a command; None for another line."""
+    found = _TAGGED.fullmatch(line)
+    return (
+        (found[1].decode().upper(), found[2].decode().upper(), found[3] or b"") if found else None
+    )
 
 
 def responses(lines: Sequence[bytes], about: bytes = b"") -> Iterator[list[Value]]:
@@ -34,8 +66,8 @@ def responses(lines: Sequence[bytes], about: bytes = b"") -> Iterator[list[Value
     while at < len(lines):
         parts = [lines[at]]
         at += 1
-        while (announced := _LITERAL.search(parts[-1][-16:])) and at < len(lines):
-            if len(lines[at]) != int(announced[1]):
+        while (announced := _LITERAL.search(parts[-1][-_LITERAL_TAIL:])) and at < len(lines):
+            if len(lines[at]) != int(announced[1]) or _STATUS.match(parts[0]):
                 break
             more = lines[at + 1 : at + 2]
             # An empty rest is not among the lines.

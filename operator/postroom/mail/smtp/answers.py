@@ -19,13 +19,16 @@ _ABOUT_THE_RECIPIENT = frozenset({Cause.RECIPIENT_REJECTED, Cause.RECIPIENT_MAIL
 #: An address that can stand in an envelope without quoting and without SMTPUTF8: printable, and
 #: neither a space nor an angle bracket, so that nothing can follow it.
 _MAILBOX = re.compile(r"[!-;=?-~]{1,64}@[!-;=?-~]{1,255}")
+#: Codes that answer other commands (RFC 5321 section 4.2.3, RFC 4954 section 6): HELP, the
+#: greeting or STARTTLS, QUIT, AUTH. With a transaction they have nothing to do.
+_OF_OTHERS = frozenset({211, 214, 220, 221, 235})
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _LEADING_DOT = re.compile(rb"(?m)^\.")
 
 
 def accepts(code: int) -> bool:
-    """Whether a reply is positive (RFC 5321 section 4.2.1)."""
-    return 200 <= code <= 299
+    """Whether a reply within a transaction is positive (RFC 5321 section 4.2.1)."""
+    return 200 <= code <= 299 and code not in _OF_OTHERS
 
 
 def answer_to_sender(code: int, text: str, meaning: Meaning, message: str) -> Answer:

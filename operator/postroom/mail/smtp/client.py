@@ -90,8 +90,9 @@ class SmtpClient(aiosmtplib.SMTP):
         """Hear what the server says when nothing is asked; what it said before is forgotten."""
         transport = protocol.transport
         known = transport if isinstance(transport, asyncio.Transport) else None
-        # What came with the greeting is in the buffer already, and nowhere else.
+        # What came with the greeting, or of it, is in the buffer already, and nowhere else.
         self._closing_reply = ClosingReply(protocol, bytes(protocol._buffer), known)
+        protocol._buffer.clear()
         if known is not None:
             known.set_protocol(self._closing_reply)
 
@@ -119,14 +120,14 @@ class SmtpClient(aiosmtplib.SMTP):
             raise
 
     async def _replied(self, reply: Awaitable[aiosmtplib.SMTPResponse]) -> aiosmtplib.SMTPResponse:
-        """A reply, or what stands for none where its lines have different codes."""
+        """A reply, or what stands for none."""
         self._forget_what_came_early()
         listener = self._closing_reply
         if listener is None:
             return await reply
         listener.expect_reply()
         found = await reply
-        return aiosmtplib.SMTPResponse(_NO_REPLY, "") if listener.mixes_codes else found
+        return aiosmtplib.SMTPResponse(_NO_REPLY, "") if listener.is_none else found
 
     def _forget_what_came_early(self) -> None:
         """Drop what came with the last reply and after it: aiosmtplib, which drops what comes

@@ -6,11 +6,9 @@ import re
 
 _TAIL_LIMIT = 4096
 #: aiosmtplib takes no longer one.
-_REPLY_LIMIT = 64 * 1024
-#: A whole reply of one line or several, and what follows it.
-_REPLY = re.compile(rb"(?:\d{3}-[^\n]*\n)*\d{3}(?:[ \r][^\n]*)?\n(.*)", re.DOTALL)
-#: Lines of one reply with different codes, which is none (RFC 5321 section 4.2.1).
-_MIXED = re.compile(rb"(?:\A|\n)(\d{3})-[^\n]*\n(?!\1)\d{3}")
+REPLY_LIMIT = 32 * 1024
+#: A line after which the reply goes on, and its last one (RFC 5321 section 4.2.1).
+_GOES_ON, _ENDS = re.compile(rb"(\d{3})-"), re.compile(rb"(\d{3})(?![0-9A-Za-z])")
 _CLOSING = re.compile(rb"(?:\A|\n)((?:421-[^\n]*\n)*421 [^\n]*)\n?\Z")
 
 
@@ -18,7 +16,9 @@ class ClosingReply(asyncio.Protocol):
     """Hands everything on to the protocol of the client, and remembers the end of it.
 
     aiosmtplib drops a reply that comes between two commands, and with it the reason for which the
-    connection is closed.
+    connection is closed. What comes behind a reply it takes for the next one, lines of different
+    codes for one reply, and the beginning of a longer number for a code; and it reads a reply from
+    its beginning for each piece that comes. So it is handed one reply, when that has ended.
     """
 
     def __init__(
@@ -29,8 +29,14 @@ class ClosingReply(asyncio.Protocol):
     ) -> None:
         self._hearer, self._transport = hearer, transport
         self._tail = heard
-        self._reply = b""
-        self._before_tls: bytes | None = None
+        #: What came of the present reply, and how much of that was read.
+        self._reply, self._read = bytearray(heard), 0
+        self._codes = set[bytes]()
+        self._ended = False
+        #: Whether what came in place of a reply is none: its lines have different codes, so that it
+        #: says both and nothing, or one of them has no code.
+        self.is_none = False
+        self._tls_follows = False
         #: Whether more came in the clear than the answer to STARTTLS (RFC 3207 section 4.2).
         self.injected = False
 
@@ -48,30 +54,47 @@ class ClosingReply(asyncio.Protocol):
         """The end of what came last, where that is not the end of a line."""
         return self._tail.rpartition(b"\n")[2]
 
-    @property
-    def mixes_codes(self) -> bool:
-        """Whether lines of the last reply have different codes: it says both, and so nothing."""
-        return _MIXED.search(self._reply) is not None
-
     def expect_reply(self) -> None:
         """From now on comes the reply to a command."""
-        self._reply = b""
+        self._reply.clear()
+        self._codes.clear()
+        self._read, self._ended, self.is_none = 0, False, False
 
     def expect_tls(self) -> None:
         """From now on nothing may come but one reply; whoever sends more is not listened to."""
-        self._before_tls = b""
+        self.expect_reply()
+        self._tls_follows = True
 
     def data_received(self, data: bytes) -> None:
-        if self._before_tls is not None:
-            self._before_tls = (self._before_tls + data)[:_TAIL_LIMIT]
-            found = _REPLY.match(self._before_tls)
-            if found is not None and found[1]:
-                self.injected = True
-                if self._transport is not None:
-                    self._transport.abort()
-        self._reply = (self._reply + data)[:_REPLY_LIMIT]
         self._tail = (self._tail + data[-_TAIL_LIMIT:])[-_TAIL_LIMIT:]
-        self._hearer.data_received(data)
+        whole, behind = b"", data
+        if not self._ended:
+            self._reply += data
+            if self._has_ended() or len(self._reply) > REPLY_LIMIT:
+                end = self._read if self._ended else len(self._reply)
+                whole = bytes(self._reply[:end])
+            behind = bytes(self._reply[self._read :]) if self._ended else b""
+        if behind and self._tls_follows:
+            self.injected = True
+            if self._transport is not None:
+                self._transport.abort()
+        if whole:
+            self._reply.clear()
+            self._read = 0
+            self._hearer.data_received(whole)
+
+    def _has_ended(self) -> bool:
+        """Whether all of a reply has come; each line is read once."""
+        while not self._ended and (end := self._reply.find(b"\n", self._read)) >= 0:
+            line = bytes(self._reply[self._read : end])
+            self._read = end + 1
+            found = _GOES_ON.match(line)
+            self._ended = found is None
+            found = found or _ENDS.match(line)
+            if found is not None:
+                self._codes.add(found[1])
+            self.is_none = found is None or len(self._codes) > 1
+        return self._ended
 
     def eof_received(self) -> bool | None:
         return self._hearer.eof_received()

@@ -93,7 +93,7 @@ class SmtpSession:
         if found == TOO_LONG:
             message = (
                 f"{self.state.place} answers with more than postroom takes, 8,192 octets a line "
-                "and 64 KiB in all (512 a line are allowed, RFC 5321 section 4.5.3.1.5): if it is "
+                "and 32 KiB in all (512 a line are allowed, RFC 5321 section 4.5.3.1.5): if it is "
                 "an SMTP server, shorten its texts; else correct host and port."
             )
             return self.state.failure(Reason.UNEXPECTED_GREETING, message)
@@ -153,6 +153,8 @@ class SmtpSession:
         except (aiosmtplib.SMTPException, OSError) as error:
             raise await self.state.tls_failure(error.__cause__ or error, ask_for_tls) from None
         self.state.tls = facts_of(self.client.secured)
+        # What was told in the clear anyone could have told (RFC 3207 section 4.2).
+        self.state.server = None
 
     @asynccontextmanager
     async def at(self, stage: ProbeStage, seconds: float) -> AsyncIterator[None]:

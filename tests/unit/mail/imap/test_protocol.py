@@ -26,6 +26,7 @@ from postroom.mail.imap.protocol import (
     Ending,
     GuardedProtocol,
 )
+from postroom.mail.imap.values import without_literals
 
 #: Bytes that look like IMAP more often than random ones do.
 PIECES = st.lists(
@@ -115,6 +116,86 @@ def test_the_pieces_do_not_matter(noise: bytes, cuts: list[int]) -> None:
 async def test_what_follows_a_literal_belongs_to_its_response() -> None:
     found = await converse([b"* STATUS {5}\r\nINBOX (MESSAGES 3)\r\nTAG OK done\r\n"])
     assert found == ("OK", [b"STATUS {5}", b"INBOX", b" (MESSAGES 3)", b"done"])
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"* X {5}\r\nINBOX\r\n"],
+        [b"* X {5}\r\nINBOX TAG OK in\r\n"],
+        [b"* X {5}\r\nINBOXTAG OK in\r\n"],
+        [b"* X {5}\r\nINBOX* BYE\r\n"],
+        [b"* X {5}\r\nINBOX+ go\r\n"],
+        [b"* X {8}\r\nTAG OK x\r\n"],
+        [b"* X {3}\r\nabc {3}\r\ndef* 3 EXISTS\r\n"],
+        [b"* X {0}\r\nTAG OK in\r\n"],
+    ],
+)
+async def test_nothing_within_a_response_is_a_result(pieces: list[bytes]) -> None:
+    found = await converse([*pieces, b"TAG NO done\r\n"])
+    assert isinstance(found, tuple)
+    assert (found[0], found[1][-1]) == ("NO", b"done")
+
+
+async def test_a_literal_is_told_from_what_the_server_says() -> None:
+    like = b"OK [UIDVALIDITY 9] x"
+    found = await converse([b"* X {%d}\r\n" % len(like) + like + b")\r\nTAG OK done\r\n"])
+    assert isinstance(found, tuple)
+    assert found[1][1] == like
+    assert list(without_literals(found[1])) == [b"X {20}", b")", b"done"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"* OK see {5}\r\n", b"* NO [ALERT] {5}\r\n", b"* bad {5}\r\n", b"* PREAUTH {1}\r\n"),
+        *(b"+ {5}\r\n", b"+ {99}\r\n"),
+    ],
+)
+async def test_a_brace_in_a_text_for_humans_announces_nothing(line: bytes) -> None:
+    found = await converse([line + b"TAG NO mailbox x {7}\r\n"])
+    assert isinstance(found, tuple)
+    assert (found[0], found[1][-1]) == ("NO", b"mailbox x {7}")
+    assert await converse([b"* BYE {7}\r\n"]) is Ending.GOODBYE
+    protocol, _ = connected()
+    protocol.data_received(b"* OK hello {7}\r\n")
+    assert await protocol.greeting == b"* OK hello {7}"
+    protocol.abort()
+
+
+@pytest.mark.parametrize("result", [b"OKAY", b"NOT", b"BADGER", b"", b"OK2", b"PREAUTH", b"BYE"])
+async def test_what_begins_like_a_result_is_none(result: bytes) -> None:
+    """Nor is the command taken for refused."""
+    assert await converse([b"TAG " + result + b" x\r\n"]) is Ending.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "result", [b"tag ok x\r\n", b"TAG Ok x\r\n", b"TAG OK\r\n", b"TAG OK \r\n"]
+)
+async def test_a_result_may_be_in_either_case_and_without_a_text(result: bytes) -> None:
+    found = await converse([result.replace(b"tag", b"TAG")])
+    assert isinstance(found, tuple)
+    assert found[0] == "OK"
+
+
+async def test_nobody_is_answered_who_asks_when_nothing_goes_on() -> None:
+    """Least of all with what was left of a password."""
+    protocol, wire = connected()
+    protocol.data_received(b"* OK ready\r\n+ go\r\n")
+    assert wire.written == b""
+    for result in (b"OK", b"NO"):
+        running = asyncio.create_task(protocol.run("AUTHENTICATE", "PLAIN", answers=[b"canary"]))
+        await asyncio.sleep(0)
+        tag = bytes(wire.written).split(b"\r\n")[-2].split()[0]
+        protocol.data_received(tag + b" " + result + b" x\r\n+ go\r\n")
+        assert (await running)[0].encode() == result
+        protocol.data_received(b"+ go\r\n")
+    running = asyncio.create_task(protocol.run_all(("NOOP",)))
+    await asyncio.sleep(0)
+    protocol.data_received(b"+ go\r\n")
+    assert b"canary" not in wire.written
+    running.cancel()
+    protocol.abort()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.mail.imap.text import login_arguments, mailbox_of, modified_utf7, quoted
+from postroom.mail.imap.examine import mailbox_of
+from postroom.mail.imap.text import login_arguments, modified_utf7, quoted
 from postroom.mail.report import Mailbox
 
 SENDABLE = st.text(alphabet=st.characters(exclude_characters="\x00\r\n", codec="utf-8"))
@@ -96,6 +97,19 @@ STATUS = b'STATUS "INBOX" (MESSAGES 7 UNSEEN 2 UIDNEXT 99 UIDVALIDITY 5)'
         ([b"8 EXISTS", STATUS, b"OK hello (x)"], [b"8 EXISTS"], Mailbox("INBOX", 7, 2, 99, 5)),
         ([b'STATUS "(MESSAGES 1)" (messages 7)'], [], Mailbox("INBOX", 7, None, None, None)),
         ([b"STATUS {5}", b"INBOX", b" (MESSAGES 3)"], [], Mailbox("INBOX", 3, None, None, None)),
+        # Keywords are what users made them (RFC 9051 section 7.3.5).
+        (
+            [STATUS, b"FLAGS (MESSAGES 1 UIDNEXT 2)", b"OK [PERMANENTFLAGS (MESSAGES 3)] x"],
+            [],
+            Mailbox("INBOX", 7, 2, 99, 5),
+        ),
+        (
+            [],
+            [b"FLAGS (UIDNEXT 2 UIDVALIDITY 3 8 EXISTS)", b"3 EXISTS", b"OK [UIDNEXT 4] x"],
+            Mailbox("INBOX", 3, None, 4, None),
+        ),
+        # What came in meanwhile.
+        ([], [b"3 EXISTS", b"4 EXISTS"], Mailbox("INBOX", 4, None, None, None)),
         ([], [b"3 EXISTS", b"OK [UIDNEXT 4] x"], Mailbox("INBOX", 3, None, 4, None)),
         ([], [b"0 EXISTS"], Mailbox("INBOX", 0, None, None, None)),
         ([], [], None),

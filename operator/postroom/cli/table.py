@@ -14,6 +14,7 @@ from rich.text import Text
 from postroom.api.conditions import ConditionStatus, ConditionType
 from postroom.api.emailaccount import Connection
 from postroom.api.emailaccount_status import EmailAccountStatus
+from postroom.api.finding_texts import fix_in, what_is_wrong
 from postroom.api.findings import FixAction, Severity
 from postroom.api.launch import LaunchState
 from postroom.api.names import Kind
@@ -274,18 +275,6 @@ def _show_records(console: Console, raw: Object) -> None:
         )
 
 
-def before_instruction(finding: Mapping[str, Any]) -> str:
-    """A finding's message without the instruction at its end, which is shown as the fix."""
-    message = str(finding["message"])
-    instruction = str((finding.get("fix") or {}).get("instruction") or "")
-    if not instruction or not message.lower().endswith(instruction.lower()):
-        return message
-    head = message[: -len(instruction)].rstrip()
-    if head.endswith((":", ";")):
-        return head[:-1] + "."
-    return head if not head or head.endswith((".", "!", "?")) else message
-
-
 def _line(console: Console, text: str, style: str = "") -> None:
     """Print a line whole: a value that is to be copied must not be wrapped."""
     console.print(Text(on_one_line(text), style=style), soft_wrap=True)
@@ -299,7 +288,9 @@ def _show_finding(console: Console, finding: Mapping[str, Any], said: Set[str]) 
     colour = _SEVERITY_COLOURS.get(finding["severity"], "dim")
     because = ", ".join(finding.get("because", ()))
     _line(console, f"  {finding['severity']}: {finding['code']}", colour)
-    message = before_instruction(finding)
+    # Of records the sentence says what to do as well, and so reads as a whole.
+    told = fix_in(finding)
+    message = what_is_wrong(finding["message"], told if told and told.instruction else None)
     if message and finding["message"] not in said:
         _line(console, f"    {message}")
     if because:

@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints
 
 from postroom.api.data_files import read
 from postroom.api.fields import Model
-from postroom.api.findings import Finding, Fix, Severity
+from postroom.api.findings import FINDING_LIMIT, Finding, Fix, Severity
 from postroom.dns.answers import PORT, RecordType, Zone
 from postroom.dns.finding_codes import Code
 from postroom.dns.names import is_within
@@ -23,8 +23,6 @@ _ASKABLE = re.compile(r"[A-Za-z0-9_.-]{1,253}")
 #: What can be asked for where the shell is kept from reading it.
 _ASKABLE_QUOTED = re.compile(r"(?:[A-Za-z0-9_.*-]|\\[0-9]{3}){1,253}")
 _PACKAGE = "postroom.dns"
-#: Longest message of a finding.
-MESSAGE_LIMIT = 1024
 #: The files, in the order in which the documentation has them.
 FAMILIES = (
     "names",
@@ -79,7 +77,7 @@ def finding(code: Code, subject: str, message: str, fix: Fix | None = None) -> F
         code=code.value,
         severity=catalogue()[code].severity,
         subject=subject,
-        message=message[:MESSAGE_LIMIT],
+        message=message[:FINDING_LIMIT],
         fix=fix,
     )
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A finding of a status, or a condition without one, as a reader meets it."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from postroom.api import reasons
 from postroom.api.conditions import ConditionStatus
+from postroom.api.finding_texts import fix_in, what_is_wrong
 from postroom.api.findings import FINDINGS_LIMIT, FixAction, Severity
 from postroom.api.names import Kind
 from postroom.report import shape, turns, untrusted, waiting
@@ -87,7 +87,7 @@ class Reader:
                 code=untrusted.text(finding.get("code"), untrusted.NAME),
                 severity=severity if severity in _SEVERITIES else _MILD,
                 turn=turns.of_finding(finding, self._states),
-                message=before_instruction(finding),
+                message=_wrong(finding),
                 instruction=told,
                 paste=paste,
                 remove=remove,
@@ -102,21 +102,11 @@ class Reader:
         return problem.model_copy(update={"takes": takes})
 
 
-def before_instruction(finding: Mapping[str, Any]) -> str:
-    """A finding's message without what to do, which follows it and is shown as steps."""
-    message, fix = untrusted.text(finding.get("message")), untrusted.mapping(finding.get("fix"))
-    told = untrusted.text(fix.get("instruction"))
-    if told and message.lower().endswith(told.lower()):
-        head = message[: -len(told)].rstrip()
-        # A colon is where a sentence goes over into what to do.
-        return f"{head[:-1]}." if head.endswith((":", ";")) else head or message
-    removed = untrusted.mappings(fix.get("remove"), _REMOVED)
-    types = {untrusted.text(each.get("type"), _TYPE) for each in (fix, *removed)} - {""}
-    if types:
-        named = "|".join(map(re.escape, sorted(types)))
-        step = re.search(rf"(?<=[.;:]) (?:Publish|Delete|Change) (?:{named}) ", message)
-        return message[: step.start()] if step else message
-    return message
+def _wrong(finding: Mapping[str, Any]) -> str:
+    """What is wrong without what to do, which is shown as steps; all that it says if no more."""
+    message = finding.get("message")
+    wrong = what_is_wrong(message, fix_in(finding)) if isinstance(message, str) else ""
+    return untrusted.text(wrong or message)
 
 
 def _published(fix: Mapping[str, Any]) -> shape.RecordValue | None:

@@ -263,22 +263,35 @@ def test_how_many_there_are_is_the_last_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "instruction", "shown"),
+    ("message", "fix", "line"),
     [
-        ("It is gone: create it.", "Create it.", "It is gone."),
-        ("It is gone. Create it.", "Create it.", "It is gone."),
-        ("It is gone; create it.", "Create it.", "It is gone."),
-        ("Create it.", "Create it.", ""),
-        ("It is gone, so create it.", "Create it.", "It is gone, so create it."),
-        ("It is gone.", "Create it.", "It is gone."),
-        ("It is gone.", None, "It is gone."),
+        (
+            "It is gone: create it.",
+            {"action": "External", "instruction": "Create it."},
+            "It is gone.",
+        ),
+        ("Create it.", {"action": "External", "instruction": "Create it."}, None),
+        ("It is gone.", {"action": "External", "instruction": None}, "It is gone."),
+        (
+            "It is gone. Publish TXT @: x",
+            {
+                "action": "Create",
+                "name": "a.example",
+                "hostLabel": "@",
+                "type": "TXT",
+                "value": "x",
+            },
+            "It is gone. Publish TXT @: x",
+        ),
     ],
 )
 def test_an_instruction_stands_in_one_place(
-    message: str, instruction: str | None, shown: str
+    message: str, fix: dict[str, Any], line: str | None
 ) -> None:
-    fix = {"action": "External", "instruction": instruction}
-    assert table.before_instruction({"message": message, "fix": fix}) == shown
+    found = {"code": "A", "severity": "Error", "message": message, "fix": fix}
+    lines = said("MailServer", [{**BROKEN[0], "message": ""}], findings=[found]).splitlines()
+    at = lines.index("  Error: A")
+    assert lines[at + 1].strip() == (line or "Fix: Create it.")
 
 
 def test_each_sentence_is_said_once() -> None:

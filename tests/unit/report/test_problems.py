@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from postroom.report import problems, shape
+from postroom.report import shape
 from unit.report.samples import FINDING, FIX, broken, condition, report_of, stored
 
 
@@ -36,19 +36,17 @@ def test_what_adds_no_record_shows_none(action: str) -> None:
     ("message", "fix", "left"),
     [
         (FINDING["message"], FIX, FINDING["message"].partition(" Change TXT")[0]),
-        ("Bad. Delete TXT a.example, then publish TXT @: x", FIX, "Bad."),
-        ("Bad. Publish MX @: 10 a.example", FIX, "Bad. Publish MX @: 10 a.example"),
         ("No key: set it.", {"action": "External", "instruction": "Set it."}, "No key."),
         ("Set it.", {"action": "External", "instruction": "Set it."}, "Set it."),
         ("No key: set it.", {"action": "External"}, "No key: set it."),
         ("No key.", None, "No key."),
-        ("Bad. Delete .* x", {**FIX, "type": ".*"}, "Bad."),
+        (7, {"action": "External", "instruction": "Set it."}, "7"),
     ],
 )
 def test_what_is_shown_as_steps_is_not_said_before_them(
-    message: str, fix: dict[str, Any] | None, left: str
+    message: object, fix: dict[str, Any] | None, left: str
 ) -> None:
-    assert problems.before_instruction({"message": message, "fix": fix}) == left
+    assert problem_of(message=message, fix=fix).message == left
 
 
 def test_an_object_to_apply_is_something_to_paste() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from postroom.api.conditions import ConditionStatus, ConditionType, find, is_true
+from postroom.api.finding_texts import ends_with
 from postroom.api.findings import Finding, Fix, FixAction, Severity
 from postroom.api.names import Key
 from postroom.api.reasons import Reason
@@ -150,8 +151,7 @@ def fix_in_words(fix: Fix | None, message: str) -> str:
     if fix.action is FixAction.WAIT:
         return fix.instruction or "Wait."
     if fix.action is FixAction.EXTERNAL:
-        said = message.lower().endswith(fix.instruction.lower())
-        return "" if said else fix.instruction
+        return "" if ends_with(message, fix.instruction) else fix.instruction
     gone = [
         f"delete {record.type} {record.name}" + (f" {record.value}" if record.value else "")
         for record in fix.remove

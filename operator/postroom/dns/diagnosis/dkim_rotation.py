@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from postroom.api.finding_texts import joined
 from postroom.api.findings import Finding, Severity
 from postroom.api.sendingdomain import DKIMRole, RecordState
 from postroom.dns import dkim
@@ -11,7 +12,7 @@ from postroom.dns.answers import Answer
 from postroom.dns.dkim import KeyState, RotationStep, SelectorSeen
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
-from postroom.dns.judging.fixes import delete, instruction, removal, told
+from postroom.dns.judging.fixes import delete, removal, told
 from postroom.dns.judging.judgement import Context, Judgement
 from postroom.dns.judging.seen import Seen
 from postroom.dns.requirements import Behind, CNAMEWanted, DKIMKeyWanted, PlannedRecord
@@ -67,10 +68,10 @@ def advice(
             fix = told(delete(removal(planned.name, planned.type, answer.values)), zone)
             message = (
                 f"The retired key at {planned.name} has been out of use for long enough, and the "
-                f"active one is in place: it can go, and its selector from spec.dkim. "
-                f"{instruction(fix)}"
+                "active one is in place: it can go, and its selector from spec.dkim."
             )
-            found[planned.id] = finding(Code.DKIM_SAFE_TO_REMOVE, planned.id, message, fix)
+            made = finding(Code.DKIM_SAFE_TO_REMOVE, planned.id, joined(message, fix), fix)
+            found[planned.id] = made
     return found
 
 

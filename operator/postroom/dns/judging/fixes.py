@@ -12,13 +12,9 @@ from postroom.dns.dkim import concealed
 from postroom.dns.names import host_label
 from postroom.dns.requirements import VALUE_LIMIT, PlannedRecord
 from postroom.dns.texts.presentation import presentation
-from postroom.dns.texts.quoting import QUOTE_LIMIT, quoted
+from postroom.dns.texts.quoting import quoted
 
 _REMOVE_LIMIT = 16
-#: Longest value that a sentence repeats.
-_SAID_LIMIT = 120
-#: How the policies begin that are merged with what is there.
-_MERGED = ("v=spf1", "v=dmarc1")
 
 
 def create(planned: PlannedRecord, value: str | None = None) -> Fix | None:
@@ -113,50 +109,3 @@ def told(fix: Fix, zone: str | None, label: str | None = None) -> Fix:
             "presentation": presentation(fix.value) if long else "",
         }
     )
-
-
-def instruction(fix: Fix | None) -> str:
-    """What to do, in the same words for all causes; the value comes last, without full stop."""
-    if fix is None:
-        return ""
-    said = fix.value if len(fix.value) <= _SAID_LIMIT else "the value of the fix in status.findings"
-    record = f"{fix.type} {fix.host_label or fix.name}: {said}"
-    match fix.action:
-        case FixAction.CREATE:
-            return f"Publish {record}"
-        case FixAction.REPLACE:
-            return _changed(fix, said) or _deleted(map(_short, fix.remove), record)
-        case FixAction.MOVE:
-            return _deleted((f"{removed.type} {removed.name}" for removed in fix.remove), record)
-        case FixAction.DELETE:
-            return "Delete " + "; ".join(
-                f"{removed.type} {removed.name}: {removed.value}" for removed in fix.remove
-            )
-        case FixAction.WAIT | FixAction.EXTERNAL:
-            return ""
-
-
-def _changed(fix: Fix, said: str) -> str:
-    """What a merge changes in place, so that nobody deletes what others still need; "" for
-    records that hold nothing of what they replace."""
-    same = [
-        removed for removed in fix.remove if (removed.name, removed.type) == (fix.name, fix.type)
-    ]
-    if not same or not fix.value.lower().startswith(_MERGED):
-        return ""
-    old = same[0].value
-    shown = old if len(old) <= _SAID_LIMIT else f"{old[:_SAID_LIMIT]}..."
-    change = f"{fix.type} {fix.host_label or fix.name} from {shown} to: {said}"
-    gone = ", ".join(_short(removed) for removed in fix.remove if removed is not same[0])
-    return f"Delete {gone}, and change {change}" if gone else f"Change {change}"
-
-
-def _deleted(names: Iterable[str], record: str) -> str:
-    gone = ", ".join(dict.fromkeys(names))
-    return f"Delete {gone}, then publish {record}" if gone else f"Publish {record}"
-
-
-def _short(gone: RecordToRemove) -> str:
-    """Name a record that has to go, its value only as far as it tells it from others."""
-    tells = 0 < len(gone.value) <= QUOTE_LIMIT // 4
-    return f"{gone.type} {gone.name} ({gone.value})" if tells else f"{gone.type} {gone.name}"

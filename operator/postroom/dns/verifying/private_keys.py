@@ -8,12 +8,12 @@ as it is; what is to be published instead is made of the record without the key.
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from postroom.api.findings import Finding, Fix, FixAction
+from postroom.api.findings import FINDING_LIMIT, Finding, Fix, FixAction
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import dkim
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.finding_codes import Code
-from postroom.dns.findings import MESSAGE_LIMIT, finding
+from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import replacing
 from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Context, Judgement, displayed, where
@@ -111,13 +111,13 @@ def _record(record: RecordReport, secrets: dkim.PrivateKeys) -> RecordReport:
         value=value,
         observed=tuple(map(hide, judged.observed)),
     )
-    return replace(record, judgement=judged, message=hide(record.message)[:MESSAGE_LIMIT])
+    return replace(record, judgement=judged, message=hide(record.message)[:FINDING_LIMIT])
 
 
 def _finding(made: Finding, secrets: dkim.PrivateKeys) -> Finding:
     hide = secrets.concealed
     fix = None if made.fix is None else _fix(made.fix, secrets)
-    message = hide(made.message)[:MESSAGE_LIMIT]
+    message = hide(made.message)[:FINDING_LIMIT]
     return made.model_copy(update={"message": message, "ask": hide(made.ask), "fix": fix})
 
 

@@ -4,6 +4,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from postroom.api.finding_texts import joined
 from postroom.api.findings import Finding, Fix, FixAction, Severity
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, Question, RecordType, Zone
@@ -14,8 +15,8 @@ from postroom.dns.diagnosis.dkim_rotation import weighed
 from postroom.dns.diagnosis.dns_hosts import DNSHost, host_of, label_for
 from postroom.dns.diagnosis.zone import DOMAIN, Root, ZoneView
 from postroom.dns.finding_codes import Code
-from postroom.dns.findings import MESSAGE_LIMIT, finding, question
-from postroom.dns.judging.fixes import instruction, told, wait
+from postroom.dns.findings import finding, question
+from postroom.dns.judging.fixes import told, wait
 from postroom.dns.judging.judge import judge, needs
 from postroom.dns.judging.judgement import Cause, Context, Judgement, blind, named, where
 from postroom.dns.judging.seen import Seen
@@ -263,16 +264,6 @@ def _ranked(
     return tuple({(made.code, made.subject): made for made in reversed(ranked)}.values())[::-1]
 
 
-def _sentence(cause: Cause, fix: Fix | None, follows: str = "") -> str:
-    """What was seen, what follows, then what to do; a value stands last, without a full stop."""
-    said = instruction(fix)
-    room = MESSAGE_LIMIT - len(said) - 1
-    told = cause.message if len(cause.message) <= room else f"{cause.message[: room - 3]}..."
-    if follows and len(told) + len(follows) < room:
-        told = f"{told} {follows}"
-    return f"{told} {said}".rstrip()
-
-
 def _question(record: RecordReport, zone: Zone | None) -> str:
     """What to ask DNS to see what is told of a record: where the fault stands, if elsewhere."""
     cause, planned = record.judgement.cause, record.planned
@@ -310,7 +301,7 @@ def _reported(
             typed = label_for(fix.name, apex, host) if apex and host and fix.name else None
             # A cause that knows better to which zone the name belongs has said so.
             fix = told(fix, apex, fix.host_label or typed)
-        message = _sentence(cause, fix, judged.follows)
+        message = joined(cause.message, fix, judged.follows)
         label = fix.host_label if fix and fix.name == planned.name else None
         made = weighed(planned, finding(cause.code, planned.id, message, fix))
         found.append(made.model_copy(update={"because": list(judged.because)}))

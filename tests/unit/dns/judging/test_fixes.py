@@ -7,6 +7,7 @@ from dataclasses import replace as changed
 
 import pytest
 
+from postroom.api.finding_texts import steps
 from postroom.api.findings import Fix, FixAction, RecordToRemove
 from postroom.api.sendingdomain import Purpose
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
@@ -14,7 +15,6 @@ from postroom.dns.judging.fixes import (
     create,
     delete,
     external,
-    instruction,
     move,
     removal,
     replace,
@@ -155,4 +155,4 @@ SPF = Fix(action=FixAction.REPLACE, name=NAME, type="TXT", value="v=spf1 mx -all
     ],
 )
 def test_what_to_do_is_said_in_the_same_words(fix: Fix | None, said: str) -> None:
-    assert instruction(fix) == said
+    assert steps(fix) == said

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a finding says: what is wrong, then what to do, made into one text and taken apart again.
+
+A status holds the whole text, and the fix beside it. The words for a fix are always the same, so
+that whoever shows it as steps can tell them from what is wrong.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from postroom.api.findings import FINDING_LIMIT, Fix, FixAction, RecordToRemove
+
+#: Longest value that a sentence repeats, and longest that only tells a record from others.
+_SAID_LIMIT, _TELLING_LIMIT = 120, 64
+#: How the policies begin that are merged with what is there.
+_MERGED = ("v=spf1", "v=dmarc1")
+#: The fields of a fix as a status names them.
+_FIELDS = [field.alias or name for name, field in Fix.model_fields.items()]
+#: What stands for steps that are longer, and would leave no room for what is wrong.
+_STEPS_LIMIT = FINDING_LIMIT - 256
+_LONG = "Make the change of the fix in status.findings, which names each record"
+
+
+def joined(wrong: str, fix: Fix | None, more: str = "") -> str:
+    """What is wrong, what follows from it if there is room, and what to do, with the value at the
+    end and no full stop."""
+    told = steps(fix)
+    room = FINDING_LIMIT - len(told) - 1
+    said = wrong if len(wrong) <= room else f"{wrong[: room - 3]}..."
+    if more and len(said) + len(more) < room:
+        said = f"{said} {more}"
+    return f"{said} {told}" if told else said
+
+
+def what_is_wrong(message: str, fix: Fix | None) -> str:
+    """A finding's text without what to do, if that stands at its end; "" where it says no more."""
+    told = (fix.instruction or steps(fix)) if fix is not None else ""
+    if not told or not ends_with(message, told):
+        return message
+    head = message[: -len(told)].rstrip()
+    if head.endswith((":", ";")):
+        # Where a sentence goes over into what to do.
+        return f"{head[:-1]}."
+    return head if not head or head.endswith((".", "!", "?")) else message
+
+
+def fix_in(finding: Mapping[str, Any]) -> Fix | None:
+    """The fix of a finding as a status stores it, as far as this version knows fixes; None where it
+    has none that is one."""
+    raw = finding.get("fix")
+    if not isinstance(raw, Mapping):
+        return None
+    try:
+        return Fix.model_validate({name: raw[name] for name in _FIELDS if name in raw})
+    except ValidationError:
+        return None
+
+
+def ends_with(message: str, told: str) -> bool:
+    """Whether a text ends with what to do, as a sentence of its own or as a part of one."""
+    return message[-len(told) :].lower() == told.lower() if told else True
+
+
+def steps(fix: Fix | None) -> str:
+    """What to do with records; "" where it is nothing of the kind. Many long ones are named by the
+    fix alone."""
+    told = _steps(fix) if fix is not None else ""
+    return told if len(told) <= _STEPS_LIMIT else _LONG
+
+
+def _steps(fix: Fix) -> str:
+    said = fix.value if len(fix.value) <= _SAID_LIMIT else "the value of the fix in status.findings"
+    record = f"{fix.type} {fix.host_label or fix.name}: {said}"
+    match fix.action:
+        case FixAction.CREATE:
+            return f"Publish {record}"
+        case FixAction.REPLACE:
+            return _changed(fix, said) or _deleted(map(_short, fix.remove), record)
+        case FixAction.MOVE:
+            return _deleted((f"{removed.type} {removed.name}" for removed in fix.remove), record)
+        case FixAction.DELETE:
+            return "Delete " + "; ".join(
+                f"{removed.type} {removed.name}: {removed.value}" for removed in fix.remove
+            )
+        case FixAction.WAIT | FixAction.EXTERNAL:
+            return ""
+
+
+def _changed(fix: Fix, said: str) -> str:
+    """What a merge changes in place, so that nobody deletes what others still need; "" for
+    records that hold nothing of what they replace."""
+    same = [
+        removed for removed in fix.remove if (removed.name, removed.type) == (fix.name, fix.type)
+    ]
+    if not same or not fix.value.lower().startswith(_MERGED):
+        return ""
+    old = same[0].value
+    shown = old if len(old) <= _SAID_LIMIT else f"{old[:_SAID_LIMIT]}..."
+    change = f"{fix.type} {fix.host_label or fix.name} from {shown} to: {said}"
+    gone = ", ".join(_short(removed) for removed in fix.remove if removed is not same[0])
+    return f"Delete {gone}, and change {change}" if gone else f"Change {change}"
+
+
+def _deleted(names: Iterable[str], record: str) -> str:
+    gone = ", ".join(dict.fromkeys(names))
+    return f"Delete {gone}, then publish {record}" if gone else f"Publish {record}"
+
+
+def _short(gone: RecordToRemove) -> str:
+    """Name a record that has to go, its value only as far as it tells it from others."""
+    tells = 0 < len(gone.value) <= _TELLING_LIMIT
+    return f"{gone.type} {gone.name} ({gone.value})" if tells else f"{gone.type} {gone.name}"

@@ -194,7 +194,7 @@ def test_there_is_no_more(limit: Limit, place: Place, keeper: Keeper) -> None:
     finally:
         if keeper.operator.exit_code() is None:
             resource.prlimit(pid, limit.kind, before)
-    more = {f"more-{number}": 3 for number in range(30)}
+    more = {f"more-{number}": 4 for number in range(30)}
     starved = limit.kind != resource.RLIMIT_FSIZE
     assert_all_is_well(
         place, keeper, more_writes=2, bystanders=more, tracebacks=starved, silent=starved

@@ -103,7 +103,7 @@ def test_sync_asks_for_a_look_and_ends_by_its_verdict(
     status: str, code: int, office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
     office.ready = status
-    assert code_of(account_commands.sync, "support", timeout=5) == code
+    assert code_of(account_commands.sync, "support", timeout=60) == code
     assert set(office.annotations) == {REQUESTED_AT_ANNOTATIONS[0]}
     assert "mail/support" in capsys.readouterr().out
 
@@ -124,7 +124,7 @@ def test_a_test_message_ends_well_only_where_it_arrived(
 ) -> None:
     office.outcome = outcome
     assert (
-        code_of(account_commands.test, "emailaccount/support", to="a@example.com", timeout=5)
+        code_of(account_commands.test, "emailaccount/support", to="a@example.com", timeout=60)
         == code
     )
     assert office.annotations[SEND_TEST_TO_ANNOTATION] == "a@example.com"
@@ -133,7 +133,7 @@ def test_a_test_message_ends_well_only_where_it_arrived(
 
 def test_without_a_recipient_an_earlier_one_is_taken_away(office: Office) -> None:
     office.annotations[SEND_TEST_TO_ANNOTATION] = "earlier@example.com"
-    assert code_of(account_commands.test, "support", output=Output.JSON, timeout=5) == 0
+    assert code_of(account_commands.test, "support", output=Output.JSON, timeout=60) == 0
     assert office.annotations[SEND_TEST_TO_ANNOTATION] is None
 
 
@@ -142,7 +142,7 @@ def test_a_look_back_ends_well_only_where_it_was_done(
     phase: str, code: int, office: Office
 ) -> None:
     office.phase = phase
-    assert code_of(account_commands.backfill, "support", namespace="other", timeout=5) == code
+    assert code_of(account_commands.backfill, "support", namespace="other", timeout=60) == code
     assert set(office.annotations) == {BACKFILL_ANNOTATION}
     assert {key.namespace for key in office.asked} == {"other"}
 

@@ -53,7 +53,7 @@ def _there(
         async def carried_out() -> T:
             return await method(api, *args, **kwargs)
 
-        return asyncio.run_coroutine_threadsafe(carried_out(), api.loop).result(timeout=10)
+        return asyncio.run_coroutine_threadsafe(carried_out(), api.loop).result(timeout=60)
 
     return call
 
@@ -369,7 +369,7 @@ def serving() -> Iterator[FakeAPI]:
         yield api
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 

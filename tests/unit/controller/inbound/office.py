@@ -123,7 +123,7 @@ def application() -> Iterator[Application]:
     finally:
         found.answering.set()
         loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 

@@ -66,7 +66,7 @@ async def asked_at(place: tuple[str, int], path: str) -> str:
     url = f"http://{place[0]}:{place[1]}{path}"
 
     def ask() -> str:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return str(answer.read().decode())
 
     return await asyncio.to_thread(ask)
@@ -120,7 +120,7 @@ async def test_the_message_on_its_way_gets_its_answer_and_no_other_is_begun(
             await asyncio.sleep(0.2)
             assert not task.done()
             tickets.answering.set()
-            await asyncio.wait_for(asyncio.shield(task), 10)
+            await asyncio.wait_for(asyncio.shield(task), 60)
         assert (len(tickets.taken), uid_of(api)) == (1, 1)
 
 
@@ -230,5 +230,5 @@ async def test_whoever_lost_its_lease_hands_over_and_writes_nothing_any_more(
             mailbox.arrive(MESSAGE)
             await asyncio.sleep(0.3)  # time enough for a message
             turn.noticed.set()
-            await asyncio.wait_for(asyncio.shield(task), 10)
+            await asyncio.wait_for(asyncio.shield(task), 60)
         assert (len(tickets.taken), len(api.writes())) == (1, written)

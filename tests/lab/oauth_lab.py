@@ -192,6 +192,9 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
+    def passes(self, seconds: float) -> None:
+        self.now += seconds
+
 
 def source(port: int, clock: Clock | None = None, limit: float = 30.0) -> TokenSource:
     return TokenSource(exchange(port, limit=limit), clock=clock or Clock(), spread=lambda: 0.0)

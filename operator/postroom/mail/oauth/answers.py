@@ -54,6 +54,15 @@ class TokenFailure:
         return self.failure_class.hard
 
 
+#: A token that came when it had ended, counted from when it was asked for.
+OUTLIVED = TokenFailure(
+    OAuthReason.ENDPOINT_UNEXPECTED,
+    FailureClass.TRANSIENT,
+    "The token endpoint takes longer to answer than its tokens last, by its expires_in. Have its "
+    "tokens last for some minutes at least.",
+)
+
+
 def token_from(
     answer: TokenAnswer | NoAnswer,
     provider: OAuthProvider,

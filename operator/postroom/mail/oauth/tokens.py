@@ -15,7 +15,13 @@ from postroom.concurrency.bounded import BoundedMap
 from postroom.concurrency.flights import Flights
 from postroom.concurrency.shortage import Shortage
 from postroom.mail.connect.https_answers import NoAnswer
-from postroom.mail.oauth.answers import AccessToken, TokenFailure, no_answer_failure, token_from
+from postroom.mail.oauth.answers import (
+    OUTLIVED,
+    AccessToken,
+    TokenFailure,
+    no_answer_failure,
+    token_from,
+)
 from postroom.mail.oauth.exchange import TokenAnswer
 from postroom.mail.oauth.grant import Form, Grant
 from postroom.mail.oauth.jwt import UnusableKey
@@ -154,7 +160,7 @@ class TokenSource:
         refused = _ended(got) and kept.refresh_token is not None
         if refused:
             # The rotated one was lost on the way; the Secret's may still serve.
-            kept.refresh_token = None
+            kept.refresh_token, asked_at = None, self._clock()
             got = await self._ask(grant, None)
         elif unreadable is not None and _ended(got):
             # No verdict: a newer one may be where we could not look.
@@ -167,7 +173,11 @@ class TokenSource:
         shown = kept.refresh_token or grant.secrets.refresh_token
         if self._store is not None and grant.kept_for is not None and shown is not None:
             await self._store.keep(grant, shown, refused=refused)
-        return got
+        if self._clock() < kept.ends_at:
+            return got
+        # No mail server was to be shown it: its refusal would be read as one of the credentials.
+        self._keep(key, kept, OUTLIVED, asked_at)
+        return OUTLIVED
 
     def _keep(
         self, key: str, kept: _Kept, got: AccessToken | TokenFailure, asked_at: float

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -32,6 +33,8 @@ class Endpoint:
 
     def __init__(self, answer: TokenAnswer | NoAnswer) -> None:
         self.answer, self.forms = answer, list[Form]()
+        self.slow: Callable[[], None] = lambda: None
+        self.lasts = 3600
 
     async def post(
         self, url: str, form: Form, *, namespace: str = "", ca_bundle: str | None = None,
@@ -39,8 +42,9 @@ class Endpoint:
     ) -> TokenAnswer | NoAnswer:  # fmt: skip
         self.forms.append(form)
         await asyncio.sleep(0)
+        self.slow()
         if self.answer is REVOKED and form.masked.get("refresh_token") == Masked("gr"):
-            return given("of the Secret")
+            return given("of the Secret", self.lasts)
         return self.answer
 
 
@@ -62,6 +66,31 @@ class World:
     @property
     def asked(self) -> int:
         return len(self.endpoint.forms)
+
+
+async def test_a_token_that_came_after_its_end_is_shown_to_nobody() -> None:
+    """Its refusal by a mail server would be read as a verdict on the credentials."""
+    world = World(given("late", 5, refresh="next"))
+    world.endpoint.slow = lambda: world.clock.passes(20)
+    got = await world.token()
+    assert isinstance(got, TokenFailure)
+    assert (got.reason, got.conclusive) == (OAuthReason.ENDPOINT_UNEXPECTED, False)
+    assert await world.token() == got
+    assert world.asked == 1, "not asked again at once"
+    world.endpoint.answer = given("good")
+    world.clock.now += 11
+    assert await world.value() == "good"
+    assert world.endpoint.forms[-1].masked["refresh_token"] == Masked("next")
+
+
+async def test_the_life_of_a_token_begins_with_the_question_that_yielded_it() -> None:
+    world = World(given("first", 3600, refresh="rotated"))
+    await world.token(google_user())
+    world.clock.now += 3600
+    world.endpoint.answer = REVOKED
+    world.endpoint.slow = lambda: world.clock.passes(200)
+    world.endpoint.lasts = 300
+    assert await world.value(google_user()) == "of the Secret"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from cluster.audit_log import requests_of
+from cluster.hastened import hasten
 from cluster.mail_worker import (
     ELECTED,
     USER,
@@ -35,6 +36,13 @@ from loopback import own_address
 from postroom.api.names import API_VERSION, Kind
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import OperatorProcess
+
+#: How soon one that is no longer at work is missed: its Lease is renewed every two seconds, and is
+#: another's after fifteen.
+ABSENCE = {
+    "postroom.controller.inbound.absence._PERIOD": 2.0,
+    "postroom.controller.inbound.absence._STILL": 20.0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +149,7 @@ def test_of_operator_and_worker_either_is_killed_and_the_other_goes_on(
     arrive(office, "first")
     eventually(lambda: len(tickets.taken) == 1, "the first comes")
     assert parts()[0] == judged
+    hasten(operator, ABSENCE)
     operator.start()
     assert verified("two") and delivering(rights, namespace) == "True Delivering"
     assert parts()[0] == judged and parts()[1]["cursors"][0]["owner"] == told["cursors"][0]["owner"]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ import pytest
 from cluster import services
 from cluster.api_client import create_namespace, delete, merge, read
 from cluster.audit_log import writes_of
+from cluster.hastened import hasten
 from cluster.mail_worker import (
     ELECTED,
     USER,
@@ -42,6 +43,12 @@ from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import OperatorProcess
 
 GOOD = "True Delivering"
+#: How soon a Service at rest is looked at, and what somebody is likely mending, where another test
+#: waits for it as long as users do.
+SOONER = {
+    "postroom.controller.inbound.services._PERIOD": 2.0,
+    "postroom.controller.inbound.dispatch._PASSING": 4.0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +64,12 @@ def tickets() -> Iterator[Tickets]:
 
 
 @pytest.fixture
+def intervals(request: pytest.FixtureRequest) -> Mapping[str, float]:
+    """What is shorter for the workers of a test than for users."""
+    return dict(getattr(request, "param", {}))
+
+
+@pytest.fixture
 def workers(
     rights: ControlPlane,
     office: PostOffice,
@@ -64,12 +77,15 @@ def workers(
     started: OperatorProcess,
     namespace: str,
     tmp_path: Path,
+    intervals: Mapping[str, float],
 ) -> Iterator[list[OperatorProcess]]:
     """Two workers, of which the first is at work, beside an operator."""
     hand_over(rights, office, tickets, namespace)
     with worker_processes(
         rights, office, (namespace,), tmp_path, *tickets.allowed, *ELECTED
     ) as made:
+        for each in made if intervals else ():
+            hasten(each, intervals)
         made[0].start()
         eventually(lambda: delivering(rights, namespace) == GOOD, "it delivers")
         yield made
@@ -130,7 +146,12 @@ def test_a_port_that_changes_is_noticed_at_rest_and_mail_comes_when_it_is_back(
     scene.all_arrive(worker)
 
 
-@pytest.mark.parametrize("at_rest", [True, False])
+@pytest.mark.parametrize(
+    ("at_rest", "intervals"),
+    [(True, SOONER), (False, SOONER)],
+    ids=["at rest", "on its way"],
+    indirect=["intervals"],
+)
 def test_a_service_that_is_gone_is_noticed_and_mail_comes_when_it_is_back(
     at_rest: bool,
     workers: list[OperatorProcess],
@@ -157,13 +178,15 @@ def test_a_service_that_is_gone_is_noticed_and_mail_comes_when_it_is_back(
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "verdict"),
+    ("spoilt", "verdict", "intervals"),
     [
-        ({}, "SecretKeyMissing"),
-        ({"current": "garbage"}, "SigningKeyInvalid"),
-        ({"current": ""}, "SigningKeyInvalid"),
-        (None, "SecretNotFound"),
+        ({}, "SecretKeyMissing", SOONER),
+        ({"current": "garbage"}, "SigningKeyInvalid", SOONER),
+        ({"current": ""}, "SigningKeyInvalid", SOONER),
+        (None, "SecretNotFound", {}),
     ],
+    ids=["no key", "spoilt", "empty", "gone, as users wait"],
+    indirect=["intervals"],
 )
 def test_a_signing_key_that_is_spoilt_signs_nothing_and_its_mending_is_noticed(
     spoilt: dict[str, str] | None,

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import tarfile
 import threading
 import urllib.request
@@ -23,7 +26,6 @@ import pytest
 
 from cluster.lab_process import LabProcess
 from cluster.objects import KINDS, eventually, is_judged, objects
-from cluster.test_plugin import plugin
 from lab.canary import Secret, leaks
 from lab.canary_secrets import Secrets
 from lab.canary_servers import IMAP, IMAP_ERRANDS, SMTP, SMTP_ERRANDS, Row
@@ -35,9 +37,9 @@ from lab.token_server import GOOGLE_PATH, HOST, Scripted, TokenServer
 from loopback import own_address
 from postroom.cli.options import Output
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import OperatorProcess, service_account_kubeconfig
+from postroom.lab.operator_process import ROOT, OperatorProcess, service_account_kubeconfig
 
-MAIL_HOST = "mail.example.com"
+REFUSED = "AUTHENTICATION_REJECTED"
 #: What servers do, by the name of the account that meets them.
 ROWS: dict[str, tuple[Row, Row]] = {
     "refused": (SMTP["refuses in lines"], IMAP["refuses"]),
@@ -201,12 +203,27 @@ def run_loudly(process: OperatorProcess) -> None:
     process._command[1:3] = ["-X", "dev", "-c", _LOUD]
 
 
+#: Runs the plugin with each of the arguments that it reads, and writes what it tells. Nearly all of
+#: what it takes to start is importing, which is done once here.
+_EACH = """
+import json, os, sys
+from postroom.cli.plugin import main
+for number, arguments in enumerate(json.load(sys.stdin)):
+    if os.fork() == 0:
+        told = os.open(os.path.join(sys.argv[1], str(number)), os.O_WRONLY | os.O_CREAT)
+        os.dup2(told, 1), os.dup2(told, 2)
+        sys.argv[1:] = arguments
+        sys.exit(main())
+    os.wait()
+"""
+
+
 def told_by_kubectl(
     plane: ControlPlane, namespace: str, directory: Path, account: str
 ) -> Iterator[tuple[str, str]]:
     """What each command of the plugin tells, and what it writes."""
     page, bundle = directory / "report.html", directory / "support.tgz"
-    for arguments in (
+    commands: list[tuple[str, ...]] = [
         *(("status", f"--output={output}") for output in Output),
         ("status", account),
         *(("verify", account, f"--output={output}") for output in Output),
@@ -214,10 +231,19 @@ def told_by_kubectl(
         ("report", "--json"),
         ("report", f"--html={page}"),
         ("support-bundle", f"--file={bundle}"),
-    ):
-        done = plugin(plane, *arguments, "-n", namespace)
-        assert done.stdout or done.stderr
-        yield f"kubectl postroom {' '.join(arguments)}", done.stdout + done.stderr
+    ]
+    where = ("-n", namespace, f"--kubeconfig={plane.kubeconfig}")
+    subprocess.run(
+        [sys.executable, "-c", _EACH, str(directory)],
+        input=json.dumps([[*command, *where] for command in commands]),
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "operator")},
+    )
+    for number, command in enumerate(commands):
+        told = (directory / str(number)).read_text()
+        assert told, command
+        yield f"kubectl postroom {' '.join(command)}", told
     yield "the page of a report", page.read_text()
     with tarfile.open(bundle) as archive:
         for name in archive.getnames():
@@ -253,13 +279,14 @@ def test_no_secret_shows(
         installed.kubectl("apply", "-n", namespace, "-f", "-", input=_in(namespace, text))
         eventually(lambda: all(map(is_judged, objects(installed, namespace))), "all are judged")
         eventually(lambda: servers.echoes() >= _ECHOES, "servers repeat what they were told")
+        eventually(lambda: REFUSED in answer_of(running, "/ui"), "the page tells of a refusal")
         metrics, page = answer_of(running, "/metrics"), answer_of(running, "/ui")
         told = dict(told_by_kubectl(installed, namespace, tmp_path, "eacc/talked-of"))
     shown = installed.kubectl("get", f"{KINDS},events", "-n", namespace, "-o", "json").stdout
     assert "AuthenticationRejected" in shown
     assert '"kind": "Event"' in shown
     assert "postroom_condition" in metrics
-    assert "AUTHENTICATION_REJECTED" in page
+    assert REFUSED in page
     assert "AuthenticationRejected" in told["kubectl postroom status --output=json"]
     for place, seen in {
         **told,

@@ -27,16 +27,18 @@ demo: $(READY) ## the story without a cluster: verify, break, apply the fix; a m
 demo-cluster: $(READY) ## the same story with the operator on a real control plane
 	@$(BIN)/postroom demo --cluster
 
-# All is spread over the processors, one process for each, so that no deadline is missed for want of
-# one; what asks how long something takes runs alone. Of tests at real servers one process runs a file,
-# which may share servers and operators, and has a control plane for all its files; the longest come
-# first (tests/conftest.py).
+# What computes is spread over the processors, one process for each. Tests at real servers wait for a
+# quarter of their time, so that half as many processes again keep the processors at work; with more of
+# them (REAL_PROCESSES=) each only takes longer, and a control plane more of memory: 1 GiB. One process
+# runs a file, which may share servers and operators, and has a control plane for all its files; the
+# longest come first. What asks how long something takes runs alone (tests/conftest.py says which).
 PURE := tests/unit tests/closed_loop tests/differential
 REAL := tests/cluster tests/lab
+REAL_PROCESSES ?= $(shell echo $$(( ($$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 
 test: $(READY) ## all tests: unit, lab (real servers on loopback), cluster (real kube-apiserver)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(PURE)
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder -m "not clock" $(REAL)
+	$(BIN)/python -m pytest --numprocesses=$(REAL_PROCESSES) --dist=loadfile --no-loadscope-reorder -m "not clock" $(REAL)
 	$(BIN)/python -m pytest -m clock $(REAL)
 
 test-unit: $(READY) ## the fast ones: tests/unit, each property on ten examples

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def test_killed_while_converging(
     operator.kill()
     assert not all(map(is_judged, objects(installed, namespace)))
     with operator:
-        eventually(lambda: all(map(is_judged, objects(installed, namespace))), "all judged")
+        eventually(lambda: all(map(is_judged, objects(installed, namespace))), "all judged", 240)
 
 
 def test_api_server_restarted(
@@ -74,7 +75,7 @@ def test_api_server_restarted(
             operator.start()
         return all(map(is_judged, objects(installed, namespace)))
 
-    eventually(converged, "all judged after the restart")
+    eventually(converged, "all judged after the restart", 240)
 
 
 def lax() -> dict[str, Any]:
@@ -98,11 +99,16 @@ def test_poisoned_objects_affect_no_other(
         {"domain": "z.example.com", "surprise": ["a", {"b": 1}], "require": ["Everything"]},
         {},
     ]
+
+    def is_created(item: dict[str, Any]) -> bool:
+        create = ("create", "-n", namespace, "-f", "-")
+        return installed.kubectl(*create, input=json.dumps(item), check=False).returncode == 0
+
     installed.kubectl(*apply, input=json.dumps(lax()))
-    time.sleep(1)
     for number, spec in enumerate(poisons):
         item = json.loads(hello(f"poison-{number}")) | {"spec": spec, "status": {"records": 5}}
-        installed.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(item))
+        # What the API server takes changes a moment after the definition.
+        eventually(partial(is_created, item), f"{spec} is taken")
     installed.kubectl(*apply, input=json.dumps(definition(DOMAIN)))
     time.sleep(1)
     with operator:

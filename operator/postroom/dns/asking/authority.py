@@ -11,9 +11,9 @@ from postroom.dns.asking.reach import OpenWay
 from postroom.dns.asking.recursion import ResolverView
 from postroom.dns.asking.retrying import Heard, RetryingClient
 from postroom.dns.asking.transport import ServerAddress
-from postroom.dns.asking.wire import ALIAS_LIMIT, View
+from postroom.dns.asking.wire import ALIAS_LIMIT, View, authority
 from postroom.dns.asking.zones import Servers, ZoneFinder
-from postroom.dns.names import and_ancestors, can_be_asked
+from postroom.dns.names import and_ancestors, can_be_asked, is_within
 
 _REFERRAL_LIMIT = 4
 #: A question to one server of a zone.
@@ -180,13 +180,16 @@ class AuthorityView:
     ) -> Answer | Servers | Silence:
         """The first answer with authority, or referral deeper, of some servers of a zone."""
         started = asyncio.get_running_loop().time()
-        found = await self._client.ask(
-            addresses, question, View.NAMESERVER, has_authority, alone=alone
-        )
+        apex = servers.zone.apex
+
+        def usable(heard: Heard) -> bool:
+            return has_authority(heard) and not is_of_another_zone(heard, apex)
+
+        found = await self._client.ask(addresses, question, View.NAMESERVER, usable, alone=alone)
         if any(self._client.health.heard_since(address, started) for address in addresses):
             self.reach.heard()
         if found.usable is not None:
-            return found.usable.answer
+            return within(found.usable.answer, apex)
         for heard in found.failures:
             deeper = await self._zones.refer(heard.reply, question.name, servers)
             if deeper is not None:
@@ -222,3 +225,31 @@ class AuthorityView:
 def has_authority(heard: Heard) -> bool:
     """Whether a reply says something, with AA."""
     return heard.answer.conclusive and heard.answer.authoritative
+
+
+def is_of_another_zone(heard: Heard, apex: str) -> bool:
+    """Whether a name of a zone is denied by a zone above it, such as a root that a server has made
+    up: it does not serve this one (RFC 2308 section 3)."""
+    answer = heard.answer
+    if isinstance(heard.reply, Outcome) or answer.outcome is Outcome.FOUND or answer.aliases:
+        return False
+    owners = [owner for owner, _ in authority(heard.reply, RecordType.SOA)]
+    return bool(owners) and not any(is_within(owner, apex) for owner in owners)
+
+
+def within(answer: Answer, apex: str) -> Answer:
+    """What the servers of a zone may tell: of aliases that lead out of it, where the first leads.
+
+    What they have of another zone may be an old copy, or one that a stranger has put there; whoever
+    resolves the name asks that zone's own servers (RFC 2181 section 5.4.1).
+    """
+    for count, alias in enumerate(answer.aliases, start=1):
+        if not is_within(alias, apex):
+            return replace(
+                answer,
+                outcome=Outcome.NO_DATA,
+                aliases=answer.aliases[:count],
+                values=(),
+                strings=(),
+            )
+    return answer

@@ -70,4 +70,7 @@ class Exchange:
                 self.over_tcp.discard((server, question))
             if not wire.is_reply(query, message):
                 return Outcome.MALFORMED
+        if wire.is_truncated(message):
+            # Where all of it should fit: part of an answer is none, neither a yes nor a no.
+            return Outcome.MALFORMED
         return wire.read_reply(message)

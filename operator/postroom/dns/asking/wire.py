@@ -5,7 +5,7 @@ The codec is dnspython's; around it stand the bounds that keep a hostile reply c
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -107,9 +107,26 @@ def read_reply(message: bytes) -> Reply:
     if not is_bounded(message):
         return Outcome.MALFORMED
     try:
-        return dns.message.from_wire(message, ignore_trailing=True)
+        reply = dns.message.from_wire(message, ignore_trailing=True)
+        alone = any(dns.rdatatype.is_singleton(rrset.rdtype) for rrset in reply.answer)
+        if not alone or int.from_bytes(message[6:8]) == sum(map(len, reply.answer)):
+            return reply
+        # Records that are there twice, or of which one took the place of another.
+        apart = dns.message.from_wire(message, ignore_trailing=True, one_rr_per_rrset=True)
     except dns.exception.DNSException:
         return Outcome.MALFORMED
+    return Outcome.MALFORMED if _has_rivals(apart.answer) else reply
+
+
+def _has_rivals(records: Sequence[dns.rrset.RRset]) -> bool:
+    """Whether there are several records of which there may be one, such as CNAMEs (RFC 1034 section
+    3.6.2). dnspython keeps the last of them; of others, resolvers take another, or none."""
+    alone: dict[tuple[dns.name.Name, int], dns.rrset.RRset] = {}
+    return any(
+        dns.rdatatype.is_singleton(record.rdtype)
+        and alone.setdefault((record.name, record.rdtype), record) != record
+        for record in records
+    )
 
 
 def rejects_edns(reply: Reply) -> bool:
@@ -131,6 +148,9 @@ def answer_of(reply: Reply, question: Question, server: object) -> Answer:
         outcome = _OUTCOMES.get(code, Outcome.SERVER_FAILURE)
         return Answer(question, outcome, server=told, errors=errors)
     section = read_answer(reply, question)
+    if isinstance(section, Section) and section.values and code == dns.rcode.NXDOMAIN:
+        # That nothing is there, and what is there, in one reply: resolvers take the former.
+        section = Outcome.MALFORMED
     if not isinstance(section, Section):
         return Answer(question, section, server=told, errors=errors)
     if section.values:

@@ -8,6 +8,7 @@ import pytest
 from dnsworld.clock import run
 from dnsworld.server import Lame
 from dnsworld.world import Egress, World
+from dnsworld.zone import Zone as StoredZone
 from postroom.dns.answers import TCP_FAILED, Answer, Outcome, Question, RecordType, Zone
 from postroom.dns.asking.authority import Silence, has_authority
 from postroom.dns.asking.retrying import Heard
@@ -147,3 +148,62 @@ def test_only_what_says_something_with_aa_has_authority(
 ) -> None:
     answer = Answer(Question(APEX, TXT), outcome, authoritative=authoritative)
     assert has_authority(Heard(ServerAddress("192.0.2.1"), outcome, answer)) is has
+
+
+def strangers_copy(there: World, apex: str) -> StoredZone:
+    """A copy of a zone at the servers of another one: an old one, or one that anybody may add."""
+    copy = StoredZone(apex)
+    for server in there.servers_of(APEX):
+        server.serve(copy)
+    return copy
+
+
+@pytest.mark.parametrize("value", ["p=OLD", None])
+def test_what_servers_have_of_another_zone_is_hearsay(value: str | None) -> None:
+    """Whoever resolves an alias asks the servers of the zone that it leads to."""
+    there = world()
+    copy = strangers_copy(there, "provider.net")
+    if value is not None:
+        copy.add("k1.provider.net", "TXT", value)
+    found = ask(there, f"k1._domainkey.{APEX}")
+    assert (found.outcome, found.values) == (Outcome.FOUND, ("p=AAAA",))
+    assert found.aliases == ("k1.provider.net", "k1.keys.net")
+    assert found.authoritative
+    for look in run(Views(there).authorities.every(Question(f"k1._domainkey.{APEX}", TXT))):
+        assert (look.answer.values, look.answer.aliases) == ((), ("k1.provider.net",))
+        assert look.answer.conclusive
+
+
+def test_nor_does_an_alias_of_theirs_lead_on() -> None:
+    there = world()
+    copy = strangers_copy(there, "provider.net")
+    copy.add("k1.provider.net", "CNAME", f"old.{APEX}")
+    there.zone_at(APEX).add(f"old.{APEX}", "TXT", "p=OLD")
+    found = ask(there, f"k1._domainkey.{APEX}")
+    assert (found.values, found.aliases) == (("p=AAAA",), ("k1.provider.net", "k1.keys.net"))
+
+
+def test_what_lies_below_the_zone_is_its_servers_to_tell() -> None:
+    there = world()
+    there.zone_at(APEX).add(f"a.{APEX}", "CNAME", f"b.sub.{APEX}")
+    there.register(f"sub.{APEX}").add(f"b.sub.{APEX}", "TXT", "here")
+    found = ask(there, f"a.{APEX}")
+    assert (found.values, found.aliases) == (("here",), (f"b.sub.{APEX}",))
+
+
+@pytest.mark.parametrize("made_up", [".", "com"])
+def test_a_zone_is_not_denied_by_one_above_it(made_up: str) -> None:
+    """A server that serves a root of its own denies every name, with AA."""
+    there = world()
+    one, other, *_ = there.servers_of(APEX)
+    for server in (one, other):
+        server.forget(APEX)
+        server.serve(StoredZone(made_up))
+        looks = run(Views(there).authorities.every(Question(APEX, TXT)))
+        told = {look.nameserver: look.answer.outcome for look in looks}
+        assert told[server.name] is Outcome.REFUSED
+        found = ask(there, APEX)
+        if server is one:
+            assert (found.outcome, found.values) == (Outcome.FOUND, ("v=spf1 -all",))
+        else:
+            assert found.outcome is not Outcome.NX_DOMAIN

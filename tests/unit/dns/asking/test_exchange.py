@@ -54,6 +54,8 @@ class Scripted:
         reply.flags |= dns.flags.AA
         if self.fault == "truncated, stranger":
             reply.id ^= 1
+        if self.fault == "truncated, twice":
+            reply.flags |= dns.flags.TC
         return reply.to_wire()
 
 
@@ -120,10 +122,12 @@ class Https(HttpsClient):
         return reply.to_wire()
 
 
-async def test_over_https_everything_fits() -> None:
+async def test_over_https_and_tcp_everything_fits() -> None:
+    """Part of an answer is none: what is missing there may be what was asked for."""
     transport = Scripted()
     exchange = Exchange(transport, Https(), Health[Server](0.1, 0.2))
     server = HttpsServer("https://resolver.example/dns-query")
     reply = await exchange.ask(server, ASKED, View.RESOLVER, edns=True, limit=4.0)
-    assert isinstance(reply, dns.message.Message)
+    assert reply is Outcome.MALFORMED
     assert transport.log == []
+    assert (await ask("truncated, twice"))[0] is Outcome.MALFORMED

@@ -10,6 +10,8 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
+import dns.rdata
+import dns.rdatatype
 import dns.rrset
 import pytest
 from hypothesis import given
@@ -24,6 +26,7 @@ from postroom.dns.asking.wire import (
     is_reply,
     make_query,
     read_answer,
+    read_reply,
 )
 from postroom.dns.names import and_ancestors, can_be_asked, canonical
 
@@ -164,3 +167,47 @@ def test_tlsa_records_are_one_line() -> None:
         message(("a.example", "TLSA", f"3 1 2 {data}")), Question("a.example", RecordType.TLSA)
     )
     assert isinstance(found, Section) and found.values == (f"3 1 2 {data}",)
+
+
+def raw(*records: tuple[str, str, str], code: int = 0) -> bytes:
+    """A reply with each record by itself, as dnspython would not write it."""
+    query = dns.message.make_query("a.example.", "TXT")
+    query.id = 1
+    wire = bytearray(dns.message.make_response(query).to_wire())
+    wire[3] |= code
+    wire[6:8] = len(records).to_bytes(2)
+    for owner, kind, text in records:
+        name = dns.name.from_text(owner).to_wire()
+        data = dns.rdata.from_text("IN", kind, text).to_wire()
+        assert name is not None and data is not None
+        number = int(dns.rdatatype.from_text(kind))
+        wire += name + number.to_bytes(2) + b"\0\1\0\0\0\x3c" + len(data).to_bytes(2) + data
+    return bytes(wire)
+
+
+ONE, OTHER = ("a.example", "CNAME", "b.example."), ("a.example", "CNAME", "c.example.")
+END = ("b.example", "TXT", '"end"')
+
+
+@pytest.mark.parametrize(
+    "records", [(ONE, OTHER), (OTHER, ONE), (OTHER, ONE, END), (ONE, END, OTHER)]
+)
+def test_of_two_aliases_none_is_taken(records: tuple[tuple[str, str, str], ...]) -> None:
+    """dnspython keeps the last of them; resolvers take another, or none."""
+    assert read_reply(raw(*records)) is Outcome.MALFORMED
+
+
+@pytest.mark.parametrize("records", [(ONE, ONE, END), (END, ONE, END), (ONE, END, END)])
+def test_what_is_there_twice_is_there_once(records: tuple[tuple[str, str, str], ...]) -> None:
+    reply = read_reply(raw(*records))
+    assert isinstance(reply, dns.message.Message)
+    assert read_answer(reply, ASKED) == Section(("b.example",), ("end",), 60, (("end",),))
+
+
+def test_a_reply_that_denies_what_it_shows_says_nothing() -> None:
+    nxdomain = int(dns.rcode.NXDOMAIN)
+    for records in ([("a.example", "TXT", '"x"')], [ONE, END]):
+        reply = read_reply(raw(*records, code=nxdomain))
+        assert answer_of(reply, ASKED, "server").outcome is Outcome.MALFORMED
+    reply = read_reply(raw(ONE, code=nxdomain))
+    assert answer_of(reply, ASKED, "server").outcome is Outcome.NX_DOMAIN

@@ -6,7 +6,7 @@ A reference is a text, as in `postroom.reconcile.status.outcome.Outcome`:
 namespace and a colon, where it is another one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from postroom.api.emailaccount import EmailAccountSpec
@@ -20,6 +20,8 @@ from postroom.reconcile.account.dependencies import references_of
 from postroom.reconcile.account.protocols import account_references
 from postroom.reconcile.signing_in.protocol_check import server_references
 from postroom.reconcile.signing_in.references import reference_to
+
+_KINDS = {kind.value: kind for kind in Kind}
 
 
 class Dependants:
@@ -79,6 +81,16 @@ def _place(namespace: str, reference: str) -> tuple[str, str]:
     elsewhere, colon, kind = kind.rpartition(":")
     # The same text where it can be: there are a dozen for each object.
     return (elsewhere, f"{kind}{slash}{name}") if colon else (namespace, reference)
+
+
+def named(namespace: str, references: Iterable[str]) -> Iterator[Key]:
+    """Yield the objects of ours that references of a namespace name, or the index in the place of
+    a name."""
+    for reference in references:
+        place, told = _place(namespace, reference)
+        kind, _, name = told.partition("/")
+        if kind in _KINDS:
+            yield Key(_KINDS[kind], place, name)
 
 
 def declared(kind: Kind, raw: Mapping[str, Any]) -> frozenset[str]:

@@ -12,8 +12,16 @@ from datetime import UTC, datetime, timedelta
 from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import Key, Kind
 from postroom.api.resource import InvalidSpec, parse_spec
-from postroom.controller.cache import Cache, Change, Difference, Raw, key_of, metadata_of
-from postroom.controller.dependants import Dependants, declared
+from postroom.controller.cache import (
+    Cache,
+    Change,
+    Difference,
+    Raw,
+    key_of,
+    metadata_of,
+    status_of,
+)
+from postroom.controller.dependants import Dependants, declared, named
 from postroom.controller.queue import KeyedQueue, Urgency
 from postroom.controller.request_limit import RequestLimiter
 from postroom.reconcile import indexes
@@ -28,6 +36,10 @@ START_ORDER = (Kind.SENDING_DOMAIN, Kind.MAIL_SERVER, Kind.EMAIL_ACCOUNT)
 
 #: Seconds for which news of who uses an object are gathered; a domain is looked at in DNS then.
 _GATHERING = {Kind.MAIL_SERVER: 2.0, Kind.EMAIL_ACCOUNT: 2.0, Kind.SENDING_DOMAIN: 10.0}
+
+#: Seconds for which what is new leaves the first verdict on what it stands on time to come, which
+#: brings it back: looked at before, it would only be deferred for as long.
+_FIRST_VERDICT = 2.0
 
 #: Differences that make the object itself due at once.
 _DUE_NOW = Difference.SPEC | Difference.REQUEST | Difference.STATUS
@@ -196,15 +208,29 @@ class Intake:
         raw = self.cache.get(key)
         if raw is None or metadata_of(raw).get("deletionTimestamp"):
             return
-        self.dependants.update(key, declared(key.kind, raw))
+        references = declared(key.kind, raw)
+        self.dependants.update(key, references)
         delay = self._due(key.kind, raw, self._now()).total_seconds()
         if delay <= 0 or self.cache.claims.is_unsettled(key):
-            if urgency is Urgency.CHANGE:
+            if self._awaits_verdict(key, references):
+                self.queue.add_after(key, _FIRST_VERDICT)
+            elif urgency is Urgency.CHANGE:
                 self._request(key)  # it may have been deleted and created again in a loop
             else:
                 self.queue.add(key, urgency)
         else:
             self.queue.add_after(key, delay)
+
+    def _awaits_verdict(self, key: Key, references: Iterable[str]) -> bool:
+        """Whether an account stands on a server or a domain that nobody has looked at yet."""
+        if key.kind is not Kind.EMAIL_ACCOUNT:
+            return False
+        for kind, namespace, name in named(key.namespace, references):
+            if kind is not key.kind:
+                found = self.cache.names_under(kind, namespace, name) or (name,)
+                if any(_is_unjudged(self.cache.get(Key(kind, namespace, each))) for each in found):
+                    return True
+        return False
 
     def _request(self, key: Key, urgency: Urgency = Urgency.CHANGE) -> None:
         """Have an object looked at because somebody wants it, at once unless that is often."""
@@ -215,6 +241,13 @@ class Intake:
             self.queue.add_after(key, wait)
         else:
             self.queue.add(key, urgency)
+
+
+def _is_unjudged(raw: Raw | None) -> bool:
+    """Whether an object is there and its status is about no spec, or about an earlier one."""
+    if raw is None:
+        return False
+    return status_of(raw).get("observedGeneration") != metadata_of(raw).get("generation")
 
 
 def _affected(key: Key, change: Change) -> list[str]:

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from postroom.api.names import Key, Kind
+from postroom.api.status import DEFAULT_STATUS
 from postroom.controller.cache import Cache
 from postroom.controller.intake import Intake
 from postroom.controller.queue import KeyedQueue
@@ -50,7 +52,41 @@ async def test_what_others_stand_on_is_queued_first(intake: Intake) -> None:
     for key in (ACCOUNT, SERVER, DOMAIN):
         intake.seen(key.kind, stored(key))
     intake.release()
-    assert [await intake.queue.take() for _ in range(3)] == [DOMAIN, SERVER, ACCOUNT]
+    assert [await intake.queue.take() for _ in range(2)] == [DOMAIN, SERVER]
+
+
+@pytest.mark.parametrize("released", [True, False])
+@pytest.mark.parametrize("other", [SERVER, DOMAIN])
+async def test_an_account_awaits_the_first_verdict_on_what_it_stands_on(
+    intake: Intake, other: Key, released: bool
+) -> None:
+    others = [key for key in (SERVER, DOMAIN) if key != other]
+    for key in others:
+        intake.seen(key.kind, stored(key, status=ready()))
+    intake.seen(other.kind, stored(other, status=dict(DEFAULT_STATUS)))
+    if released:
+        intake.release()
+    intake.seen(ACCOUNT.kind, stored(ACCOUNT, status=dict(DEFAULT_STATUS)))
+    if not released:
+        intake.release()
+    waiting_now = waiting(intake)
+    assert other in waiting_now
+    assert ACCOUNT not in waiting_now
+    # Whatever becomes of the other one, it is looked at in the end.
+    assert 0 < intake.queue._due[ACCOUNT] - time.monotonic() <= 2
+    intake.seen(other.kind, stored(other, version=2, status=ready()))
+    assert ACCOUNT in waiting(intake)
+
+
+@pytest.mark.parametrize("spec", [{"address": "a@example.net", "serverRef": {"name": "none"}}, {}])
+async def test_an_account_waits_for_nobody_who_is_not_there_or_not_its_own(
+    intake: Intake, spec: dict[str, Any]
+) -> None:
+    for key in (SERVER, DOMAIN):
+        intake.seen(key.kind, stored(key))
+    intake.seen(ACCOUNT.kind, stored(ACCOUNT, spec=spec))
+    intake.release()
+    assert waiting(intake) == {SERVER, DOMAIN, ACCOUNT}
 
 
 async def test_what_is_fresh_waits_for_its_time(intake: Intake) -> None:
@@ -343,7 +379,8 @@ async def test_a_secret_counts_as_changed_by_its_version(
 
 
 async def test_every_kind_has_a_place_in_the_start_order(intake: Intake) -> None:
-    keys = [Key(kind, "mail", "x") for kind in Kind]
+    # Each in a namespace of its own, so that none waits for another.
+    keys = [Key(kind, kind.plural, "x") for kind in Kind]
     for key in keys:
         intake.seen(key.kind, stored(key))
     intake.release()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from postroom.api.names import Kind
+from postroom.concurrency import tls_buffers
 from postroom.concurrency.shards import Shard
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller import client, lease
@@ -63,6 +64,7 @@ def in_its_own_loop(life: Coroutine[Any, Any, int]) -> int:
     # Modules stay as long as the process: the collector need not go through them again and again.
     gc.collect()
     gc.freeze()
+    tls_buffers.shrink()
     with asyncio.Runner() as runner:
         code = runner.run(life)
         limit = threading.Timer(_CLOSE_SECONDS, os._exit, (code,))

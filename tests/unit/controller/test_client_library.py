@@ -12,7 +12,7 @@ import sys
 import pytest
 
 #: What only the synchronous half needs, and what only a page does.
-UNWANTED = ("kubernetes.client.rest", "requests", "oauthlib", "websocket", "jinja2")
+UNWANTED = ("kubernetes.client.rest", "requests", "oauthlib", "websocket", "jinja2", "urllib3")
 MODULES = ("postroom.controller.run", "postroom.controller.inbound.process")
 
 

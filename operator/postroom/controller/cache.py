@@ -176,14 +176,14 @@ class Cache:
         entry.writing, suspect, entry.suspect = False, entry.suspect, False
         if written is None:
             return Change(Difference.STATUS) if suspect else NO_CHANGE
-        slim = slimmed(written, entry.raw)
-        if _uid(slim) != _uid(entry.raw):
+        if _uid(written) != _uid(entry.raw):
             return NO_CHANGE
-        if _is_newer(slim, entry.raw):
-            change = self._replace(key, entry, slim)
+        if _is_newer(written, entry.raw):
+            change = self._replace(key, entry, slimmed(written, entry.raw))
             # What changed in status is our own doing.
             return Change(change.difference & ~Difference.STATUS, change.before, change.after)
-        overwritten = suspect and moved(status_of(slim), status_of(entry.raw))
+        # The watch was faster, and has brought this or what came after it.
+        overwritten = suspect and moved(status_of(written), status_of(entry.raw))
         return Change(Difference.STATUS) if overwritten else NO_CHANGE
 
     def _replace(self, key: Key, entry: _Entry, slim: Raw) -> Change:

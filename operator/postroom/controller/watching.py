@@ -19,6 +19,8 @@ from typing import Any, cast
 
 import aiohttp
 
+from postroom.controller import json_lists
+
 logger = logging.getLogger(__name__)
 
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -88,15 +90,22 @@ class _WatchResponse(aiohttp.ClientResponse):
 
     async def json(self, **options: Any) -> Any:
         """Return the decoded body."""
-        answer = await super().json(**options)
-        if isinstance(answer, dict) and "items" in answer:
-            items = answer["items"] or []
-            answer["items"] = [] if self.take is not None else items
-            for number, item in enumerate(items if self.take is not None else ()):
-                if number % _AT_ONCE == 0:
-                    await asyncio.sleep(0)
-                _taken(self.take, item, gone=False)
-        return answer
+        if self.take is None:
+            answer = await super().json(**options)
+            if isinstance(answer, dict) and "items" in answer:
+                answer["items"] = answer["items"] or []
+            return answer
+        members = await super().json(**options, loads=json_lists.members)
+        answer, number = dict[str, Any](), 0
+        for name, value in members or ():
+            if name != json_lists.ENTRY:
+                answer[name] = value
+                continue
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            number += 1
+            _taken(self.take, value, gone=False)
+        return {**answer, "items": []}
 
 
 class _News:

@@ -153,3 +153,13 @@ async def test_of_a_refusal_nothing_is_taken_in(tmp_path: Path) -> None:
         assert await (await session.get(f"{server}{ALL}")).json() == json.loads(body)
         assert await watched(session, f"{server}{ALL}?watch=true") == [json.loads(body)]
     assert taken == []
+
+
+async def test_a_list_is_taken_in_entry_by_entry(tmp_path: Path) -> None:
+    """So that no more than one is decoded at a time: of a torn one the first are there."""
+    body = json.dumps({"items": [thing(f"t{number}", number) for number in range(20)]})
+    async with taking(body[:-10], tmp_path) as (session, server, taken):
+        answer = await session.get(f"{server}{ALL}")
+        with pytest.raises(json.JSONDecodeError):
+            await answer.json()
+        assert taken == [(f"t{number}", False) for number in range(19)]

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A list decoded entry by entry says what it says as a whole, and is refused where that is."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.controller import json_lists
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=12,
+)
+NAMES = st.text().filter(lambda name: name not in ("items", json_lists.ENTRY))
+#: How else JSON may be written.
+LOOKS: list[dict[str, Any]] = [{}, {"indent": 2}, {"separators": (",", ":")}, {"indent": "\t"}]
+
+
+def put_together(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in json_lists.members(text):
+        if name == json_lists.ENTRY:
+            found.setdefault("items", []).append(value)
+        else:
+            found[name] = value
+    return found
+
+
+@given(st.dictionaries(NAMES, VALUES), st.lists(VALUES), st.sampled_from(LOOKS))
+def test_it_says_what_it_says_as_a_whole(
+    others: dict[str, Any], items: list[Any], look: dict[str, Any]
+) -> None:
+    names = sorted(others)
+    parts = [(name, others[name]) for name in names[::2]]
+    whole = dict([*parts, ("items", items), *((name, others[name]) for name in names[1::2])])
+    found = put_together(f" {json.dumps(whole, **look)}\n")
+    assert {"items": [], **found} == whole
+
+
+@pytest.mark.parametrize("items", [None, {"a": 1}, "text", 5])
+def test_items_that_are_no_list_are_a_member_like_others(items: Any) -> None:
+    assert list(json_lists.members(json.dumps({"items": items}))) == [("items", items)]
+
+
+@given(st.text(alphabet='{}[]:,"items01 n\\', max_size=30) | st.text())
+def test_it_is_refused_where_the_whole_is(text: str) -> None:
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        whole = None
+    if isinstance(whole, dict):
+        if not isinstance(whole.get("items", 0), list):
+            assert put_together(text) == whole
+    else:
+        with pytest.raises(json.JSONDecodeError):
+            put_together(text)
+
+
+@given(st.data())
+def test_a_torn_list_has_what_came_before(data: st.DataObject) -> None:
+    items = [{"name": f"n{number}", "text": "x" * number} for number in range(6)]
+    text = json.dumps({"kind": "List", "items": items, "metadata": {}})
+    cut = data.draw(st.integers(0, len(text) - 1))
+    found: list[Any] = []
+    with pytest.raises(json.JSONDecodeError):
+        for name, value in json_lists.members(text[:cut]):
+            if name == json_lists.ENTRY:
+                found.append(value)
+    ends = [text.index(json.dumps(each)) + len(json.dumps(each)) for each in items]
+    assert found == [each for each, end in zip(items, ends, strict=True) if end <= cut]

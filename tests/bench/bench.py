@@ -11,6 +11,7 @@ README.md beside this file for what each row means.
 from __future__ import annotations
 
 import asyncio
+import compileall
 import json
 import os
 import re
@@ -113,6 +114,13 @@ def account(number: int) -> dict[str, Any]:
     }
 
 
+def compiled() -> None:
+    """Have all modules compiled, as they are in the image: else each start would compile them, and
+    that counts as the operator's time and memory."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    compileall.compile_dir(ROOT / "operator", quiet=1)
+
+
 def cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -166,6 +174,7 @@ class Bench:
         await self._rest_and_restart(operator)
 
     async def _set_up(self) -> None:
+        compiled()
         install = ROOT / "manifests" / "install"
         kubectl = self._plane.kubectl
         kubectl("apply", "--server-side", "-k", str(ROOT / "crds"))

@@ -2,12 +2,15 @@
 """Probes from end to end, against the lab's servers and against scripted ones.
 
 Covers: dialling (names, the guard, refused and silent ports); SMTP and IMAP that work; the budget
-of refusals per host; turns per host; the deadline of a whole probe; and cancellation.
+of refusals per host; turns per host; the deadline of a whole probe; cancellation; and that what
+TLS held is given back.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
+from asyncio.sslproto import SSLProtocol
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +80,37 @@ def lab_endpoint(lab: Lab, host: str, port: int, mode: TLSMode) -> tuple[Network
 
 
 RELAY = Login("relay@example.com", Masked("lab-relay-password"))
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "mode", "mailbox"),
+    [
+        ("smtp", SUBMISSION_PORT, TLSMode.START_TLS, None),
+        ("smtp", SUBMISSIONS_PORT, TLSMode.IMPLICIT, None),
+        ("imap", IMAPS_PORT, TLSMode.IMPLICIT, "INBOX"),
+    ],
+)
+async def test_what_tls_held_is_given_back_without_the_garbage_collector(
+    lab: Lab, host: str, port: int, mode: TLSMode, mailbox: str | None
+) -> None:
+    """256 KiB of each session, which are few objects: it would come late."""
+    made, target = lab_endpoint(lab, host, port, mode)
+
+    def held() -> int:
+        ours = [each for each in gc.get_objects() if type(each) is SSLProtocol]
+        return sum(not each._server_side for each in ours)
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = held()
+        for _ in range(3):
+            assert (await made.probe(target, RELAY, mailbox)).reason is Reason.PROBE_SUCCEEDED
+        async with asyncio.timeout(30):
+            while held() > before:  # noqa: ASYNC110 - the loop tells nobody
+                await asyncio.sleep(0.01)
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,9 @@ class Dialler:
         queue = list(addresses)
         try:
             async with asyncio.timeout(self.deadlines.connect):
+                if len(queue) == 1:
+                    # Nothing goes on beside it, and a task for it would cost as much as itself.
+                    return await _open(queue.pop(), endpoint.port)
                 while queue or attempts:
                     if queue:
                         attempts.add(asyncio.create_task(_open(queue.pop(0), endpoint.port)))
@@ -136,8 +139,8 @@ class Dialler:
                         if error is None:
                             return done.result()
                         errors.append(error)
-        except TimeoutError:
-            errors.append(TimeoutError())
+        except OSError as error:
+            errors.append(error)
         finally:
             for attempt in attempts:
                 attempt.cancel()

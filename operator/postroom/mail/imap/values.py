@@ -24,8 +24,8 @@ _TAGGED = re.compile(rb"([A-Z0-9]+) (OK|NO|BAD)(?: (.*))?", re.IGNORECASE | re.D
 #: What stands in brackets belongs to the atom: BODY[HEADER.FIELDS (SUBJECT)]<0>. It is bounded, so
 #: that brackets without end do not cost the length of the line each.
 _TOKEN = re.compile(
-    rb' +|(?P<open>\()|(?P<close>\))|"(?P<quoted>(?:[^"\\]|\\.)*)"'
-    rb'|(?P<atom>[^ ()"\[]*+\[[^\]]{0,1000}+\][^ ()"]*|[^ ()"]+)',
+    rb' *+(?:(?P<atom>[^ ()"\[]*+\[[^\]]{0,1000}+\][^ ()"]*|[^ ()"]+)'
+    rb'|(?P<open>\()|(?P<close>\))|"(?P<quoted>(?:[^"\\]|\\.)*)")| +',
     re.DOTALL,
 )
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
@@ -66,8 +66,10 @@ def responses(lines: Sequence[bytes], about: bytes = b"") -> Iterator[list[Value
     while at < len(lines):
         parts = [lines[at]]
         at += 1
-        while (announced := _LITERAL.search(parts[-1][-_LITERAL_TAIL:])) and at < len(lines):
-            if len(lines[at]) != int(announced[1]) or _STATUS.match(parts[0]):
+        # Most lines announce none.
+        while parts[-1].endswith(b"}") and at < len(lines):
+            announced = _LITERAL.search(parts[-1][-_LITERAL_TAIL:])
+            if announced is None or len(lines[at]) != int(announced[1]) or _STATUS.match(parts[0]):
                 break
             more = lines[at + 1 : at + 2]
             # An empty rest is not among the lines.
@@ -109,21 +111,20 @@ def _values(parts: Sequence[bytes]) -> list[Value] | None:
             if token is None:
                 return None
             at = token.end()
-            match token.lastgroup:
-                case "atom":
-                    atom = token["atom"]
-                    open_lists[-1].append(None if atom.upper() == b"NIL" else atom)
-                case "quoted":
-                    quoted = token["quoted"]
-                    open_lists[-1].append(
-                        _ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted
-                    )
-                case "open":
-                    deeper: list[Value] = []
-                    open_lists[-1].append(deeper)
-                    open_lists.append(deeper)
-                case "close":
-                    open_lists.pop()
-            if not 0 < len(open_lists) <= _DEPTH_LIMIT:
-                return None
+            atom, _, _, quoted = token.groups()
+            if atom is not None:
+                is_nil = len(atom) == 3 and atom.upper() == b"NIL"
+                open_lists[-1].append(None if is_nil else atom)
+            elif quoted is not None:
+                open_lists[-1].append(_ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted)
+            elif token.lastgroup == "open":
+                deeper: list[Value] = []
+                open_lists[-1].append(deeper)
+                open_lists.append(deeper)
+                if len(open_lists) > _DEPTH_LIMIT:
+                    return None
+            elif token.lastgroup == "close":
+                open_lists.pop()
+                if not open_lists:
+                    return None
     return found if len(open_lists) == 1 else None

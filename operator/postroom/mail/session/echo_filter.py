@@ -69,8 +69,9 @@ class EchoFilter:
 
     def echoes(self, text: str) -> bool:
         """Whether a part of a text is one of the secret, regardless of case and white space."""
-        said, width = _folded(text), self._width
-        if width < _SHORTEST or len(said) < width or text in self._known:
+        width = self._width
+        # What is known is so mostly; it need not be folded, either.
+        if width < _SHORTEST or text in self._known or len(said := _folded(text)) < width:
             return False
         if _shares(said, self._plain, width):
             return True

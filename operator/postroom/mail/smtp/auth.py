@@ -53,7 +53,7 @@ async def signed_in(state: SessionState) -> AsyncIterator[SmtpSession]:
             implicit = context if endpoint.tls is TLSMode.IMPLICIT else None
             connection = await state.connector.dialler.dial(endpoint)
             at_the_end.push_async_callback(tls.let_go, None, connection)
-            client = SmtpClient(endpoint, connection, implicit, seconds)
+            client = SmtpClient(endpoint, connection, implicit)
             at_the_end.callback(client.close)
             session = SmtpSession(state, client)
             await session.introduce(context)

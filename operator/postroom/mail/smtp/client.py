@@ -56,7 +56,6 @@ class SmtpClient(aiosmtplib.SMTP):
         endpoint: Endpoint,
         connection: socket.socket,
         implicit_tls: ssl.SSLContext | None,
-        timeout: float,
     ) -> None:
         self._protocol: SMTPProtocol | None = None
         self._closing_reply: ClosingReply | None = None
@@ -72,7 +71,8 @@ class SmtpClient(aiosmtplib.SMTP):
             start_tls=False,
             tls_context=implicit_tls,
             local_hostname=LOCAL_HOSTNAME,
-            timeout=timeout,
+            # Whoever asks sets a deadline around it: a second one each time is a task each time.
+            timeout=None,
         )
 
     @property
@@ -254,6 +254,8 @@ class SmtpClient(aiosmtplib.SMTP):
         if isinstance(self.transport, asyncio.WriteTransport):
             self.transport.abort()
         super().close()
+        # What is called knows the session, and that knows us: a circle holds what the TLS has.
+        self.opened = lambda: None
 
     def say_goodbye(self) -> None:
         """Send QUIT and wait for nothing: the verdict stands."""

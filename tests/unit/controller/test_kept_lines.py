@@ -70,6 +70,31 @@ def test_they_are_those_of_the_objects_that_there_are(
         assert left_out == sorted((space, count) for space, count in beyond.items() if count > 0)
 
 
+@given(histories, st.none() | st.integers(0, 9))
+def test_what_was_told_before_is_not_told_again_once_it_changed(
+    history: list[tuple[Key, list[bytes] | None]], most: int | None
+) -> None:
+    kept, model = KeptLines(METRICS), Model()
+    for key, told in history:
+        if told is None:
+            kept.drop(key)
+            model.pop(key, None)
+        else:
+            kept.put(key, told)
+            model[key] = told
+        for metric in range(METRICS):
+            assert b"".join(kept.of_metric(metric, most)[0]) == expected(model, metric, most)
+
+
+def test_what_has_not_changed_is_not_gathered_again() -> None:
+    kept, key = KeptLines(2), Key(Kind.EMAIL_ACCOUNT, "mail", "desk")
+    kept.put(key, [b"a\n", b"b\n"])
+    first, second = kept.of_metric(0), kept.of_metric(1)
+    kept.put(key, [b"a\n", b"c\n"])
+    assert kept.of_metric(0) is first
+    assert kept.of_metric(1) is not second
+
+
 def test_many_are_told_in_few_pieces() -> None:
     """What telling costs is the pieces, not the objects."""
     kept = KeptLines(1)

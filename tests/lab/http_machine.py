@@ -173,7 +173,8 @@ class HttpMachine:
         if opening == "NUL in head":
             head.append("X: a\0b")
         plain = opening in ("nothing", "one interim", "early hints")
-        given.sound = plain and kind == "application/json"
+        # A parameter changes nothing: JSON has none (RFC 8259 section 11).
+        given.sound = plain and kind.startswith("application/json")
         await self._send(writer, "\r\n".join(head).encode("latin-1"), given)
 
     def _lines(self) -> list[str]:

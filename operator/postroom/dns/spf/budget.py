@@ -138,10 +138,13 @@ def reach(text: str, others: Mapping[str, Fetched], domain: str = "") -> Reach:
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What of a record counts, sorted out once however often it is reached."""
+    """What of a record counts, sorted out once however often it is reached.
+
+    With each term that is counted stands what it includes, if that has a name.
+    """
 
     record: Record
-    counted: tuple[Term, ...]
+    counted: tuple[tuple[Term, str | None], ...]
     networks: tuple[Network, ...]
 
     @classmethod
@@ -150,7 +153,14 @@ class _Content:
         counted = tuple(term for term in terms if term.name in COUNTED)
         networks = tuple(term.network for term in terms if term.network is not None and term.passes)
         redirect = () if record.redirect is None else (record.redirect,)
-        return cls(record, counted + redirect, networks)
+        return cls(
+            record, tuple((term, _included_by(term)) for term in counted + redirect), networks
+        )
+
+
+def _included_by(term: Term) -> str | None:
+    target = term.target if term.name == "include" else "%"
+    return None if "%" in target else target
 
 
 class _Walk:
@@ -171,13 +181,13 @@ class _Walk:
             self._listed.add(content.record.text)
             self.found.networks += content.networks
         costs: list[Cost] = []
-        for term in content.counted:
+        for term, included in content.counted:
             passes = authorising and (term.passes or term.is_modifier)
-            if term.name == "include" and "%" not in term.target:
-                if passes and term.target not in self._refused:
-                    self.found.includes.add(term.target)
+            if included is not None:
+                if passes and included not in self._refused:
+                    self.found.includes.add(included)
                 elif not path and not term.passes:
-                    self._refused.add(term.target)
+                    self._refused.add(included)
             if self.found.lookups <= COUNT_LIMIT:
                 costs.append(self._cost(term, domain, passes, path))
         return costs

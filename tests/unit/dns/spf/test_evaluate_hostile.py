@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import cProfile
 import ipaddress
-import sys
 
 import pytest
 from hypothesis import given
@@ -56,20 +56,22 @@ IDS = [str(number) for number in range(len(RECORDS))]
 
 
 class Steps:
-    """Counts the lines of the program that run, whatever the machine's pace."""
+    """Counts beginnings and ends of calls in the program, whatever the machine's pace."""
 
     def __init__(self) -> None:
-        self.count = 0
+        # In C: a function that is called at each of millions takes longer than what it counts.
+        self._profile = cProfile.Profile()
+
+    @property
+    def count(self) -> int:
+        return 2 * sum(each.callcount for each in self._profile.getstats())
 
     def __enter__(self) -> Steps:
-        sys.setprofile(self._note)
+        self._profile.enable()
         return self
 
     def __exit__(self, *_problem: object) -> None:
-        sys.setprofile(None)
-
-    def _note(self, *_event: object) -> None:
-        self.count += 1
+        self._profile.disable()
 
 
 @pytest.mark.parametrize("text", RECORDS, ids=IDS)

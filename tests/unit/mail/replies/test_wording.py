@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from itertools import combinations
 
 import pytest
@@ -49,6 +50,7 @@ def test_refusals_of_different_causes_are_told_apart() -> None:
             assert not is_same_refusal(said, other), (said, other)
 
 
+@cache
 def bare(said: str) -> list[str]:
     return re.findall(r"[a-z]+", re.sub(r"\[\w+\]|Error:", "", said).lower())
 

@@ -78,11 +78,13 @@ def _in_base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def mailbox(secret: str, mail: Mail) -> tuple[Step, ...]:
+def mailbox(
+    secret: str, mail: Mail, arrived: str = "01-May-2026 12:00:00 +0000"
+) -> tuple[Step, ...]:
     """A server with one message, which says the secret beside whatever it is asked."""
     text = spelt(secret)
     opened = (b"1 EXISTS", b"OK [UIDVALIDITY 5] " + text, b"OK [UIDNEXT 9] " + text)
-    facts = b'1 FETCH (UID 8 INTERNALDATE "01-May-2026 12:00:00 +0000" RFC822.SIZE %d)'
+    facts = b'1 FETCH (UID 8 INTERNALDATE "%b" RFC822.SIZE %%d)' % arrived.encode()
 
     def fetched(line: bytes) -> bytes:
         if b"BODY.PEEK" not in line:

@@ -7,6 +7,7 @@ so would confirm the guess.
 """
 
 import base64
+import codecs
 import json
 import re
 from collections.abc import Iterable
@@ -48,6 +49,7 @@ class EchoFilter:
         octets = secret.encode("utf-8", "surrogatepass")
         spellings = [secret, octets.decode("latin-1"), json.dumps(secret), quote(octets)]
         spellings += [secret.encode("utf-7", "replace").decode(), octets.hex()]
+        spellings += [secret[::-1], codecs.encode(secret, "rot13")]
         return "\n".join(map(_folded, spellings))
 
     @cached_property
@@ -91,6 +93,15 @@ class EchoFilter:
                 changed[field] = [name for name in value if not self.echoes(name)]
         return facts.model_copy(update=changed)
 
+    def sentence(self, text: str, facts: TLSFacts | None) -> str:
+        """What is said of a certificate, without its names that hold the secret."""
+        for name in facts.dns_names if facts is not None else ():
+            if name in text and self.echoes(name):
+                # In a list, at its end, or alone.
+                for form in (f"{name}, ", f", {name}", f", only for {name}"):
+                    text = text.replace(form, "")
+        return text
+
     def mailbox(self, facts: Mailbox | None) -> Mailbox | None:
         """The facts of a mailbox without names that hold it; its own name is the spec's."""
         if facts is None:
@@ -112,7 +123,9 @@ def without_withheld(report: ProbeReport, endpoint: Endpoint, login: Login | Non
     if login is None:
         return report
     names = (endpoint.host, endpoint.server_name)
-    return replace(report, tls=EchoFilter(login.password, names).certificate(report.tls))
+    kept = EchoFilter(login.password, names)
+    message = kept.sentence(report.message, report.tls)
+    return replace(report, message=message, tls=kept.certificate(report.tls))
 
 
 def _shares(said: str, spelt: str, width: int) -> bool:

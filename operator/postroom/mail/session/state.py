@@ -95,7 +95,7 @@ class SessionState:
         return ProbeReport(
             stage=end.stage,
             reason=end.reason,
-            message=end.message,
+            message=self.echo_filter.sentence(end.message, self.tls),
             conclusive=end.conclusive,
             authenticated=self.authenticated,
             code=end.code,

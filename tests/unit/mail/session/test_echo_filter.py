@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import json
 from collections.abc import Callable
 from urllib.parse import quote
@@ -33,6 +34,8 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "base32": lambda text: base64.b32encode(text.encode()).decode(),
     "hex": lambda text: text.encode().hex(),
     "percent": quote,
+    "backwards": lambda text: text[::-1],
+    "rot13": lambda text: codecs.encode(text, "rot13"),
 }
 
 
@@ -103,6 +106,7 @@ def plainly_echoes(secret: str, text: str) -> bool:
     width, octets = min(width, 12), secret.encode("utf-8", "surrogatepass")
     spellings = [secret, octets.decode("latin-1"), json.dumps(secret), quote(octets)]
     spellings += [secret.encode("utf-7", "replace").decode(), octets.hex()]
+    spellings += [secret[::-1], codecs.encode(secret, "rot13")]
     for encode, shifts in ((base64.b64encode, 3), (base64.urlsafe_b64encode, 3)):
         spellings += [encode(b"\0" * shift + octets).decode() for shift in range(shifts)]
     spellings += [base64.b32encode(b"\0" * shift + octets).decode() for shift in range(5)]
@@ -132,3 +136,24 @@ def test_what_is_looked_for_is_every_part_in_every_spelling(
     ][way]
     text = before + spelt[begin : begin + length] + before
     assert EchoFilter(Masked(secret)).echoes(text) == plainly_echoes(secret, text)
+
+
+@pytest.mark.parametrize(
+    ("names", "left"),
+    [
+        (["{}"], ""),
+        (["a.example", "{}"], ", only for a.example"),
+        (["{}", "a.example"], ", only for a.example"),
+        (["a.example", "{}", "b.example"], ", only for a.example, b.example"),
+        (["{}", "x{}"], ""),
+        (["a.example"], ", only for a.example"),
+    ],
+)
+def test_a_sentence_on_a_certificate_names_no_echo(names: list[str], left: str) -> None:
+    secret = "Gs8kQ2vT9zbXw4Lm"
+    held = [name.format(f"{secret.encode().hex()}.example") for name in names]
+    said = f"The certificate is not for mail.example, only for {', '.join(held)}: use another."
+    facts = TLSFacts(dns_names=held)
+    found = EchoFilter(Masked(secret)).sentence(said, facts)
+    assert found == f"The certificate is not for mail.example{left}: use another."
+    assert EchoFilter(Masked(secret)).sentence(said, None) == said

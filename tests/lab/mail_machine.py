@@ -124,9 +124,16 @@ class Machine:
         ours.setblocking(False)
         theirs.setblocking(False)
         self.dialled.append(ours)
+
+        def ended(talk: asyncio.Task[None]) -> None:
+            self._talks.discard(talk)
+            if talk.cancelled():
+                # Cut off before it began, so that nothing of it has closed this.
+                theirs.close()
+
         talk = asyncio.create_task(self._serve(theirs))
         self._talks.add(talk)
-        talk.add_done_callback(self._talks.discard)
+        talk.add_done_callback(ended)
         return ours
 
     @property

@@ -237,3 +237,16 @@ TestWhateverTheServerDoes = Story.TestCase
 TestWhateverTheServerDoes.settings = settings(
     fuzzed, max_examples=fuzzed.max_examples // 2, stateful_step_count=15
 )
+
+
+def test_a_conversation_that_is_cut_off_before_it_begins_leaves_nothing_open() -> None:
+    async def scene() -> bytes:
+        machine = MailboxMachine(Luck(), True, TRICKS, box=Box(True, False))
+        with await machine.dial(None) as ours:
+            machine.hang_up()
+            await machine.end()
+            # Nothing, and not that there is nothing yet.
+            return ours.recv(1)
+
+    with playing() as (runner, _):
+        assert runner.run(scene()) == b""

@@ -16,6 +16,9 @@ from hypothesis import HealthCheck, settings
 from patient import PatientLoop
 from properties import bound_examples, multiply_examples
 
+# Those of tests are, by themselves: what theirs compare is told as well where they fail.
+pytest.register_assert_rewrite("closed_loop", "cluster", "lab", "soak", "unit")
+
 # Images for containers often set it, as the Makefile says: each process of pytest would compile all
 # tests, which is two fifths of collecting, and each that a test starts all of us.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

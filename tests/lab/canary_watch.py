@@ -30,7 +30,7 @@ _SERVERS = ("mail", "mail.log")
 #: What differs between lines of asyncio that say the same.
 _TIMES = re.compile(r"(?<=took )[\d.]+|(?<=when=)[\d.]+|(?<=name='Task-)\d+|(?<=0x)[0-9a-f]+")
 #: Seconds that connections of servers of tests may take to end.
-_PATIENCE = 3.0
+_PATIENCE = 30.0
 
 
 @dataclass

@@ -10,6 +10,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import trustme
@@ -86,18 +87,24 @@ def verdict(report: ProbeReport) -> tuple[str, str, bool]:
     return report.stage.value, report.reason.value, report.conclusive
 
 
+async def left_behind(before: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
+    """Tasks that were not there before, once what is ending has ended: a thread may be at it."""
+    for _ in range(500):
+        left = asyncio.all_tasks() - before - {asyncio.current_task()}
+        if not left:
+            break
+        await asyncio.sleep(0.01)
+    return left
+
+
 @pytest.fixture(autouse=True)
 async def nothing_leaks(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
     """No secret in any log, no task and no socket left behind (which is a ResourceWarning)."""
     caplog.set_level(logging.DEBUG)
     before = asyncio.all_tasks()
     yield
-    for _ in range(20):
-        left = asyncio.all_tasks() - before - {asyncio.current_task()}
-        if not left:
-            break
-        await asyncio.sleep(0.01)
-    assert left == set()
+    left = await left_behind(before)
+    assert left == set(), left
     gc.collect()
     assert "hunter2" not in caplog.text
     assert ECHO not in caplog.text

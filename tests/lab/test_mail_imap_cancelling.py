@@ -124,7 +124,7 @@ async def let_go(task: asyncio.Task[Report], before: set[asyncio.Task[Any]], por
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 0.2)
-    for _ in range(20):
+    for _ in range(500):
         left = [one for one in asyncio.all_tasks() - before if not is_servers(one)]
         if not left and not sockets_to(port):
             return

@@ -16,6 +16,7 @@ from cloudevents.core.bindings import http as binding
 from cloudevents.core.formats.json import JSONFormat
 from nats.js.api import DiscardPolicy, StreamConfig
 
+from lab.mail_probing import left_behind
 from lab.nats_server import BUCKET, STREAM, Realm, administrator, nats_server
 from lab.sink_world import MESSAGE, PLACE, scripted, send, told
 from postroom.delivery.answers import Answer, Meaning
@@ -372,5 +373,4 @@ async def test_a_sending_that_is_given_up_leaves_nothing_behind(server: str, str
             else:
                 assert moments, "it cannot be done before it begins"
         assert await send(to) == Answer(200)
-    await asyncio.sleep(0.05)
-    assert asyncio.all_tasks() == before
+    assert await left_behind(before) == set()

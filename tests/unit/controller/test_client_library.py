@@ -18,7 +18,7 @@ MODULES = ("postroom.controller.run", "postroom.controller.inbound.process")
 
 def said_by(program: str) -> str:
     return subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=300
     ).stdout.strip()
 
 

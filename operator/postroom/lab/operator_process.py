@@ -100,7 +100,7 @@ class OperatorProcess:
         ]
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, ready_within: float = 60) -> Self:
+    def start(self, *, ready_within: float = 180) -> Self:
         """Start and wait until the caches are filled."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter

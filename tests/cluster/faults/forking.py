@@ -66,7 +66,7 @@ class ForkedOperator(OperatorProcess):
             raise OperatorFailed("nothing can be forked any more")
         return line
 
-    def start(self, *, ready_within: float = 60) -> Self:
+    def start(self, *, ready_within: float = 180) -> Self:
         """See `OperatorProcess.start`."""
         arguments = self._command[self._command.index("postroom") + 1 :]
         assert self._parent.stdin is not None

@@ -288,6 +288,7 @@ COMPUTED_AGAIN = {
     "api/resource.py": "an object's spec and status: 0.3 ms, and only while it is evaluated",
     "concurrency/shards.py": "a hash of a namespace's name: 10 us",
     "dns/asking/wire.py": "a query's octets: 0.1 ms",
+    "dns/diagnosis/places.py": "where a record may have slipped to: 0.2 ms",
     "dns/dkim/concealing.py": "where private keys stand in a text: 1 ms",
     "dns/judging/spf_merge.py": "an SPF record: 1 ms, and only while its domain is judged",
     "dns/spf/record.py": "an SPF record: 1 ms, and only while its domain is judged",

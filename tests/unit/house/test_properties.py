@@ -62,21 +62,27 @@ class Tries:
         return self._count
 
 
+def is_about(tried: int, asked: int) -> bool:
+    """Whether so many were tried; one that is given up half way does not count for Hypothesis, and
+    whether there is one depends on every constant of our code, of which it makes examples."""
+    return asked <= tried <= asked + 1 + asked // 20
+
+
 @pytest.mark.parametrize("machine", [False, True], ids=["property", "machine"])
 @pytest.mark.parametrize("own", [None, 7], ids=["no number of its own", "a number of its own"])
 def test_the_examples_of_a_property_are_multiplied_and_bounded(
     own: int | None, machine: bool
 ) -> None:
     tries = Tries(None if own is None else settings(max_examples=own), machine=machine)
-    asked = tries.count()
-    assert asked == own or (own is None and asked > 7)
+    asked = own or settings().max_examples
+    assert is_about(tries.count(), asked)
     # Each parameter of a test is an item.
     multiply_examples([tries.item, tries.item], 3)
-    assert tries.count() == 3 * asked
+    assert is_about(tries.count(), 3 * asked)
     bound_examples(tries.item, 5)
-    assert tries.count() == 5
+    assert is_about(tries.count(), 5)
     multiply_examples([tries.item], 1)
-    assert tries.count() == 5
+    assert is_about(tries.count(), 5)
 
 
 def test_what_is_no_property_is_left_alone() -> None:

@@ -226,9 +226,16 @@ class MailboxMachine(RuleBasedStateMachine):
     def restored(self, back: int) -> None:
         """From a snapshot, while a worker looks: what came since is gone, its UIDs come again.
 
-        One that has crashed has to have looked again before that: no other could know of it.
+        Of what one handed over that crashed before it was written nobody could know then: its
+        successor has to have handed that over again.
         """
         self.cursor = self._resumed()
+        here = self.validity, self.cursor.era
+        if any(
+            (validity, era) == here and uid > self.cursor.uid
+            for _, (validity, uid, era), _ in self.handed
+        ):
+            self.read(10_000)
         self.written()
         self.now += timedelta(minutes=1)
         self.uid_next = max(self.uid_next - back, 1)

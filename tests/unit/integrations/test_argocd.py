@@ -182,6 +182,14 @@ def test_no_status_is_an_error_and_none_is_healthy_but_what_is_ready(obj: dict[s
         assert said["status"] == "Suspended" or has_twice(obj)
 
 
+def test_lists_that_are_one_object_here_are_seen_as_two() -> None:
+    shared: list[Any] = []
+    conditions = [{"type": None, "message": "A sentence.", "status": shared}, shared]
+    status = {"observedGeneration": 1, "conditions": conditions}
+    said = health(Kind.SENDING_DOMAIN, {"metadata": {}, "status": status})
+    assert said["status"] == "Progressing"
+
+
 def has_twice(obj: dict[str, Any]) -> bool:
     """Whether two conditions are of one type, which says nothing."""
     found = [each.get("type") for each in obj["status"]["conditions"] if isinstance(each, dict)]

@@ -155,7 +155,7 @@ _OF_THE_DOMAIN = {
     in {"NAME", "SUBDOMAIN", "WRONG", "IDN", "TYPE", "CNAME", "WILDCARD", "ENT", "VALUE", "DOMAIN"}
     or code.value.split("_")[0]
     in {"LOOKUP", "RESOLVER", "STALE", "NS", "LAME", "DELEGATION", "DNSSEC", "SERVFAIL", "TCP"}
-    or code.value.split("_")[0] in {"EDNS", "SPLIT", "PUBLIC", "TTL", "FIX"}
+    or code.value.split("_")[0] in {"EDNS", "SPLIT", "PUBLIC", "PRIVATE", "TTL", "FIX"}
 }
 
 

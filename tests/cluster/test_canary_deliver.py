@@ -24,17 +24,13 @@ from cluster import services
 from cluster.lab_process import LabProcess
 from cluster.mail_worker import ACCOUNT
 from cluster.objects import KINDS, eventually
-from cluster.test_canary_operator import (
-    MAIL_HOST,
-    HostileElsewhere,
-    run_loudly,
-)
+from cluster.test_canary_operator import HostileElsewhere, run_loudly
 from cluster.test_plugin import plugin
 from lab.canary import Secret, leaks
 from lab.canary_secrets import Secrets
 from lab.canary_servers import IMAP, SMTP, Row
 from lab.hostile import Step
-from lab.mail_probing import AUTHORITY, context
+from lab.mail_probing import AUTHORITY, HOST, context
 from lab.test_canary_deliver import Mail, mailbox
 from loopback import own_address
 from postroom.api.names import API_VERSION
@@ -133,7 +129,7 @@ def manifests(ports: dict[str, int], application: int, passwords: dict[str, str]
     )
     tls = {"mode": "Implicit", "caBundleRef": {"name": "ca"}}
     for name, port in ports.items():
-        server = {"host": MAIL_HOST, "port": port, "tls": tls, "credentialsRef": {"name": name}}
+        server = {"host": HOST, "port": port, "tls": tls, "credentialsRef": {"name": name}}
         if name == SERVER:
             spec: dict[str, object] = {**server, "default": True}
             about = {"apiVersion": API_VERSION, "kind": "MailServer", "metadata": {"name": name}}

@@ -34,7 +34,9 @@ BEARER = f"auth=Bearer {TOKEN}\x01\x01"
 XOAUTH2 = f"user=user@example.com\x01{BEARER}"
 LONG = Login("user@example.com", Masked("hunter2" + "x" * 2000), token=True)
 REFUSED = packed({"status": "invalid_token", "schemes": "bearer", "scope": ECHO})
-OPENED: tuple[Step, ...] = ("read", answer(b"OK"), "read", answer(b"OK [READ-ONLY]"), "read")
+OPENED: tuple[Step, ...] = (
+    *("read", answer(b"OK"), "read", answer(b"OK [READ-ONLY]", b"0 EXISTS"), "read"),
+)
 Talk = tuple[ProbeReport, list[bytes]]
 
 

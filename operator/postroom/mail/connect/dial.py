@@ -139,7 +139,7 @@ class Dialler:
                         if error is None:
                             return done.result()
                         errors.append(error)
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             errors.append(error)
         finally:
             for attempt in attempts:

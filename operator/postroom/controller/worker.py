@@ -115,21 +115,20 @@ class Worker:
             return
         try:
             await self._evaluate(key, raw)
-        except _TooLong:
-            self._metrics.reconcile_errors.labels(kind=key.kind.value).inc()
-            delay = self._queue.failed(key)
-            logger.warning(
-                "no end of an evaluation after %.0f s: it was given up, and is tried again in "
-                "%.0f s; where many are, the operator wants more CPU",
-                _LONGEST_RUN,
-                delay,
-                extra=about(key),
-            )
-        except Exception:
+        except Exception as error:
             # The boundary around one object: a bug on its account must not stop the worker.
             self._metrics.reconcile_errors.labels(kind=key.kind.value).inc()
             delay = self._queue.failed(key)
-            logger.exception("unexpected error; retried in %.0f s", delay, extra=about(key))
+            if isinstance(error, _TooLong):
+                logger.warning(
+                    "no end of an evaluation after %.0f s: it was given up, and is tried again in "
+                    "%.0f s; where many are, the operator wants more CPU",
+                    _LONGEST_RUN,
+                    delay,
+                    extra=about(key),
+                )
+            else:
+                logger.exception("unexpected error; retried in %.0f s", delay, extra=about(key))
 
     async def _evaluate(self, key: Key, raw: Raw) -> None:
         metadata = Metadata.of(metadata_of(raw))

@@ -31,8 +31,12 @@ def small_blocks() -> Iterator[None]:
         yield
 
 
-def replayed(history: list[tuple[Key, list[bytes] | None]]) -> tuple[KeptLines, Model]:
+def replaying(
+    history: list[tuple[Key, list[bytes] | None]],
+) -> Iterator[tuple[KeptLines, Model]]:
+    """Both at the beginning, and after each change."""
     kept, model = KeptLines(METRICS), Model()
+    yield kept, model
     for key, told in history:
         if told is None:
             kept.drop(key)
@@ -40,7 +44,11 @@ def replayed(history: list[tuple[Key, list[bytes] | None]]) -> tuple[KeptLines, 
         else:
             kept.put(key, told)
             model[key] = told
-    return kept, model
+        yield kept, model
+
+
+def replayed(history: list[tuple[Key, list[bytes] | None]]) -> tuple[KeptLines, Model]:
+    return list(replaying(history))[-1]
 
 
 def expected(model: Model, metric: int, most: int | None) -> bytes:
@@ -74,14 +82,7 @@ def test_they_are_those_of_the_objects_that_there_are(
 def test_what_was_told_before_is_not_told_again_once_it_changed(
     history: list[tuple[Key, list[bytes] | None]], most: int | None
 ) -> None:
-    kept, model = KeptLines(METRICS), Model()
-    for key, told in history:
-        if told is None:
-            kept.drop(key)
-            model.pop(key, None)
-        else:
-            kept.put(key, told)
-            model[key] = told
+    for kept, model in replaying(history):
         for metric in range(METRICS):
             assert b"".join(kept.of_metric(metric, most)[0]) == expected(model, metric, most)
 

@@ -346,7 +346,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
     def _lost(self, error: Exception | None) -> None:
         self.lost_by = error
         self._end(Ending.CLOSED)
-        # With it go 256 KiB, which otherwise wait for the garbage collector's oldest generation.
+        # With it go TLS buffers, which otherwise wait for the collector's oldest generation.
         self._secured, self.transport = self.secured, None
 
     def _end(self, ending: Ending) -> None:

@@ -121,7 +121,6 @@ class SmtpClient(aiosmtplib.SMTP):
 
     async def _replied(self, reply: Awaitable[aiosmtplib.SMTPResponse]) -> aiosmtplib.SMTPResponse:
         """A reply, or what stands for none."""
-        self._forget_what_came_early()
         listener = self._closing_reply
         if listener is None:
             return await reply
@@ -129,18 +128,11 @@ class SmtpClient(aiosmtplib.SMTP):
         found = await reply
         return aiosmtplib.SMTPResponse(_NO_REPLY, "") if listener.is_none else found
 
-    def _forget_what_came_early(self) -> None:
-        """Drop what came with the last reply and after it: aiosmtplib, which drops what comes
-        between two commands, would take it for the reply to the next."""
-        if self._protocol is not None:
-            self._protocol._buffer.clear()
-
     async def secure(self, context: ssl.SSLContext, server_name: str) -> None:
         """Go on over TLS, where the server offers STARTTLS.
 
         Raises `Injected` where more comes before it than the server's answer.
         """
-        self._forget_what_came_early()
         listener = self._closing_reply
         if listener is not None:
             listener.expect_tls()

@@ -100,7 +100,7 @@ class ClosingReply(asyncio.Protocol):
         return self._hearer.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        # With it go 256 KiB of TLS, which otherwise wait for the garbage collector.
+        # With it go the buffers of TLS, which otherwise wait for the garbage collector.
         self._transport = None
         self._hearer.connection_lost(exc)
 

@@ -27,7 +27,7 @@ from postroom.controller.request_limit import RequestLimiter
 from postroom.reconcile import indexes
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.status.outcome import Memory
-from postroom.reconcile.status.schedule import due_in
+from postroom.reconcile.status.schedule import FIRST_VERDICT, due_in
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +36,6 @@ START_ORDER = (Kind.SENDING_DOMAIN, Kind.MAIL_SERVER, Kind.EMAIL_ACCOUNT)
 
 #: Seconds for which news of who uses an object are gathered; a domain is looked at in DNS then.
 _GATHERING = {Kind.MAIL_SERVER: 2.0, Kind.EMAIL_ACCOUNT: 2.0, Kind.SENDING_DOMAIN: 10.0}
-
-#: Seconds for which what is new leaves the first verdict on what it stands on time to come, which
-#: brings it back: looked at before, it would only be deferred for as long.
-_FIRST_VERDICT = 2.0
 
 #: Differences that make the object itself due at once.
 _DUE_NOW = Difference.SPEC | Difference.REQUEST | Difference.STATUS
@@ -213,7 +209,8 @@ class Intake:
         delay = self._due(key.kind, raw, self._now()).total_seconds()
         if delay <= 0 or self.cache.claims.is_unsettled(key):
             if self._awaits_verdict(key, references):
-                self.queue.add_after(key, _FIRST_VERDICT)
+                # The verdict brings it back; looked at now, it would only be deferred for as long.
+                self.queue.add_after(key, FIRST_VERDICT.total_seconds())
             elif urgency is Urgency.CHANGE:
                 self._request(key)  # it may have been deleted and created again in a loop
             else:

@@ -48,7 +48,6 @@ logger = logging.getLogger(__name__)
 #: How soon a failure of postroom's way to the API is tried again: what lasted for a moment holds
 #: nothing up for long, and an API server in trouble is asked ever less often.
 _FIRST_RETRY, _RETRY = timedelta(seconds=3), timedelta(seconds=30)
-_AGAIN_SOON = timedelta(seconds=2)
 _BUG_RETRY = timedelta(minutes=5)
 
 
@@ -103,7 +102,7 @@ async def _evaluated(
         assessment = await _assess(resource, world, memory, policy)
         memory.unasked = 0
         if _is_premature(resource, assessment, memory, policy, world.now()):
-            outcome = Outcome(None, _AGAIN_SOON, references=assessment.references)
+            outcome = Outcome(None, schedule.FIRST_VERDICT, references=assessment.references)
         else:
             outcome = summarize(resource, assessment, memory, world.now())
         return await with_users(resource, outcome, world)

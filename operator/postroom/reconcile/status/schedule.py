@@ -40,6 +40,8 @@ _PENDING = tuple(
 )
 #: ``lastCheckTime`` alone is not worth a write more often than this.
 HEARTBEAT = timedelta(minutes=15)
+#: For how long what is new leaves the first verdict on what it stands on time to come.
+FIRST_VERDICT = timedelta(seconds=2)
 _STALE_INTERVALS = 3
 _STALE_LEAST = timedelta(hours=1)
 _JITTER = 0.1

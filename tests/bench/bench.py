@@ -171,6 +171,7 @@ class Bench:
         second = await self._floor()
         floor = min(first, second, key=lambda one: one[0])
         self._tell(wall, cpu, floor, at_zero, peak)
+        await self._same_statuses(wall)
         await self._rest_and_restart(operator)
 
     async def _set_up(self) -> None:
@@ -181,7 +182,7 @@ class Bench:
         for part in ("base/namespace", "base/serviceaccount", "cluster/rbac"):
             kubectl("apply", "-f", str(install / f"{part}.yaml"))
         kubectl("wait", "--for=condition=Established", "crd", "--all")
-        for namespace in ("floor", "work"):
+        for namespace in ("floor", "work", "same"):
             kubectl("create", "namespace", namespace)
         kubectl("apply", "-f", "-", input=self._lab.ca_manifest(("work",)))
 
@@ -211,6 +212,21 @@ class Bench:
         began = time.process_time()
         wall = await self._bare.each(requests)
         return wall, time.process_time() - began
+
+    async def _same_statuses(self, wall: float) -> None:
+        """How long bare PATCHes take for just what the operator wrote: larger than the floor's."""
+        words = ("get", Kind.EMAIL_ACCOUNT.plural, "-n", "work", "-o", "json")
+        found = json.loads((await asyncio.to_thread(self._plane.kubectl, *words)).stdout)["items"]
+        await self._create("same")
+        requests = [
+            ("PATCH", path_of("same", raw["metadata"]["name"], "status"), {"status": raw["status"]})
+            for raw in found
+        ]
+        same = await self._bare.each(requests)
+        self.rows += [
+            Row("the same statuses, by bare PATCHes", f"{N / same:.0f}/s", "-"),
+            Row("   wall, operator / those", f"{wall / same:.2f}", "-"),
+        ]
 
     async def _converge(self, operator: OperatorProcess) -> tuple[float, float, float]:
         began = time.monotonic()

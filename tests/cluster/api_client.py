@@ -74,7 +74,10 @@ class Client:
                 break
             time.sleep(1)  # a server that has just begun, or a definition that was just replaced
             status, text = self._send(method, path, sent, headers)
-        found: dict[str, Any] = json.loads(text)
+        try:
+            found: dict[str, Any] = json.loads(text)
+        except ValueError:  # "404 page not found", where nothing serves the path
+            found = {"message": text.decode(errors="replace")}
         return status, found
 
     def _send(

@@ -67,8 +67,11 @@ def without_marks(words: str) -> str:
 
 
 def _english(found: re.Match[str]) -> str:
-    english = _words()[(found.lastindex or 1) - 1][1]
-    return f" {english} " if _unparted(found[0]) else english
+    pattern, english = _of_one_letter(found[0][0])
+    # What begins with the same letter decides alike whether or not the other letters are tried.
+    which = pattern.match(found.string, found.start()) or found
+    said = english[(which.lastindex or 1) - 1]
+    return f" {said} " if _unparted(found[0]) else said
 
 
 @cache
@@ -84,20 +87,38 @@ def _words() -> tuple[tuple[str, str], ...]:
 
 @cache
 def _glossary() -> re.Pattern[str]:
-    """One expression with a group for each of `_words`; by first letters, for it to be quick."""
-    words = [word for word, _ in _words()]
-    parted = _any_of(word for word in words if not _unparted(word))
-    unparted = _any_of(word for word in words if _unparted(word))
-    return re.compile(rf"(?<![\w-])(?:{parted})(?![\w-])|{unparted}")
+    """One expression for all of `_words`; by first letters, for it to be quick.
+
+    It has no groups: a branch that begins with one is entered to see that its letter is another.
+    """
+    return _compiled([word for word, _ in _words()], "(?:{})")
 
 
-def _any_of(words: Iterable[str]) -> str:
-    groups = []
+@cache
+def _of_one_letter(letter: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """Those of `_words` that begin with a letter, a group for each, and their English ones."""
+    pairs = [pair for pair in _words() if pair[0][0] == letter]
+    return _compiled([word for word, _ in pairs], "({})"), tuple(english for _, english in pairs)
+
+
+def _compiled(words: Iterable[str], each: str) -> re.Pattern[str]:
+    unparted, parted = (
+        _any_of([word for word in words if _unparted(word) is wanted], each)
+        for wanted in (True, False)
+    )
+    alternatives = [rf"(?<![\w-])(?:{parted})(?![\w-])"] * bool(parted) + [unparted] * bool(
+        unparted
+    )
+    return re.compile("|".join(alternatives))
+
+
+def _any_of(words: Iterable[str], each: str) -> str:
+    branches = []
     for first, same in groupby(words, key=lambda word: word[0]):
         escaped = (re.escape(word[1:]) for word in same)
         rests = (rest.replace(r"\*", _ENDING).replace(r"\ ", r"\s+") for rest in escaped)
-        groups.append(f"{first}(?:{'|'.join(f'({rest})' for rest in rests)})")
-    return "|".join(groups)
+        branches.append(f"{first}(?:{'|'.join(map(each.format, rests))})")
+    return "|".join(branches)
 
 
 def _unparted(word: str) -> bool:

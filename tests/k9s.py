@@ -9,7 +9,9 @@ import yaml
 
 from state_map import INTEGRATIONS
 
-PLUGINS: Mapping[str, Any] = yaml.safe_load((INTEGRATIONS / "k9s" / "plugins.yaml").read_text())
+PLUGINS: Mapping[str, Any] = yaml.load(
+    (INTEGRATIONS / "k9s" / "plugins.yaml").read_text(), Loader=yaml.CSafeLoader
+)
 #: k9s puts in what it knows, and leaves alone what it does not.
 _VARIABLE = re.compile(r"\$!?([\w-]+)")
 

@@ -85,7 +85,7 @@ class Case(NamedTuple):
 
     def captured(self) -> Raw:
         """The object as the API server served it."""
-        found: Raw = yaml.safe_load(self.path.read_text())
+        found: Raw = yaml.load(self.path.read_text(), Loader=yaml.CSafeLoader)
         return found
 
     def __str__(self) -> str:

@@ -48,7 +48,11 @@ def fields(schema: Schema, path: str) -> Iterator[tuple[str, Schema, bool]]:
 
 def examples(kind: Kind) -> list[dict[str, Any]]:
     """Return the example resources of a kind."""
-    return list(yaml.safe_load_all((EXAMPLES / f"{kind.value.lower()}.yaml").read_text("utf-8")))
+    return list(
+        yaml.load_all(
+            (EXAMPLES / f"{kind.value.lower()}.yaml").read_text("utf-8"), Loader=yaml.CSafeLoader
+        )
+    )
 
 
 @cache

@@ -46,7 +46,7 @@ def pages() -> dict[str, str]:
 def manifests() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each manifest with the folder it lies in, below manifests/install."""
     for path in sorted(INSTALL.rglob("*.yaml")):
-        for manifest in yaml.safe_load_all(path.read_text("utf-8")):
+        for manifest in yaml.load_all(path.read_text("utf-8"), Loader=yaml.CSafeLoader):
             if manifest and "kind" in manifest:
                 yield path.parent.relative_to(INSTALL).as_posix(), manifest
 

@@ -68,7 +68,7 @@ class Bare:
     """The floor: an HTTP client that does nothing but the calls themselves."""
 
     def __init__(self, plane: ControlPlane) -> None:
-        config = yaml.safe_load(plane.kubeconfig.read_text())
+        config = yaml.load(plane.kubeconfig.read_text(), Loader=yaml.CSafeLoader)
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         self._url = cluster["server"]
         authority = b64decode(cluster["certificate-authority-data"]).decode()

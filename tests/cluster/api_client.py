@@ -94,7 +94,7 @@ def _client(kubeconfig: Path, thread: int) -> Client | None:
 
     One for each thread: some tests read at the moment at which a server of theirs is asked.
     """
-    config = yaml.safe_load(kubeconfig.read_text())
+    config = yaml.load(kubeconfig.read_text(), Loader=yaml.CSafeLoader)
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
     names = ("client-certificate-data", "client-key-data")
     if not all(name in user for name in names) or "certificate-authority-data" not in cluster:

@@ -69,7 +69,11 @@ class LabProcess:
     @property
     def ca_pem(self) -> str:
         """The authority of its servers."""
-        return str(next(yaml.safe_load_all(self.manifest.read_text()))["data"]["ca.crt"])
+        return str(
+            next(yaml.load_all(self.manifest.read_text(), Loader=yaml.CSafeLoader))["data"][
+                "ca.crt"
+            ]
+        )
 
     @contextmanager
     def stopped(self) -> Iterator[None]:

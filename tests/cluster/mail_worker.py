@@ -50,7 +50,7 @@ def worker_rights(plane: ControlPlane, scratch: Path) -> Iterator[None]:
     text = plane.kubectl("kustomize", str(scratch), unrestricted).stdout
     own = [
         each
-        for each in yaml.safe_load_all(text)
+        for each in yaml.load_all(text, Loader=yaml.CSafeLoader)
         if ACCOUNT in each["metadata"]["name"] and each["kind"] != "Deployment"
     ]
     assert len(own) == 7

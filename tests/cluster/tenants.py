@@ -38,12 +38,12 @@ def policies(
     plane.kubectl("apply", "--server-side", "-f", "-", input=text)
     bound = [
         item["spec"]["policyName"]
-        for item in yaml.safe_load_all(text)
+        for item in yaml.load_all(text, Loader=yaml.CSafeLoader)
         if item["kind"] == "ValidatingAdmissionPolicyBinding"
     ]
     made = [
         item["metadata"]["name"]
-        for item in yaml.safe_load_all(text)
+        for item in yaml.load_all(text, Loader=yaml.CSafeLoader)
         if item["kind"] == "ValidatingAdmissionPolicy"
     ]
     assert sorted(bound) == sorted(made)

@@ -38,7 +38,7 @@ class Mail:
 
     def __init__(self, plane: ControlPlane, namespace: str, lab: LabProcess) -> None:
         self.plane, self.namespace = plane, namespace
-        authority = next(yaml.safe_load_all(lab.manifest.read_text()))
+        authority = next(yaml.load_all(lab.manifest.read_text(), Loader=yaml.CSafeLoader))
         self._apply({**authority, "metadata": {"name": "lab-ca"}})
         for address in (RELAY, SUPPORT):
             secret = {

@@ -97,11 +97,11 @@ def reader(
     worker: OperatorProcess,
 ) -> Iterator[Reader]:
     """One reader for all pages, in a namespace of their own, with an operator that runs."""
-    kubeconfig = yaml.safe_load(installed.kubeconfig.read_text())
+    kubeconfig = yaml.load(installed.kubeconfig.read_text(), Loader=yaml.CSafeLoader)
     for context in kubeconfig["contexts"]:
         context["context"]["namespace"] = NAMESPACE
     (directory / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
-    authority = next(yaml.safe_load_all(lab.manifest.read_text()))
+    authority = next(yaml.load_all(lab.manifest.read_text(), Loader=yaml.CSafeLoader))
     del authority["metadata"]["namespace"]
     (directory / "lab-ca.yaml").write_text(yaml.safe_dump(authority))
     commands = directory / "commands"

@@ -90,7 +90,9 @@ def test_keys_of_k9s_show_what_the_plugin_says(
     (commands / "less").write_text("#!/bin/sh\nexec cat\n")
     (commands / "less").chmod(0o755)
     (commands / "kubectl-postroom").symlink_to(Path(sys.executable).parent / "kubectl-postroom")
-    context = yaml.safe_load(installed.kubeconfig.read_text())["current-context"]
+    context = yaml.load(installed.kubeconfig.read_text(), Loader=yaml.CSafeLoader)[
+        "current-context"
+    ]
     variables = {
         "NAMESPACE": namespace,
         "NAME": "verified",
@@ -156,7 +158,7 @@ def test_backstage_finds_the_account_of_a_component(
 ) -> None:
     account = example(BACKSTAGE / "emailaccount.yaml", namespace)
     installed.kubectl("apply", "-f", "-", input=account)
-    component = yaml.safe_load((BACKSTAGE / "catalog-info.yaml").read_text())
+    component = yaml.load((BACKSTAGE / "catalog-info.yaml").read_text(), Loader=yaml.CSafeLoader)
     value = component["metadata"]["annotations"]["backstage.io/kubernetes-id"]
     selector = f"--selector=backstage.io/kubernetes-id={value}"
     found = installed.kubectl(

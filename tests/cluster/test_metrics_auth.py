@@ -52,7 +52,7 @@ def test_the_component_fits_both_ways_of_installing(
         json.dumps({"resources": [f"{here}/{reach}"], "components": [f"{here}/metrics-auth"]})
     )
     rendered = plane.kubectl("kustomize", str(tmp_path), "--load-restrictor=LoadRestrictionsNone")
-    kinds = {item["kind"]: item for item in yaml.safe_load_all(rendered.stdout)}
+    kinds = {item["kind"]: item for item in yaml.load_all(rendered.stdout, Loader=yaml.CSafeLoader)}
     (container,) = kinds["Deployment"]["spec"]["template"]["spec"]["containers"]
     assert "--metrics-auth" in container["args"]
     assert {port["name"] for port in container["ports"]} == {"http", "metrics"}

@@ -80,7 +80,9 @@ stringData: {{username: me, password: {CANARY}}}
             for name in archive.getnames()
             if (found := archive.extractfile(name)) is not None
         }
-    status = yaml.safe_load(files[f"objects/sendingdomains/{namespace}/hello.yaml"])["status"]
+    status = yaml.load(
+        files[f"objects/sendingdomains/{namespace}/hello.yaml"], Loader=yaml.CSafeLoader
+    )["status"]
     assert status["verification"] == "Verified"
     assert json.loads(files["versions.json"])["cluster"]["gitVersion"].startswith("v1.")
     assert json.loads(files["left-out.json"]) == []

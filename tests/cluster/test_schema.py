@@ -435,7 +435,7 @@ def test_whoever_applies_the_definitions_again_changes_nothing(plane: ControlPla
 
 def test_definitions_are_structural(plane: ControlPlane) -> None:
     listed = plane.kubectl("get", "crd", "-l", "app.kubernetes.io/part-of=postroom", "-o", "yaml")
-    found = yaml.safe_load(listed.stdout)["items"]
+    found = yaml.load(listed.stdout, Loader=yaml.CSafeLoader)["items"]
     assert len(found) == len(Kind)
     for one in found:
         types = {
@@ -627,7 +627,9 @@ def test_objects_are_found_by_what_they_are_about(plane: ControlPlane, namespace
 @pytest.mark.parametrize("install", ["cluster", "namespaced", "tenants"])
 def test_the_install_manifests_are_accepted(plane: ControlPlane, install: str) -> None:
     directory = str(ROOT / "manifests" / "install" / install)
-    rendered = list(yaml.safe_load_all(plane.kubectl("kustomize", directory).stdout))
+    rendered = list(
+        yaml.load_all(plane.kubectl("kustomize", directory).stdout, Loader=yaml.CSafeLoader)
+    )
     needed = {one["metadata"].get("namespace") for one in rendered} - {None}
     for name in needed:
         plane.kubectl("create", "namespace", name, check=False)

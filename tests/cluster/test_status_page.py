@@ -54,7 +54,7 @@ def test_the_component_fits_both_ways_of_installing_and_stands_with_that_of_metr
         json.dumps({"resources": [f"{here}/{reach}"], "components": components})
     )
     rendered = plane.kubectl("kustomize", str(tmp_path), "--load-restrictor=LoadRestrictionsNone")
-    kinds = {item["kind"]: item for item in yaml.safe_load_all(rendered.stdout)}
+    kinds = {item["kind"]: item for item in yaml.load_all(rendered.stdout, Loader=yaml.CSafeLoader)}
     (container,) = kinds["Deployment"]["spec"]["template"]["spec"]["containers"]
     assert {"--ui", "--ui-auth", "--metrics-auth"} <= set(container["args"])
 

@@ -36,7 +36,8 @@ def held(
 def test_the_page_s_namespace_refuses_what_the_page_says(held: ControlPlane) -> None:
     text = PAGE.read_text()
     namespace, refused = (
-        yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+        yaml.load(block, Loader=yaml.CSafeLoader)
+        for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     )
     (sentence,) = re.findall(r"with the sentence `(.*)`", text)
     held.kubectl("create", "-f", "-", input=json.dumps(namespace))

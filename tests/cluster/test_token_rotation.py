@@ -139,7 +139,7 @@ def oauth(login: Login) -> dict[str, Any]:
 
 def apply(plane: ControlPlane, namespace: str, login: Login, lab: LabProcess) -> None:
     """A server and an account, both named support, that sign in with the same refresh token."""
-    authority = next(yaml.safe_load_all(lab.manifest.read_text()))
+    authority = next(yaml.load_all(lab.manifest.read_text(), Loader=yaml.CSafeLoader))
     tls = {"mode": "Implicit", "caBundleRef": {"name": "lab-ca"}}
     host = "smtp.mail.example.org"
     specs = {

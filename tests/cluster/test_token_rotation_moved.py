@@ -59,7 +59,7 @@ def rendered(plane: ControlPlane, scratch: Path, **fields: Any) -> str:
 def without_definitions(text: str) -> list[dict[str, Any]]:
     return [
         item
-        for item in yaml.safe_load_all(text)
+        for item in yaml.load_all(text, Loader=yaml.CSafeLoader)
         if item["kind"] not in ("CustomResourceDefinition", "Namespace")
     ]
 

@@ -15,7 +15,11 @@ def shown() -> list[dict[str, Any]]:
     found = []
     for page in PAGES:
         for block in blocks(page.read_text("utf-8")):
-            for document in yaml.safe_load_all(block.text) if block.language == "yaml" else ():
+            for document in (
+                yaml.load_all(block.text, Loader=yaml.CSafeLoader)
+                if block.language == "yaml"
+                else ()
+            ):
                 if isinstance(document, dict) and document.get("apiVersion") == API_VERSION:
                     place = name_of(page).removesuffix(".md").replace("/", "-").lower()
                     name = f"{place}-{block.line}-{len(found)}"

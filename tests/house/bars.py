@@ -28,12 +28,15 @@ class Bar:
 
 
 def bars() -> dict[str, Bar]:
-    return {name: Bar(**row) for name, row in yaml.safe_load(FILE.read_text("utf-8")).items()}
+    return {
+        name: Bar(**row)
+        for name, row in yaml.load(FILE.read_text("utf-8"), Loader=yaml.CSafeLoader).items()
+    }
 
 
 def lowered(text: str, figures: Mapping[str, Figure]) -> str:
     """Return `bars.yaml` with each `today` that is better by now, and none where the goal holds."""
-    for name, row in yaml.safe_load(text).items():
+    for name, row in yaml.load(text, Loader=yaml.CSafeLoader).items():
         value = figures[name].value
         if value >= Bar(**row).limit:
             continue

@@ -52,7 +52,7 @@ from unit.reconcile.test_engine import BUG, UNAVAILABLE, Failing
 
 RULE: Mapping[str, dict[str, Any]] = {
     rule["alert"]: rule
-    for group in yaml.safe_load(RULES.read_text())["groups"]
+    for group in yaml.load(RULES.read_text(), Loader=yaml.CSafeLoader)["groups"]
     for rule in group["rules"]
 }
 HOUR = timedelta(hours=1)

@@ -34,7 +34,7 @@ from postroom.mail.connect.guard import DEFAULT_PORTS
 from postroom.settings import Settings, load
 
 INSTALL = ROOT / "manifests" / "install"
-VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
+VALUES: dict[str, Any] = yaml.load((CHART / "values.yaml").read_text(), Loader=yaml.CSafeLoader)
 Objects = dict[tuple[str, ...], dict[str, Any]]
 #: What the chart adds to the labels of the manifests.
 ADDED = {
@@ -124,7 +124,9 @@ def test_it_is_the_same_as_the_kustomization(feature: str, scope: str, tmp_path:
     if feature:
         scoped = INSTALL / feature / scope
         directory = scoped if scoped.is_dir() else INSTALL / feature
-        kind = yaml.safe_load((directory / "kustomization.yaml").read_text())["kind"]
+        kind = yaml.load((directory / "kustomization.yaml").read_text(), Loader=yaml.CSafeLoader)[
+            "kind"
+        ]
         part = "components" if kind == "Component" else "resources"
         described[part].append(os.path.relpath(directory, tmp_path))
     (tmp_path / "kustomization.yaml").write_text(json.dumps(described))
@@ -561,7 +563,7 @@ def test_the_commands_and_values_of_the_pages_are_good(tmp_path: Path) -> None:
         template(*itertools.chain(*pairs), release=release)
     page = (ROOT / "docs" / "helm.md").read_text()
     for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
-        shown = yaml.safe_load(block)
+        shown = yaml.load(block, Loader=yaml.CSafeLoader)
         spec = shown.get("spec", {})
         values = spec.get("values") or spec.get("source", {}).get("helm", {}).get("valuesObject")
         path = tmp_path / "values.yaml"
@@ -676,7 +678,7 @@ def test_alerts_and_dashboards_are_those_of_the_repository() -> None:
     (rule,) = of_kind(objects, "PrometheusRule")
     expected = (integrations / "prometheus" / "rules.yaml").read_text()
     located = expected.replace("runbook_url: docs/", "runbook_url: https://a.example/docs/")
-    assert rule["spec"] == yaml.safe_load(located)
+    assert rule["spec"] == yaml.load(located, Loader=yaml.CSafeLoader)
     shown = {
         name: json.loads(text)
         for each in of_kind(objects, "ConfigMap")

@@ -85,7 +85,7 @@ async def test_credentials_from_elsewhere_are_the_samples_own(
     source: SecretsFrom, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "secrets"
-    for secret in yaml.safe_load_all((SAMPLES / "secrets.yaml").read_text()):
+    for secret in yaml.load_all((SAMPLES / "secrets.yaml").read_text(), Loader=yaml.CSafeLoader):
         place, name = secret["metadata"]["namespace"], secret["metadata"]["name"]
         for key, value in secret["stringData"].items():
             file = folder / place / name / key
@@ -107,7 +107,7 @@ def expectations() -> dict[str, Path]:
     for path in BROKEN.glob("*-*.yaml"):
         expected = re.match(r"# expect: (\w+)\n", path.read_text())
         assert expected is not None
-        for document in yaml.safe_load_all(path.read_text()):
+        for document in yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader):
             if expected[1] != "Succeeded":
                 found[f"{document['kind']}/{document['metadata']['name']}"] = path
     return found

@@ -28,12 +28,15 @@ from unit.docs.reading import blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "manifests" / "samples"
-ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
+ACTION = yaml.load((ROOT / "action.yml").read_text(), Loader=yaml.CSafeLoader)
 GITLAB_FILE = ROOT / "manifests" / "integrations" / "gitlab" / "postroom.gitlab-ci.yml"
-GITLAB = yaml.safe_load(GITLAB_FILE.read_text())
-HOOKS = {hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
+GITLAB = yaml.load(GITLAB_FILE.read_text(), Loader=yaml.CSafeLoader)
+HOOKS = {
+    hook["id"]: hook
+    for hook in yaml.load((ROOT / ".pre-commit-hooks.yaml").read_text(), Loader=yaml.CSafeLoader)
+}
 PAGE = [
-    yaml.safe_load(block.text)
+    yaml.load(block.text, Loader=yaml.CSafeLoader)
     for block in blocks((ROOT / "docs" / "ci.md").read_text())
     if block.language == "yaml"
 ]

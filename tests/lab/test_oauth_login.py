@@ -367,13 +367,13 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 def test_the_command_prints_the_secret(run: Run) -> None:
     code, out, err = run("--namespace", "mail")
     assert code == 0
-    secret = yaml.safe_load(out)
+    secret = yaml.load(out, Loader=yaml.CSafeLoader)
     assert secret["metadata"] == {"name": "alice-example-com-oauth", "namespace": "mail"}
     token = secret["stringData"]["refreshToken"]
     assert token in run.server.refreshes
     assert token not in err
     assert "enter the code ABCD2345" in err
-    spec = yaml.safe_load(err[err.index("oauth:") :])["oauth"]
+    spec = yaml.load(err[err.index("oauth:") :], Loader=yaml.CSafeLoader)["oauth"]
     oauth = OAuth.model_validate(spec)
     assert oauth.refresh_token_ref is not None
     assert (oauth.tenant, oauth.refresh_token_ref.key) == (TENANT, "refreshToken")
@@ -381,8 +381,11 @@ def test_the_command_prints_the_secret(run: Run) -> None:
 
 def test_a_shared_mailbox_is_the_subject(run: Run) -> None:
     _, out, err = run("--address", "shared@example.com", "--signed-in-as", MAILBOX)
-    assert yaml.safe_load(out)["metadata"]["name"] == "shared-example-com-oauth"
-    assert yaml.safe_load(err[err.index("oauth:") :])["oauth"]["subject"] == "shared@example.com"
+    assert yaml.load(out, Loader=yaml.CSafeLoader)["metadata"]["name"] == "shared-example-com-oauth"
+    assert (
+        yaml.load(err[err.index("oauth:") :], Loader=yaml.CSafeLoader)["oauth"]["subject"]
+        == "shared@example.com"
+    )
 
 
 def test_the_command_ends_with_one_where_nobody_signed_in(run: Run) -> None:

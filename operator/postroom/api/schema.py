@@ -2,7 +2,9 @@
 """From a pydantic model to the structural schema that a CustomResourceDefinition takes."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -37,6 +39,11 @@ def structural(model: type[Model]) -> dict[str, Any]:
     A field that may be absent is simply not required; Kubernetes has no use for ``null``. Raises
     `TypeError` for what no structural schema can say, so that no check is lost in silence.
     """
+    return deepcopy(_made(model))
+
+
+@cache
+def _made(model: type[Model]) -> dict[str, Any]:
     schema = model.model_json_schema(mode="validation", by_alias=True)
     return _node(schema, schema.get("$defs", {}))
 

@@ -39,7 +39,7 @@ class ApiProxy:
     """
 
     def __init__(self, plane: ControlPlane) -> None:
-        config = yaml.safe_load(plane.kubeconfig.read_text())
+        config = yaml.load(plane.kubeconfig.read_text(), Loader=yaml.CSafeLoader)
         cluster = config["clusters"][0]["cluster"]
         authority = b64decode(cluster["certificate-authority-data"]).decode()
         self._server = cluster["server"]
@@ -57,7 +57,7 @@ class ApiProxy:
 
     def kubeconfig(self, direct: Path) -> Path:
         """A kubeconfig that leads through the door, from one that does not."""
-        config = yaml.safe_load(direct.read_text())
+        config = yaml.load(direct.read_text(), Loader=yaml.CSafeLoader)
         for entry in config["clusters"]:
             entry["cluster"] = {"server": f"http://127.0.0.1:{self.port}"}
         path = direct.with_name("proxied.kubeconfig")

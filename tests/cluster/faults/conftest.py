@@ -30,7 +30,7 @@ class Identity:
     def __init__(self, plane: ControlPlane, directory: Path) -> None:
         self._plane, self._file = plane, directory / "token"
         self.kubeconfig = service_account_kubeconfig(plane, directory)
-        config = yaml.safe_load(self.kubeconfig.read_text())
+        config = yaml.load(self.kubeconfig.read_text(), Loader=yaml.CSafeLoader)
         config["users"][0]["user"] = {"tokenFile": str(self._file)}
         self.kubeconfig.write_text(yaml.safe_dump(config))
         self.issue()

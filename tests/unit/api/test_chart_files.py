@@ -23,7 +23,7 @@ from postroom.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[3]
 CHART = ROOT / "charts" / "postroom"
-VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+VALUES = yaml.load((CHART / "values.yaml").read_text(), Loader=yaml.CSafeLoader)
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 #: What Kubernetes or the Prometheus Operator reads, and this chart does not know.
 OPEN = {"any", "volume"}
@@ -80,16 +80,21 @@ def test_every_flag_of_the_operator_is_a_value() -> None:
 
 
 def test_the_version_is_that_of_the_package() -> None:
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    chart = yaml.load((CHART / "Chart.yaml").read_text(), Loader=yaml.CSafeLoader)
     assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
-    (image,) = yaml.safe_load(chart["annotations"]["artifacthub.io/images"])
+    (image,) = yaml.load(chart["annotations"]["artifacthub.io/images"], Loader=yaml.CSafeLoader)
     assert image["image"] == f"{VALUES['image']['repository']}:{__version__}"
 
 
 def test_artifact_hub_is_told_of_every_kind_with_an_example() -> None:
-    annotations = yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]
-    kinds = {kind["kind"] for kind in yaml.safe_load(annotations["artifacthub.io/crds"])}
-    examples = yaml.safe_load(annotations["artifacthub.io/crdsExamples"])
+    annotations = yaml.load((CHART / "Chart.yaml").read_text(), Loader=yaml.CSafeLoader)[
+        "annotations"
+    ]
+    kinds = {
+        kind["kind"]
+        for kind in yaml.load(annotations["artifacthub.io/crds"], Loader=yaml.CSafeLoader)
+    }
+    examples = yaml.load(annotations["artifacthub.io/crdsExamples"], Loader=yaml.CSafeLoader)
     assert kinds == {"SendingDomain", "MailServer", "EmailAccount"}
     assert {example["kind"] for example in examples} == kinds
 

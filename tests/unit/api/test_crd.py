@@ -199,7 +199,7 @@ def test_definitions_bear_the_label_that_the_operator_looks_for() -> None:
 
 def test_the_text_is_plain_yaml() -> None:
     for text in rendered().values():
-        assert yaml.safe_load(text)["kind"] == "CustomResourceDefinition"
+        assert yaml.load(text, Loader=yaml.CSafeLoader)["kind"] == "CustomResourceDefinition"
         assert "&id" not in text
 
 

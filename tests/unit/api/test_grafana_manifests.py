@@ -128,7 +128,7 @@ def test_alerts_are_read_as_well() -> None:
 
 
 def test_grafana_finds_it_by_its_label() -> None:
-    made = yaml.safe_load((DASHBOARD.parent / "kustomization.yaml").read_text())
+    made = yaml.load((DASHBOARD.parent / "kustomization.yaml").read_text(), Loader=yaml.CSafeLoader)
     (generated,) = made["configMapGenerator"]
     assert made["kind"] == "Component"
     assert generated["files"] == [DASHBOARD.name]

@@ -174,10 +174,12 @@ def test_the_inbox_has_one_name(written: str) -> None:
 
 def test_the_sample_is_taken_and_its_key_signs() -> None:
     folder = Path(__file__).resolve().parents[3] / "manifests" / "samples" / "inbound"
-    account = yaml.safe_load((folder / "account.yaml").read_text())
+    account = yaml.load((folder / "account.yaml").read_text(), Loader=yaml.CSafeLoader)
     assert not problems(account["spec"]["inbound"]["deliver"])
     assert parse_spec(Kind.EMAIL_ACCOUNT, account["spec"])
-    secret, service = yaml.safe_load_all((folder / "application.yaml").read_text())
+    secret, service = yaml.load_all(
+        (folder / "application.yaml").read_text(), Loader=yaml.CSafeLoader
+    )
     deliver = account["spec"]["inbound"]["deliver"]
     assert parse_key(secret["stringData"]["current"])
     assert deliver["signingKeyRef"]["name"] == secret["metadata"]["name"]

@@ -48,7 +48,7 @@ SCANNING: Rights = {
 
 
 def objects(path: str, kind: str) -> list[dict[str, Any]]:
-    documents = yaml.safe_load_all((INSTALL / path).read_text())
+    documents = yaml.load_all((INSTALL / path).read_text(), Loader=yaml.CSafeLoader)
     return [document for document in documents if document["kind"] == kind]
 
 
@@ -83,7 +83,9 @@ def test_writing_secrets_is_an_addition_of_its_own() -> None:
     (role,) = objects("token-rotation/base/role.yaml", "ClusterRole")
     assert rights(role) == {("", "secrets", "create"), ("", "secrets", "patch"), MARK}
     for path in ("cluster", "namespaced"):
-        named = yaml.safe_load((INSTALL / path / "kustomization.yaml").read_text())
+        named = yaml.load(
+            (INSTALL / path / "kustomization.yaml").read_text(), Loader=yaml.CSafeLoader
+        )
         assert "components" not in named
 
 
@@ -92,9 +94,13 @@ def test_writing_secrets_is_an_addition_of_its_own() -> None:
 )
 def test_who_may_write_secrets_is_told_so_and_watched(path: str, kind: str) -> None:
     where = f"token-rotation/{path}"
-    component = yaml.safe_load((INSTALL / where / "kustomization.yaml").read_text())
-    base = yaml.safe_load((INSTALL / "token-rotation/base/kustomization.yaml").read_text())
-    (operation,) = yaml.safe_load(base["patches"][0]["patch"])
+    component = yaml.load(
+        (INSTALL / where / "kustomization.yaml").read_text(), Loader=yaml.CSafeLoader
+    )
+    base = yaml.load(
+        (INSTALL / "token-rotation/base/kustomization.yaml").read_text(), Loader=yaml.CSafeLoader
+    )
+    (operation,) = yaml.load(base["patches"][0]["patch"], Loader=yaml.CSafeLoader)
     assert (component["kind"], component["components"]) == ("Component", ["../base"])
     assert operation["value"] == flag("allow_token_rotation")
     (role,) = objects("token-rotation/base/role.yaml", "ClusterRole")
@@ -130,12 +136,16 @@ def test_bindings_are_an_addition_of_their_own() -> None:
     assert shown["metadata"]["labels"]["servicebinding.io/controller"] == "true"
     assert rights(shown) == {(GROUP, "emailaccounts", verb) for verb in READING}
     for path, kind in (("cluster", "ClusterRoleBinding"), ("namespaced", "RoleBinding")):
-        component = yaml.safe_load((INSTALL / f"binding/{path}/kustomization.yaml").read_text())
+        component = yaml.load(
+            (INSTALL / f"binding/{path}/kustomization.yaml").read_text(), Loader=yaml.CSafeLoader
+        )
         assert component["components"] == ["../base"]
         (bound,) = objects(f"binding/{path}/binding.yaml", kind)
         assert bound["roleRef"]["name"] == role["metadata"]["name"]
-    base = yaml.safe_load((INSTALL / "binding/base/kustomization.yaml").read_text())
-    (operation,) = yaml.safe_load(base["patches"][0]["patch"])
+    base = yaml.load(
+        (INSTALL / "binding/base/kustomization.yaml").read_text(), Loader=yaml.CSafeLoader
+    )
+    (operation,) = yaml.load(base["patches"][0]["patch"], Loader=yaml.CSafeLoader)
     assert operation["value"] == flag("allow_bindings")
     (policy,) = objects("binding/base/policy.yaml", "ValidatingAdmissionPolicy")
     validation, tried = policy["spec"]["validations"]
@@ -224,8 +234,10 @@ def test_rights_of_the_worker_are_bound_to_its_own_account(path: str, kind: str)
 
 
 def test_publishing_is_an_addition_that_is_told_guarded_and_bound_to_nobody_by_name() -> None:
-    base = yaml.safe_load((INSTALL / "publishing/base/kustomization.yaml").read_text())
-    (operation,) = yaml.safe_load(base["patches"][0]["patch"])
+    base = yaml.load(
+        (INSTALL / "publishing/base/kustomization.yaml").read_text(), Loader=yaml.CSafeLoader
+    )
+    (operation,) = yaml.load(base["patches"][0]["patch"], Loader=yaml.CSafeLoader)
     assert operation["value"] == flag("publish_dns_endpoints")
     (role,) = objects("publishing/base/role.yaml", "ClusterRole")
     mark = ("postroom.dev", "dnsendpoints", "publish")
@@ -290,8 +302,10 @@ def test_whoever_scrapes_with_a_token_needs_one_right() -> None:
 
 
 def test_the_metrics_component_sets_flags_that_exist() -> None:
-    component = yaml.safe_load((INSTALL / "metrics-auth/kustomization.yaml").read_text())
-    operations = yaml.safe_load(component["patches"][0]["patch"])
+    component = yaml.load(
+        (INSTALL / "metrics-auth/kustomization.yaml").read_text(), Loader=yaml.CSafeLoader
+    )
+    operations = yaml.load(component["patches"][0]["patch"], Loader=yaml.CSafeLoader)
     given = [
         each["value"].partition("=")[0] for each in operations if each["path"].endswith("/args/-")
     ]
@@ -309,8 +323,8 @@ def test_whoever_reads_the_page_with_a_token_needs_one_right() -> None:
     assert reading["rules"] == [
         {"nonResourceURLs": [PAGE_PATH, f"{PAGE_PATH}/*"], "verbs": ["get"]}
     ]
-    component = yaml.safe_load((INSTALL / "ui/kustomization.yaml").read_text())
-    operations = yaml.safe_load(component["patches"][0]["patch"])
+    component = yaml.load((INSTALL / "ui/kustomization.yaml").read_text(), Loader=yaml.CSafeLoader)
+    operations = yaml.load(component["patches"][0]["patch"], Loader=yaml.CSafeLoader)
     assert [each["value"] for each in operations] == [flag("ui"), flag("ui_auth")]
 
 
@@ -351,8 +365,10 @@ def test_rights_are_bound_to_the_account_of_the_pod(path: str, kind: str) -> Non
 
 
 def test_the_namespaces_served_are_those_with_rights() -> None:
-    (patch,) = yaml.safe_load((INSTALL / "namespaced/kustomization.yaml").read_text())["patches"]
-    (operation,) = yaml.safe_load(patch["patch"])
+    (patch,) = yaml.load(
+        (INSTALL / "namespaced/kustomization.yaml").read_text(), Loader=yaml.CSafeLoader
+    )["patches"]
+    (operation,) = yaml.load(patch["patch"], Loader=yaml.CSafeLoader)
     granted = {
         one["metadata"]["namespace"]
         for kind in ("Role", "RoleBinding")
@@ -422,5 +438,7 @@ def test_the_image_is_of_this_version() -> None:
 
 
 def test_every_definition_is_installed() -> None:
-    listed = yaml.safe_load((ROOT / "crds" / "kustomization.yaml").read_text())["resources"]
+    listed = yaml.load((ROOT / "crds" / "kustomization.yaml").read_text(), Loader=yaml.CSafeLoader)[
+        "resources"
+    ]
     assert sorted(listed) == sorted(crd.render())

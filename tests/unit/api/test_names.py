@@ -15,7 +15,7 @@ CRDS = Path(__file__).resolve().parents[3] / "crds"
 def test_the_plural_of_a_kind_is_that_of_its_definition() -> None:
     served = {}
     for file in CRDS.glob("*.yaml"):
-        definition = yaml.safe_load(file.read_text("utf-8"))
+        definition = yaml.load(file.read_text("utf-8"), Loader=yaml.CSafeLoader)
         if definition.get("kind") == "CustomResourceDefinition":
             spec = definition["spec"]
             names = spec["names"]

@@ -32,7 +32,9 @@ PROMETHEUS = ROOT / "manifests" / "integrations" / "prometheus"
 RUNBOOKS = ROOT / "docs" / "runbooks"
 RULES: dict[str, dict[str, Any]] = {
     rule["alert"]: rule
-    for group in yaml.safe_load((PROMETHEUS / "rules.yaml").read_text())["groups"]
+    for group in yaml.load((PROMETHEUS / "rules.yaml").read_text(), Loader=yaml.CSafeLoader)[
+        "groups"
+    ]
     for rule in group["rules"]
 }
 #: What a label may say.
@@ -65,7 +67,9 @@ def exported() -> set[str]:
 def test_the_resource_is_the_rules() -> None:
     made = runpy.run_path(str(ROOT / "manifests" / "generate.py"))["prometheus_rule"]()
     assert (PROMETHEUS / "prometheusrule.yaml").read_text() == made, "run `make crds`"
-    assert yaml.safe_load(made)["spec"] == yaml.safe_load((PROMETHEUS / "rules.yaml").read_text())
+    assert yaml.load(made, Loader=yaml.CSafeLoader)["spec"] == yaml.load(
+        (PROMETHEUS / "rules.yaml").read_text(), Loader=yaml.CSafeLoader
+    )
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -86,7 +90,9 @@ def test_an_alert_has_a_page_a_severity_and_two_cases(name: str) -> None:
     assert re.findall("^## (.+)$", page, re.MULTILINE) == ["Look", "Do", "It ends"]
     row = f"| [{name}]({name}.md) | {rule['labels']['severity']} | {rule['for']} |"
     assert row in (RUNBOOKS / "README.md").read_text()
-    groups = yaml.safe_load((PROMETHEUS / "rules.test.yaml").read_text())["tests"]
+    groups = yaml.load((PROMETHEUS / "rules.test.yaml").read_text(), Loader=yaml.CSafeLoader)[
+        "tests"
+    ]
     (cases,) = (group["alert_rule_test"] for group in groups if group["name"] == name)
     assert [(case["alertname"], "exp_alerts" in case) for case in cases] == [
         (name, False),
@@ -99,9 +105,11 @@ def test_no_page_is_left_over() -> None:
 
 
 def test_names_in_the_cluster_stay_those_of_the_objects() -> None:
-    monitor = yaml.safe_load((PROMETHEUS / "podmonitor.yaml").read_text())["spec"]
+    monitor = yaml.load((PROMETHEUS / "podmonitor.yaml").read_text(), Loader=yaml.CSafeLoader)[
+        "spec"
+    ]
     install = ROOT / "manifests" / "install" / "base" / "deployment.yaml"
-    pod = yaml.safe_load(install.read_text())["spec"]["template"]
+    pod = yaml.load(install.read_text(), Loader=yaml.CSafeLoader)["spec"]["template"]
     (endpoint,) = monitor["podMetricsEndpoints"]
     assert endpoint["honorLabels"] is True
     assert monitor["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()

@@ -77,7 +77,7 @@ def from_octodns(text: str, part: ZoneRecords) -> set[Fact]:
 def from_dns_endpoints(text: str) -> set[Fact]:
     """Read DNSEndpoints, and hold them against what external-dns demands."""
     found = set()
-    for one in yaml.safe_load_all(text):
+    for one in yaml.load_all(text, Loader=yaml.CSafeLoader):
         assert (one["apiVersion"], one["kind"]) == ("externaldns.k8s.io/v1alpha1", "DNSEndpoint")
         keys = [(each["dnsName"], each["recordType"]) for each in one["spec"]["endpoints"]]
         assert len(keys) == len(set(keys))

@@ -11,7 +11,9 @@ import yaml
 
 from unit.docs.reading import ROOT
 
-WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "docs.yaml").read_text("utf-8"))
+WORKFLOW = yaml.load(
+    (ROOT / ".github" / "workflows" / "docs.yaml").read_text("utf-8"), Loader=yaml.CSafeLoader
+)
 JOB: dict[str, Any] = WORKFLOW["jobs"]["publish"]
 SCRIPTS = [step["run"] for step in JOB["steps"] if "run" in step]
 

@@ -125,7 +125,7 @@ def wrong_yaml(name: str, text: str) -> list[str]:
     for block in blocks(text):
         if block.language in ("yaml", "yml"):
             try:
-                documents = list(yaml.safe_load_all(block.text))
+                documents = list(yaml.load_all(block.text, Loader=yaml.CSafeLoader))
             except yaml.YAMLError as error:
                 documents, wrong = [], [*wrong, f"{block.line}: {type(error).__name__}"]
             for document in documents:

@@ -15,7 +15,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 WORKFLOW = ROOT / ".github" / "workflows" / "release.yaml"
-JOBS: dict[str, Any] = yaml.safe_load(WORKFLOW.read_text())["jobs"]
+JOBS: dict[str, Any] = yaml.load(WORKFLOW.read_text(), Loader=yaml.CSafeLoader)["jobs"]
 ZIZMOR = Path(sys.executable).with_name("zizmor")
 
 

@@ -87,7 +87,7 @@ def test_health_is_what_the_map_says(case: Case) -> None:
 
 @KINDS
 def test_upstreams_test_holds_every_state(kind: Kind) -> None:
-    entries = yaml.safe_load(script(kind, "health_test.yaml"))["tests"]
+    entries = yaml.load(script(kind, "health_test.yaml"), Loader=yaml.CSafeLoader)["tests"]
     seen = [case for case in CASES if case.kind is kind]
     assert entries == [
         {"healthStatus": customizations.health(case), "inputPath": f"testdata/{case.state}.yaml"}
@@ -233,16 +233,18 @@ def test_an_action_changes_what_it_is_for_and_nothing_else(case: Case) -> None:
 @KINDS
 def test_upstreams_tests_of_actions_hold(kind: Kind) -> None:
     place = CUSTOMIZATIONS / kind / "actions"
-    tests = yaml.safe_load((place / "action_test.yaml").read_text())
+    tests = yaml.load((place / "action_test.yaml").read_text(), Loader=yaml.CSafeLoader)
     assert tests == customizations.actions_test(kind)
     for test in tests["discoveryTests"]:
-        obj = yaml.safe_load((place / test["inputPath"]).read_text())
+        obj = yaml.load((place / test["inputPath"]).read_text(), Loader=yaml.CSafeLoader)
         said = lua.run(script(kind, "actions/discovery.lua"), obj)
         assert [said[entry["name"]] | {"name": entry["name"]} for entry in test["result"]] == test[
             "result"
         ]
     for test in tests["actionTests"]:
-        expected = yaml.safe_load((place / test["expectedOutputPath"]).read_text())
+        expected = yaml.load(
+            (place / test["expectedOutputPath"]).read_text(), Loader=yaml.CSafeLoader
+        )
         assert act(Case(kind, State((place / test["inputPath"]).stem)), test["action"]) == expected
 
 
@@ -269,7 +271,7 @@ def test_what_argo_cd_leaves_out_is_left_out_here(text: str) -> None:
 def test_the_config_map_is_the_scripts() -> None:
     made = runpy.run_path(str(ROOT / "manifests" / "generate.py"))["argocd_cm"]()
     assert (ARGOCD / "argocd-cm.yaml").read_text() == made, "run `make crds`"
-    data = yaml.safe_load(made)["data"]
+    data = yaml.load(made, Loader=yaml.CSafeLoader)["data"]
     assert data.keys() == {
         f"resource.customizations.{what}.{GROUP}_{kind}"
         for kind in Kind
@@ -277,7 +279,9 @@ def test_the_config_map_is_the_scripts() -> None:
     }
     for kind in Kind:
         assert data[f"resource.customizations.health.{GROUP}_{kind}"] == script(kind, "health.lua")
-        actions = yaml.safe_load(data[f"resource.customizations.actions.{GROUP}_{kind}"])
+        actions = yaml.load(
+            data[f"resource.customizations.actions.{GROUP}_{kind}"], Loader=yaml.CSafeLoader
+        )
         assert actions["discovery.lua"] == script(kind, "actions/discovery.lua")
         assert {each["name"]: each["action.lua"] for each in actions["definitions"]} == {
             name: script(kind, f"actions/{name}/action.lua") for name in actions_of(kind)

@@ -17,7 +17,7 @@ PLACE = INTEGRATIONS / "backstage"
 
 
 def documents(name: str) -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all((PLACE / name).read_text()))
+    return list(yaml.load_all((PLACE / name).read_text(), Loader=yaml.CSafeLoader))
 
 
 def test_backstage_is_told_of_every_kind() -> None:

@@ -18,7 +18,9 @@ from postroom.api.names import API_VERSION, Kind
 from state_map import CASES, INTEGRATIONS, Case, State
 from unit.integrations.hostile import OBJECTS, is_ready
 
-MANIFEST = yaml.safe_load((INTEGRATIONS / "flux" / "fail-fast.yaml").read_text())
+MANIFEST = yaml.load(
+    (INTEGRATIONS / "flux" / "fail-fast.yaml").read_text(), Loader=yaml.CSafeLoader
+)
 CHECKS = {check["kind"]: check for check in MANIFEST["spec"]["healthCheckExprs"]}
 
 

@@ -21,7 +21,7 @@ from postroom.api.sendingdomain_status import Verification
 from state_map import CASES, INTEGRATIONS, Case
 
 PLACE = INTEGRATIONS / "kube-state-metrics"
-CONFIG = yaml.safe_load((PLACE / "custom-resource-state.yaml").read_text())
+CONFIG = yaml.load((PLACE / "custom-resource-state.yaml").read_text(), Loader=yaml.CSafeLoader)
 RESOURCES = {each["groupVersionKind"]["kind"]: each for each in CONFIG["spec"]["resources"]}
 KINDS = pytest.mark.parametrize("kind", Kind)
 METADATA = {
@@ -139,7 +139,7 @@ def named(found: list[Series], name: str) -> Iterator[tuple[dict[str, str], floa
 
 
 def test_rights_are_to_list_and_watch_what_the_config_names() -> None:
-    role, binding = yaml.safe_load_all((PLACE / "rbac.yaml").read_text())
+    role, binding = yaml.load_all((PLACE / "rbac.yaml").read_text(), Loader=yaml.CSafeLoader)
     assert {
         (group, resource): set(rule["verbs"])
         for rule in role["rules"]

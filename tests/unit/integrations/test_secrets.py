@@ -20,7 +20,7 @@ Raw = dict[str, Any]
 
 
 def document(name: str) -> Raw:
-    found: Raw = yaml.safe_load((PLACE / name).read_text())
+    found: Raw = yaml.load((PLACE / name).read_text(), Loader=yaml.CSafeLoader)
     return found
 
 

@@ -63,7 +63,7 @@ def test_it_starts_with_keys_of_its_own_and_starts_again_with_the_same(tmp_path:
         before = {path.name: path.read_bytes() for path in state.glob("*.crt")}
     finally:
         running.stop()
-    config = yaml.safe_load(kubeconfig.read_text())
+    config = yaml.load(kubeconfig.read_text(), Loader=yaml.CSafeLoader)
     assert config["clusters"][0]["cluster"]["server"].startswith("https://127.0.0.1:")
     assert set(before) == {"ca.crt", "server.crt", "admin.crt"}
     try:
@@ -77,7 +77,7 @@ def test_it_starts_with_keys_of_its_own_and_starts_again_with_the_same(tmp_path:
 def test_the_administrator_is_one_for_the_api_server(tmp_path: Path) -> None:
     running, state = servers(tmp_path), tmp_path / "state"
     try:
-        config = yaml.safe_load(running.start().read_text())
+        config = yaml.load(running.start().read_text(), Loader=yaml.CSafeLoader)
     finally:
         running.stop()
     user = config["users"][0]["user"]

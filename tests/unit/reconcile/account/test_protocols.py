@@ -216,7 +216,9 @@ async def test_the_guide_works_as_it_is_written() -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     mail = Mail()
     keys = []
-    for manifest in (each for block in blocks for each in yaml.safe_load_all(block)):
+    for manifest in (
+        each for block in blocks for each in yaml.load_all(block, Loader=yaml.CSafeLoader)
+    ):
         metadata = manifest["metadata"]
         if manifest["kind"] == "Secret":
             mail.secrets[metadata["name"]] = secret_content(manifest)

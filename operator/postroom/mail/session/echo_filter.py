@@ -9,7 +9,6 @@ so would confirm the guess.
 import base64
 import codecs
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
@@ -19,15 +18,19 @@ from postroom.api.mailserver import TLSFacts
 from postroom.api.masked import Masked
 from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
 
-#: What a certificate's maker writes; all else is ours or OpenSSL's.
-_TOLD = ("subject", "issuer", "dns_names")
 #: Shorter ones stand in ordinary words: to look for them would tell them.
 _SHORTEST = 6
 #: Characters in a row that are a good part of a longer secret.
 _PART = 12
-#: What base64 and base32 are written with, once it is folded.
-_RUN = re.compile(r"[a-z0-9+/=_-]+")
-_FOR_URLS = str.maketrans("+/", "-_")
+#: Between texts, and between spellings; printable texts hold neither.
+_NEXT_TEXT, _NEXT_SPELLING = "\1", "\0"
+#: The digits of base32 (RFC 4648 section 6), once they are folded, and how many bits each has.
+_BASE32, _BITS = b"abcdefghijklmnopqrstuvwxyz234567", 5
+#: Makes of them the digits that `int` reads, and white space of all else.
+_AS_DIGITS = bytes(
+    b"0123456789abcdefghijklmnopqrstuv"[_BASE32.index(octet)] if octet in _BASE32 else ord(" ")
+    for octet in range(256)
+)
 
 
 class EchoFilter:
@@ -40,57 +43,56 @@ class EchoFilter:
         self._width = min(len(_folded(secret.reveal())), _PART)
 
     @cached_property
-    def _plain(self) -> str:
-        """The secret as it is, and in encodings that leave most of it so.
+    def _spelt(self) -> str:
+        """The secret in every way that a text can hold it, but for base32.
 
-        Made when it is needed: most servers tell nothing that is long enough to be looked for.
+        Made when it is needed: some servers tell nothing but the names that we have for them.
         """
-        secret = self._secret.reveal()
-        octets = secret.encode("utf-8", "surrogatepass")
-        spellings = [secret, octets.decode("latin-1"), json.dumps(secret), quote(octets)]
-        spellings += [secret.encode("utf-7", "replace").decode(), octets.hex()]
-        spellings += [secret[::-1], codecs.encode(secret, "rot13")]
-        return "\n".join(map(_folded, spellings))
-
-    @cached_property
-    def _packed(self) -> str:
-        """The secret in the other encodings of which a protocol's words can consist, all of `_RUN`.
-
-        Making them is a good part of what a look costs.
-        """
-        octets, spellings = self._secret.reveal().encode("utf-8", "surrogatepass"), list[str]()
+        secret, octets = self._secret.reveal(), _octets_of(self._secret)
+        spellings = [secret, secret[::-1], codecs.encode(secret, "rot13"), octets.hex()]
+        spellings += [octets.decode("latin-1"), json.dumps(secret), quote(octets)]
+        spellings.append(secret.encode("utf-7", "replace").decode())
         for shift in range(3):
-            standard = base64.b64encode(b"\0" * shift + octets).decode()
-            spellings += [standard, standard.translate(_FOR_URLS)]
-        for shift in range(5):
-            spellings.append(base64.b32encode(b"\0" * shift + octets).decode())
-        return "\n".join(map(_folded, spellings))
+            shifted = b"\0" * shift + octets
+            for encode in (base64.b64encode, base64.urlsafe_b64encode):
+                spellings.append(encode(shifted).decode())
+        return _folded(_NEXT_SPELLING.join(dict.fromkeys(spellings)))
 
     def __repr__(self) -> str:
         return "EchoFilter(***)"
 
-    def echoes(self, text: str) -> bool:
-        """Whether a part of a text is one of the secret, regardless of case and white space."""
+    def echoes(self, *texts: str) -> bool:
+        """Whether a part of one of the texts is one of the secret, regardless of case and white
+        space."""
         width = self._width
-        # What is known is so mostly; it need not be folded, either.
-        if width < _SHORTEST or text in self._known or len(said := _folded(text)) < width:
+        told = [text for text in texts if text and text not in self._known]
+        if width < _SHORTEST or not told:
             return False
-        if _shares(said, self._plain, width):
+        said = _folded(_NEXT_TEXT.join(told))
+        if _shares(said, self._spelt, width):
             return True
-        may_be_packed = any(len(run) >= width for run in _RUN.findall(said))
-        return may_be_packed and _shares(said, self._packed, width)
+        digits = said.encode("ascii", "replace").translate(_AS_DIGITS).split()
+        return any(self._echoes_in_base32(run) for run in digits if len(run) >= width)
+
+    def _echoes_in_base32(self, digits: bytes) -> bool:
+        """The same for digits of base32, which folding leaves readable: bit by bit, since a secret
+        may begin anywhere in five octets."""
+        octets, beside = _octets_of(self._secret), "0" * (_BITS - 1)
+        # The digits at its ends may hold bits of something else.
+        spelt = beside + _bits(int.from_bytes(octets, "big"), 8 * len(octets)) + beside
+        return _shares(_bits(int(digits, 32), _BITS * len(digits)), spelt, self._width, _BITS)
 
     def certificate(self, facts: TLSFacts | None) -> TLSFacts | None:
         """The facts of a certificate without the texts that hold it."""
         if facts is None:
             return None
-        changed: dict[str, object] = {}
-        for field in _TOLD:
-            value = getattr(facts, field)
-            if isinstance(value, str) and self.echoes(value):
+        if not self.echoes(facts.subject or "", facts.issuer or "", *facts.dns_names):
+            return facts
+        kept = [name for name in facts.dns_names if not self.echoes(name)]
+        changed: dict[str, object] = {"dns_names": kept}
+        for field in ("subject", "issuer"):
+            if self.echoes(getattr(facts, field) or ""):
                 changed[field] = None
-            elif isinstance(value, list):
-                changed[field] = [name for name in value if not self.echoes(name)]
         return facts.model_copy(update=changed)
 
     def sentence(self, text: str, facts: TLSFacts | None) -> str:
@@ -104,8 +106,8 @@ class EchoFilter:
 
     def mailbox(self, facts: Mailbox | None) -> Mailbox | None:
         """The facts of a mailbox without names that hold it; its own name is the spec's."""
-        if facts is None:
-            return None
+        if facts is None or not self.echoes(*facts.special.values(), facts.prefix or ""):
+            return facts
         return replace(
             facts,
             special={use: name for use, name in facts.special.items() if not self.echoes(name)},
@@ -128,15 +130,23 @@ def without_withheld(report: ProbeReport, endpoint: Endpoint, login: Login | Non
     return replace(report, message=message, tls=kept.certificate(report.tls))
 
 
-def _shares(said: str, spelt: str, width: int) -> bool:
-    """Whether so many characters in a row of one text are in the other."""
+def _shares(said: str, spelt: str, width: int, step: int = 1) -> bool:
+    """Whether so many digits in a row of one text are in the other; each is `step` characters."""
     # They hold one of the pieces of half that length into which the text falls: mostly none of
     # these is there.
-    piece = (width + 1) // 2
-    begins = range(0, len(said) - piece + 1, piece)
-    if not any(said[begin : begin + piece] in spelt for begin in begins):
+    piece, whole = (width + 1) // 2 * step, width * step
+    pieces = (said[begin : begin + piece] for begin in range(0, len(said) - piece + 1, piece))
+    if not any(map(spelt.__contains__, pieces)):
         return False
-    return any(said[end - width : end] in spelt for end in range(width, len(said) + 1))
+    return any(said[end - whole : end] in spelt for end in range(whole, len(said) + 1, step))
+
+
+def _bits(number: int, width: int) -> str:
+    return format(number, f"0{width}b")
+
+
+def _octets_of(secret: Masked) -> bytes:
+    return secret.reveal().encode("utf-8", "surrogatepass")
 
 
 def _folded(text: str) -> str:

@@ -109,7 +109,10 @@ def plainly_echoes(secret: str, text: str) -> bool:
     spellings += [secret[::-1], codecs.encode(secret, "rot13")]
     for encode, shifts in ((base64.b64encode, 3), (base64.urlsafe_b64encode, 3)):
         spellings += [encode(b"\0" * shift + octets).decode() for shift in range(shifts)]
-    spellings += [base64.b32encode(b"\0" * shift + octets).decode() for shift in range(5)]
+    for shift in range(5):
+        # Of what stands before it, and of the padding, nothing is the secret's.
+        begin = shift * 8 // 5
+        spellings.append(base64.b32encode(b"\0" * shift + octets).decode().rstrip("=")[begin:])
     folded = ["".join(spelling.split()).casefold() for spelling in spellings]
     parts = [said[end - width : end] for end in range(width, len(said) + 1)]
     return width >= 6 and any(part in spelling for part in parts for spelling in folded)
@@ -136,6 +139,24 @@ def test_what_is_looked_for_is_every_part_in_every_spelling(
     ][way]
     text = before + spelt[begin : begin + length] + before
     assert EchoFilter(Masked(secret)).echoes(text) == plainly_echoes(secret, text)
+
+
+@pytest.mark.parametrize("shift", range(5))
+@pytest.mark.parametrize("case", [str.upper, str.lower])
+def test_base32_is_found_wherever_in_five_octets_it_begins(
+    shift: int, case: Callable[[str], str]
+) -> None:
+    spelt = base64.b32encode(b"hello"[:shift] + SECRET.encode()).decode().rstrip("=")
+    for begin in range(shift * 8 // 5 + 1, len(spelt) - 12):
+        assert echo_filter().echoes(f"mx-{case(spelt[begin : begin + 12])}.example")
+        assert not echo_filter().echoes(f"mx-{case(spelt[begin : begin + 11])}.example")
+
+
+def test_texts_are_not_read_as_one() -> None:
+    halves = f"x{SECRET[:11]}", f"{SECRET[11:]}x"
+    assert not echo_filter().echoes(*halves)
+    assert echo_filter().echoes("".join(halves))
+    assert echo_filter().echoes(halves[0], SECRET, halves[1])
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,8 @@ def facts_of(connection: ssl.SSLObject | None) -> TLSFacts | None:
     if connection is None:
         return None
     cipher = connection.cipher()
-    shown = certificate_facts(_chain(connection))
-    secured = {"version": connection.version(), "cipher": cipher[0] if cipher else None}
-    return shown.model_copy(update=secured)
+    chain = tuple(_chain(connection)[:_CHAIN_LIMIT])
+    return _facts(chain, connection.version(), cipher[0] if cipher else None)
 
 
 def shown_facts(connection: ssl.SSLObject | None) -> ShownFacts | None:
@@ -128,15 +127,19 @@ def certificate_facts(chain: Sequence[bytes]) -> TLSFacts:
 
 
 @remembered(64)
-def _facts(chain: tuple[bytes, ...]) -> TLSFacts:
+def _facts(
+    chain: tuple[bytes, ...], version: str | None = None, cipher: str | None = None
+) -> TLSFacts:
     """Servers show the same chain at every check, and reading it costs."""
     read = [_read(der) for der in chain]
     leaf = read[0] if read else None
     if leaf is None:
-        return TLSFacts()
+        return TLSFacts(version=version, cipher=cipher)
     found = [_moment_in(item, "not_valid_after_utc") for item in read if item]
     end, ends = found[0], [moment for moment in found if moment]
     return TLSFacts(
+        version=version,
+        cipher=cipher,
         subject=_name(leaf, "subject"),
         issuer=_name(leaf, "issuer"),
         dns_names=_dns_names(leaf),

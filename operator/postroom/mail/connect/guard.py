@@ -104,6 +104,10 @@ class _NeverDialled(BaseModel):
         """Where the metadata services of clouds listen."""
         return _networks(*(row.network for row in self.networks))
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        return frozenset(row.host for row in self.hosts)
+
 
 @cache
 def _never_dialled() -> _NeverDialled:
@@ -130,9 +134,9 @@ class Denied:
 
 def judge_port(port: int, policy: DialPolicy) -> Denied | None:
     """Return why a port may not be dialled, None if it may."""
-    allowed = policy.allowed_ports | DEFAULT_PORTS
-    if port in allowed:
+    if port in DEFAULT_PORTS or port in policy.allowed_ports:
         return None
+    allowed = policy.allowed_ports | DEFAULT_PORTS
     return Denied(
         Reason.PORT_DENIED,
         f"Port {port} is not a port of mail: use one of {', '.join(map(str, sorted(allowed)))}, "
@@ -150,7 +154,7 @@ def judge_addresses(
     A Service of type ExternalName is an alias: where that leads is no Service of the namespace.
     """
     own_service = is_own_service(host, namespace) and not isinstance(addresses, AliasedAddresses)
-    if host.lower().rstrip(".") in {row.host for row in _never_dialled().hosts}:
+    if host.lower().rstrip(".") in _never_dialled().names:
         return _denied(host, "metadata", openable=False)
     for text in addresses:
         standing = _standing(text, policy)

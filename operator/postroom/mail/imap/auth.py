@@ -88,10 +88,8 @@ async def _authenticate(session: ImapSession, login: Login) -> None:
     state.begin_signing_in()
     command = _command(session, login)
     try:
-        async with session.at(ProbeStage.AUTH, state.deadlines.auth):
-            result, lines = await protocol.run(
-                command.name, *command.arguments, answers=command.answers
-            )
+        signing_in = protocol.run(command.name, *command.arguments, answers=command.answers)
+        result, lines = await session.within(ProbeStage.AUTH, state.deadlines.auth, signing_in)
     except Failure:
         # A server may hang up once it has said why.
         meaning = (

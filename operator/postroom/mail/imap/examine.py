@@ -5,7 +5,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.mail.connect.dial import Failure
 from postroom.mail.imap.protocol import CommandAnswer
@@ -40,9 +39,8 @@ class Opened:
 async def examine(session: ImapSession, mailbox: str) -> Opened:
     """Open a mailbox read-only; raises `Failure` where it does not open."""
     name = written(mailbox)
-    async with session.at(ProbeStage.MAILBOX, session.state.deadlines.command):
-        examined = await session.protocol.run("EXAMINE", name)
-        (result, lines), _ = await or_selected(session, name, examined)
+    examined = await session.ask("EXAMINE", name)
+    (result, lines), _ = await or_selected(session, name, examined)
     if result != "OK":
         raise not_opened(session, result, text_of(lines))
     found = opened(lines[:-1])
@@ -63,7 +61,7 @@ async def or_selected(
     # BAD alone does not say so (RFC 9051 section 7.1.3): servers also slow down with it.
     unknown = result in ("BAD", "NO") and _UNKNOWN.search(text_of(lines)) is not None
     if session.state.endpoint.may_select and (unknown or result == "BAD"):
-        return await session.protocol.run("SELECT", name), True
+        return await session.ask("SELECT", name), True
     if unknown:
         message = (
             f"{session.state.place} does not know EXAMINE, which opens a mailbox without changing "

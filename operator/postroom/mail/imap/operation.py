@@ -33,8 +33,8 @@ async def ask_at_once(
     session: ImapSession, commands: Sequence[Sequence[str]]
 ) -> list[CommandAnswer]:
     """The answers to commands that are sent at once; raises `Failure` without them."""
-    async with session.at(ProbeStage.MAILBOX, session.state.deadlines.command):
-        return await session.protocol.run_all(*commands)
+    answers = session.protocol.run_all(*commands)
+    return await session.within(ProbeStage.MAILBOX, session.state.deadlines.command, answers)
 
 
 async def lines_told(session: ImapSession, name: str, *arguments: str) -> list[bytes]:

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.mail.imap.auth import signed_in, state_of
 from postroom.mail.imap.examine import mailbox_of, not_opened, or_selected, uncounted, written
 from postroom.mail.imap.fetching import fetched
 from postroom.mail.imap.listing import list_command, listed, personal_namespace, special_uses
-from postroom.mail.imap.operation import IDENTITY
+from postroom.mail.imap.operation import IDENTITY, ask_at_once
 from postroom.mail.imap.protocol import CommandAnswer, ConnectionEnded
 from postroom.mail.imap.quota import append_limit_in, offers_quota, quotas
 from postroom.mail.imap.session import ImapSession, text_of
@@ -45,9 +44,8 @@ async def _look(session: ImapSession, mailbox: str) -> Mailbox:
     if "ID" in offered:
         # RFC 2971; NetEase opens no mailbox for clients that do not say their name.
         questions.insert(0, ("ID", IDENTITY))
-    async with session.at(ProbeStage.MAILBOX, session.state.deadlines.command):
-        answers = await session.protocol.run_all(*questions)
-        answers[-1], selected = await or_selected(session, name, answers[-1])
+    answers = await ask_at_once(session, questions)
+    answers[-1], selected = await or_selected(session, name, answers[-1])
     (counted, _), (examined, opened) = answers[-2:]
     if examined != "OK":
         text = text_of(opened)

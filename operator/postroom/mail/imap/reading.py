@@ -285,8 +285,8 @@ class MailboxReader:
             patience = self._session.state.deadlines.command
             time = asyncio.get_running_loop().time
             begun = time()
-            async with self._session.at(ProbeStage.MAILBOX, seconds + 3 * patience):
-                idled = await self._protocol.idle(self._arrivals, seconds, patience)
+            idle = self._protocol.idle(self._arrivals, seconds, patience)
+            idled = await self._session.within(ProbeStage.MAILBOX, seconds + 3 * patience, idle)
             # Who refuses it, or ends it at once, is looked at now and then instead.
             self.idles = idled or time() - begun >= patience
         self._alarmed = self._protocol.arrivals > self._arrivals

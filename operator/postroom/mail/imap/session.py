@@ -3,8 +3,8 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from postroom.api.mailserver import ProbeStage, ServerFacts, TLSMode
 from postroom.api.reasons import Reason
@@ -23,6 +23,8 @@ from postroom.mail.replies import Meaning, Stage, meaning_of_imap
 from postroom.mail.session.capabilities import known_capabilities, known_mechanisms
 from postroom.mail.session.sasl import circumstances
 from postroom.mail.session.state import SessionState, recognised
+
+AnswerT = TypeVar("AnswerT")
 
 _IMPLEMENTATIONS = (
     ("dovecot", "Dovecot"),
@@ -53,8 +55,9 @@ class ImapSession:
             await self._read_capabilities(greeting, ask=True)
 
     async def _greet(self) -> bytes:
-        async with self.at(ProbeStage.GREETING, self.state.deadlines.greeting):
-            greeting = await asyncio.shield(self.protocol.greeting)
+        seconds = self.state.deadlines.greeting
+        told = asyncio.shield(self.protocol.greeting)
+        greeting = await self.within(ProbeStage.GREETING, seconds, told)
         kind = greeting[:10].upper()
         if kind.startswith(b"* BYE"):
             raise self._says_goodbye(greeting[5:], "says BYE instead of greeting")
@@ -108,8 +111,8 @@ class ImapSession:
         line_limit: int = LINE_LIMIT,
     ) -> CommandAnswer:
         """The answer to a command, whatever it is; raises `Failure` where there is none."""
-        async with self.at(stage, self.state.deadlines.command):
-            return await self.protocol.run(name, *arguments, line_limit=line_limit)
+        answer = self.protocol.run(name, *arguments, line_limit=line_limit)
+        return await self.within(stage, self.state.deadlines.command, answer)
 
     async def _start_tls(self, context: ssl.SSLContext) -> None:
         if "STARTTLS" not in self.capabilities:
@@ -169,13 +172,14 @@ class ImapSession:
             self.state.authenticated = False
         return self.meant(meaning, does)
 
-    @asynccontextmanager
-    async def at(self, stage: ProbeStage, seconds: float) -> AsyncIterator[None]:
-        """Bound a stage, and turn what goes wrong on the way into its failure."""
+    async def within(
+        self, stage: ProbeStage, seconds: float, answer: Awaitable[AnswerT]
+    ) -> AnswerT:
+        """Await an answer as a stage, for some seconds; what goes wrong is the stage's failure."""
         self.state.stage = stage
         try:
             async with asyncio.timeout(seconds):
-                yield
+                return await answer
         except TimeoutError:
             if stage is ProbeStage.GREETING:
                 raise await self.state.does_not_greet() from None

@@ -71,11 +71,12 @@ async def _present_password(session: SmtpSession, login: Login, offered: list[st
     if mechanism is None:
         raise _no_mechanism(session, offered)
     exchange = ScramExchange(mechanism, login) if mechanism in SCRAM else None
-    async with session.at(ProbeStage.AUTH, session.state.deadlines.auth):
-        if exchange is not None:
-            reply = await session.client.auth_scram(exchange)
-        else:
-            reply = await session.client.auth_password(mechanism, login)
+    answer = (
+        session.client.auth_scram(exchange)
+        if exchange is not None
+        else session.client.auth_password(mechanism, login)
+    )
+    reply = await session.within(ProbeStage.AUTH, session.state.deadlines.auth, answer)
     if reply.code != _ACCEPTED:
         raise _refused(session, reply.code, reply.message, login)
     if exchange is not None and not exchange.verified:
@@ -90,8 +91,8 @@ async def _present_token(session: SmtpSession, login: Login, offered: list[str])
     if exchange is None:
         raise session.state.takes_no_token(offered) if offered else _no_mechanism(session, offered)
     try:
-        async with session.at(ProbeStage.AUTH, session.state.deadlines.auth):
-            reply = await session.client.auth_token(exchange)
+        answer = session.client.auth_token(exchange)
+        reply = await session.within(ProbeStage.AUTH, session.state.deadlines.auth, answer)
     except Failure:
         # A server may hang up once it has said why.
         meaning = sasl.meaning_of_refusal(sasl.refusal_in(session.client.challenge))

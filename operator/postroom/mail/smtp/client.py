@@ -148,7 +148,7 @@ class SmtpClient(aiosmtplib.SMTP):
         if self._protocol is not None:
             self._listen(self._protocol)
 
-    def hand_over(self, content: bytes) -> None:
+    async def hand_over(self, content: bytes) -> None:
         """Send the content of a message after 354; it must be as `transparent` makes it.
 
         Raises `aiosmtplib.SMTPServerDisconnected` where nothing of it was sent.

@@ -92,8 +92,8 @@ class _Handover:
             # Without the final dot nothing is delivered (RFC 5321 section 4.1.1.4).
             self.answer = _FENCED
             raise session.no_reply()
-        async with session.at(ProbeStage.DONE, self._patience):
-            session.client.hand_over(answers.transparent(self._lines))
+        content = session.client.hand_over(answers.transparent(self._lines))
+        await session.within(ProbeStage.DONE, self._patience, content)
         self.all_sent = True
         reply = await session.reply("the message", self._patience, session.client.final_reply())
         if answers.accepts(reply.code):

@@ -4,8 +4,8 @@
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable
+from typing import TypeVar
 
 import aiosmtplib
 from aiosmtplib import SMTPResponse
@@ -20,6 +20,8 @@ from postroom.mail.session.capabilities import known_keywords, known_mechanisms
 from postroom.mail.session.sasl import circumstances
 from postroom.mail.session.state import SessionState, recognised
 from postroom.mail.smtp.client import TOO_LONG, Injected, SmtpClient, ask_for_tls
+
+AnswerT = TypeVar("AnswerT")
 
 #: Greeting or EHLO text -> implementation.
 _IMPLEMENTATIONS = (
@@ -103,17 +105,16 @@ class SmtpSession:
         return self.state.failure(Reason.UNEXPECTED_GREETING, message)
 
     async def _capabilities(self, greeting: str) -> None:
+        seconds = self.state.deadlines.command
         try:
-            async with self.at(ProbeStage.CAPABILITIES, self.state.deadlines.command):
-                response = await self.client.ehlo()
+            response = await self.within(ProbeStage.CAPABILITIES, seconds, self.client.ehlo())
         except Failure as refused:
             # HELO, where EHLO is not known (RFC 5321 section 3.2).
             if refused.code is None or not 500 <= refused.code <= 599:
                 raise
             said = self.state.said
             try:
-                async with self.at(ProbeStage.CAPABILITIES, self.state.deadlines.command):
-                    response = await self.client.helo()
+                response = await self.within(ProbeStage.CAPABILITIES, seconds, self.client.helo())
             except Failure:
                 self.state.said = said
                 raise refused from None
@@ -156,13 +157,14 @@ class SmtpSession:
         # What was told in the clear anyone could have told (RFC 3207 section 4.2).
         self.state.server = None
 
-    @asynccontextmanager
-    async def at(self, stage: ProbeStage, seconds: float) -> AsyncIterator[None]:
-        """Bound a stage, and turn what goes wrong on the way into its failure."""
+    async def within(
+        self, stage: ProbeStage, seconds: float, answer: Awaitable[AnswerT]
+    ) -> AnswerT:
+        """Await an answer as a stage, for some seconds; what goes wrong is the stage's failure."""
         self.state.stage = stage
         try:
             async with asyncio.timeout(seconds):
-                yield
+                return await answer
         except TimeoutError:
             raise self.state.silent() from None
         except aiosmtplib.SMTPResponseException as error:
@@ -209,8 +211,7 @@ class SmtpSession:
     ) -> SMTPResponse:
         """The reply to `asked`; raises `Failure` where none comes in time, or none at all."""
         self.asked = asked
-        async with self.at(ProbeStage.DONE, seconds):
-            return await reply
+        return await self.within(ProbeStage.DONE, seconds, reply)
 
     def meaning(self, stage: Stage, reply: SMTPResponse) -> tuple[Meaning, str]:
         """What an error reply to a command means, and the sentence for it; raises `Failure`."""

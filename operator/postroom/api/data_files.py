@@ -7,7 +7,8 @@ from importlib import resources
 from typing import TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
 
 Read = TypeVar("Read", bound=BaseModel)
 _END = ".yaml"
@@ -15,6 +16,22 @@ _END = ".yaml"
 
 class InvalidData(ValueError):
     """A data file that is not what it must be; says which file and which place in it."""
+
+
+class Row(BaseModel):
+    """Base of all that stands in data files: camelCase, strict, nothing unknown accepted.
+
+    What reads a file is built when the first one is read: a process that starts reads few.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        defer_build=True,
+    )
 
 
 def names(package: str, folder: str) -> tuple[str, ...]:

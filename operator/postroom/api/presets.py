@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, StringConstraints, model_validator
 
-from postroom.api.data_files import InvalidData, names, read
+from postroom.api.data_files import InvalidData, Row, names, read
 
 #: The folder of a package that holds its presets.
 _FOLDER = "providers"
@@ -35,14 +34,6 @@ class ParameterProblem:
 
     parameter: str | None
     sentence: str
-
-
-class Row(BaseModel):
-    """Base of all that stands in the data: camelCase, strict, nothing unknown accepted."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, strict=True
-    )
 
 
 class BaseParameter(Row):

@@ -12,8 +12,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from postroom.api.data_files import read
-from postroom.api.fields import Model
+from postroom.api.data_files import Row, read
 from postroom.api.findings import FINDING_LIMIT, Finding, Fix, Severity
 from postroom.dns.answers import PORT, RecordType, Zone
 from postroom.dns.finding_codes import Code
@@ -42,7 +41,7 @@ _Code = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$", max_lengt
 _Sentence = Annotated[str, StringConstraints(min_length=10, max_length=400, pattern=r"\.$")]
 
 
-class FindingEntry(Model):
+class FindingEntry(Row):
     """What a code means, and what to do about it; `source` is the standard or document."""
 
     severity: Severity
@@ -51,7 +50,7 @@ class FindingEntry(Model):
     source: Annotated[str, StringConstraints(min_length=3, max_length=300)]
 
 
-class Family(Model):
+class Family(Row):
     """The codes of one family."""
 
     title: str

@@ -11,15 +11,14 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from postroom.api.data_files import read
-from postroom.api.fields import Model
+from postroom.api.data_files import Row, read
 from postroom.api.findings import Severity
 
 _Code = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=64)]
 _Sentence = Annotated[str, StringConstraints(pattern=r"^[A-Z].*\.$", max_length=240)]
 
 
-class MailFindingEntry(Model):
+class MailFindingEntry(Row):
     """What a code means, and what to do; `source` is the standard, empty where there is none."""
 
     severity: Severity
@@ -28,7 +27,7 @@ class MailFindingEntry(Model):
     source: Annotated[str, StringConstraints(max_length=300)] = ""
 
 
-class _FindingsFile(Model):
+class _FindingsFile(Row):
     codes: Annotated[dict[_Code, MailFindingEntry], Field(min_length=1)]
 
 

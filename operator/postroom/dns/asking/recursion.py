@@ -2,9 +2,10 @@
 """The resolver's point of view: asked afresh, or remembered as long as TTLs say."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
-
-import dns.resolver
+from ipaddress import ip_address
+from pathlib import Path
 
 from postroom.dns.answers import Answer, Question
 from postroom.dns.asking.cache import Clock, SingleFlightCache, kept_for
@@ -18,6 +19,8 @@ from postroom.dns.asking.wire import View
 _SHARED_LIMIT = 20_000
 #: Seconds that a failure to resolve is kept (RFC 9520 section 3.2 asks for at least one).
 _FAILURE = 5.0
+#: resolv.conf(5): where systems say whom to ask.
+_CONFIGURATION = Path("/etc/resolv.conf")
 
 
 class ResolverView:
@@ -72,10 +75,19 @@ def resolvers_of(given: Sequence[tuple[str, int]] | None) -> tuple[Server, ...]:
         HttpsServer(address) if address.startswith("https://") else ServerAddress(address, port)
         for address, port in given or ()
     )
-    if named:
-        return named
-    try:
-        configured = [str(nameserver) for nameserver in dns.resolver.Resolver().nameservers]
-    except dns.resolver.NoResolverConfiguration:
-        configured = []
-    return tuple(map(ServerAddress, configured or ["127.0.0.1"]))
+    return named or tuple(map(ServerAddress, _configured() or ["127.0.0.1"]))
+
+
+def _configured() -> Sequence[str]:
+    """The addresses that /etc/resolv.conf names; what is none there is passed over.
+
+    dnspython could tell them, too, and would load all its ways of asking for it.
+    """
+    found = []
+    with suppress(OSError):
+        for line in _CONFIGURATION.read_text("utf-8", "replace").splitlines():
+            match line.split():
+                case ["nameserver", address, *_]:
+                    with suppress(ValueError):
+                        found.append(str(ip_address(address)))
+    return found

@@ -10,8 +10,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from postroom.api.data_files import read
-from postroom.api.presets import Row, Source
+from postroom.api.data_files import Row, read
+from postroom.api.presets import Source
 from postroom.dns.names import NAME_LIMIT, and_ancestors, canonical, host_label, is_within
 from postroom.dns.presets.model import Confirmed, Suffix
 

@@ -9,8 +9,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from postroom.api.data_files import read
-from postroom.api.presets import Row, Source
+from postroom.api.data_files import Row, read
+from postroom.api.presets import Source
 from postroom.dns.presets.model import Confirmed
 
 

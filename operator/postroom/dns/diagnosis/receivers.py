@@ -12,9 +12,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from postroom.api.data_files import read
+from postroom.api.data_files import Row, read
 from postroom.api.findings import Finding
-from postroom.api.presets import Row, Source
+from postroom.api.presets import Source
 from postroom.api.sendingdomain import BulkSenderProfile
 from postroom.dns.answers import RecordType
 from postroom.dns.diagnosis import sender_authentication

@@ -13,13 +13,13 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from postroom.api.data_files import Row
 from postroom.api.presets import (
     PLACEHOLDER,
     BaseParameter,
     BasePreset,
     ParameterName,
     ProviderName,
-    Row,
     Source,
     fill,
     placeholders,

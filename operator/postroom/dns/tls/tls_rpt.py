@@ -9,8 +9,9 @@ from postroom.dns.texts.text_fields import fields
 VERSION = "v=TLSRPTv1"
 #: Most report addresses that are read.
 _DESTINATIONS_LIMIT = 50
-#: RFC 3986 section 3; "!", "," and ";" must be percent-encoded (RFC 8460 section 3).
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s,;!\x00-\x20\x7f-\uffff]+")
+#: RFC 3986 section 3, leniently: any printable ASCII but "!", "," and ";", which must be
+#: percent-encoded (RFC 8460 section 3).
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\"-+\--:<-~]+")
 _USED = re.compile(r"(?:mailto:[^@]+@[^@]+|https://[^/]+.*)", re.IGNORECASE)
 
 

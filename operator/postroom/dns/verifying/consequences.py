@@ -11,8 +11,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from postroom.api.data_files import read
-from postroom.api.fields import Model
+from postroom.api.data_files import Row, read
 from postroom.api.sendingdomain import DKIMRole, Purpose
 from postroom.dns import requirements, spf
 from postroom.dns.answers import Answer
@@ -28,7 +27,7 @@ _BOUNDS = (
 _BEYOND = "more than a day"
 
 
-class Consequence(Model):
+class Consequence(Row):
     """What follows, behind "Until then"; `source` is the standard or document."""
 
     clause: Annotated[str, StringConstraints(max_length=120, pattern=r"^([a-zA-Z].*[^.])?$")]
@@ -66,7 +65,7 @@ _STANDARDS: Mapping[type, Standard] = {
 }
 
 
-class Consequences(Model):
+class Consequences(Row):
     """By standard, for aliases by their purpose, and by code where that knows better."""
 
     standards: dict[Standard, Consequence]

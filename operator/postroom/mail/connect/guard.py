@@ -15,8 +15,6 @@ from functools import cache, cached_property, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict
-
 from postroom.api import data_files
 from postroom.api.hosts import AliasedAddresses
 from postroom.api.reasons import Reason
@@ -76,10 +74,8 @@ _TRANSLATED = IPv6Network("::ffff:0:0:0/96")
 _ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 
 
-class _SourcedRow(BaseModel):
+class _SourcedRow(data_files.Row):
     """An address or name that is never dialled, what is there, and who says so."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     source: str
 
@@ -93,9 +89,7 @@ class _HostRow(_SourcedRow):
     host: str
 
 
-class _NeverDialled(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
+class _NeverDialled(data_files.Row):
     networks: tuple[_NetworkRow, ...]
     hosts: tuple[_HostRow, ...]
 

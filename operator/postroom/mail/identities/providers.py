@@ -6,7 +6,7 @@ from functools import cache
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from postroom.api import data_files
 from postroom.api.mail_provider import MailProvider
@@ -18,11 +18,7 @@ _URL = Annotated[
 _Source = Annotated[str, StringConstraints(min_length=1)]
 
 
-class _ProviderData(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Place(_ProviderData):
+class Place(data_files.Row):
     """A URL, which may hold ``{mailbox}``, and the scopes to ask a token for.
 
     Without scopes the token for mail serves.
@@ -41,7 +37,7 @@ class Place(_ProviderData):
         return self.url.replace("{mailbox}", quote(mailbox, safe=""))
 
 
-class Api(_ProviderData):
+class Api(data_files.Row):
     """One provider: where a person's token is shown, and where that of an application is."""
 
     delegated: Place
@@ -50,7 +46,7 @@ class Api(_ProviderData):
     checked: date
 
 
-class Apis(_ProviderData):
+class Apis(data_files.Row):
     """All providers that can be asked."""
 
     google: Api
@@ -70,7 +66,7 @@ class Apis(_ProviderData):
         return api.delegated if flow is OAuthFlow.REFRESH_TOKEN else api.application
 
 
-class LateJudge(_ProviderData):
+class LateJudge(data_files.Row):
     """A provider that judges the sender after DATA."""
 
     provider: MailProvider
@@ -78,7 +74,7 @@ class LateJudge(_ProviderData):
     checked: date
 
 
-class ProviderDirectory(_ProviderData):
+class ProviderDirectory(data_files.Row):
     """The whole file."""
 
     apis: Apis

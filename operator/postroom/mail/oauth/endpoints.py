@@ -3,12 +3,11 @@
 
 from datetime import date
 from functools import cache
-from importlib import resources
 from typing import Annotated
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
+from postroom.api.data_files import Row, read
 from postroom.api.oauth import MicrosoftCloud, OAuth, OAuthFlow, OAuthProvider
 from postroom.mail.replies.model import Protocol
 
@@ -20,14 +19,12 @@ _URL = Annotated[
 ]
 
 
-class Endpoints(BaseModel):
+class Endpoints(Row):
     """One provider. URLs may hold ``{tenant}``; `device_url` is empty where there is none.
 
     `audiences` are those of tokens for mail, `graph_audiences` those that are often confused with
     them; both are empty where tokens tell nothing (RFC 9068 does not bind anyone).
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     token_url: _URL
     authorize_url: _URL
@@ -48,19 +45,15 @@ class Endpoints(BaseModel):
         return tuple(dict.fromkeys(every))
 
 
-class Permission(BaseModel):
+class Permission(Row):
     """What a Microsoft token carries for one protocol."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     scope: str
     role: str
 
 
-class Directory(BaseModel):
+class Directory(Row):
     """The whole file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     google: Endpoints
     microsoft: dict[MicrosoftCloud, Endpoints]
@@ -70,8 +63,7 @@ class Directory(BaseModel):
 @cache
 def directory() -> Directory:
     """Load and validate the file, once."""
-    text = resources.files("postroom.mail.oauth").joinpath("endpoints.yaml").read_text("utf-8")
-    return Directory.model_validate(yaml.load(text, Loader=yaml.CSafeLoader))
+    return read("postroom.mail.oauth", "endpoints.yaml", Directory)
 
 
 def endpoints_of(provider: OAuthProvider, cloud: MicrosoftCloud | None = None) -> Endpoints | None:

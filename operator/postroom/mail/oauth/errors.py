@@ -13,12 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from importlib import resources
 from typing import Annotated, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
+from postroom.api.data_files import Row, read
 from postroom.api.oauth import OAuthFlow, OAuthProvider
 from postroom.mail.oauth.reasons import CATALOGUE, OAuthReason
 from postroom.mail.replies.model import FailureClass
@@ -37,19 +36,15 @@ _TOO_MANY_REQUESTS = 429
 _Hint = Annotated[str, StringConstraints(pattern=r"^([A-Z].*\.)?$", max_length=220)]
 
 
-class Source(BaseModel):
+class Source(Row):
     """Where a fact was read, and when."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: Annotated[str, StringConstraints(pattern=r"^https://[^ ]+$")]
     checked: date
 
 
-class ErrorRow(BaseModel):
+class ErrorRow(Row):
     """What an error document means that matches all the given fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     provider: OAuthProvider | None = None
     flow: OAuthFlow | None = None
@@ -89,14 +84,12 @@ class ErrorRow(BaseModel):
         )
 
 
-class ErrorFamily(BaseModel):
+class ErrorFamily(Row):
     """What errors mean that share words, or a range of numbers, and that no row knows.
 
     `words` is a regular expression on the lowercase error and description, with spaces for
     underscores; `codes` the first and last number. One of the two must fit.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     provider: OAuthProvider | None = None
     words: Annotated[str, StringConstraints(min_length=4)] = "(?!)"
@@ -126,10 +119,8 @@ class ErrorFamily(BaseModel):
         return re.search(self.words, said) is not None
 
 
-class Table(BaseModel):
+class Table(Row):
     """The whole file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     sources: dict[str, Source]
     rows: tuple[ErrorRow, ...]
@@ -147,8 +138,7 @@ class Table(BaseModel):
 @cache
 def table() -> Table:
     """Load and validate the table, once."""
-    text = resources.files("postroom.mail.oauth").joinpath("errors.yaml").read_text("utf-8")
-    return Table.model_validate(yaml.load(text, Loader=yaml.CSafeLoader))
+    return read("postroom.mail.oauth", "errors.yaml", Table)
 
 
 @dataclass(frozen=True, slots=True)

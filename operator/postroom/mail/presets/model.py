@@ -13,6 +13,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from postroom.api import presets
+from postroom.api.data_files import Row
 from postroom.api.mailserver import TLSMode
 
 #: A host name, in lowercase, without a trailing dot.
@@ -76,7 +77,7 @@ class LimitName(StrEnum):
     IMAP_CONNECTIONS = "IMAPConnections"
 
 
-class EndpointRow(presets.Row):
+class EndpointRow(Row):
     """Where to connect. With `when` only where the parameters have these values."""
 
     host: HostTemplate
@@ -91,7 +92,7 @@ class EndpointRow(presets.Row):
         return self
 
 
-class Username(presets.Row):
+class Username(Row):
     """What the username must be; `pattern` is what it must look like, None: anything.
 
     `sentence` says it to the user, as the end of "must ...". The local part is the username for
@@ -117,14 +118,14 @@ class Username(presets.Row):
         return self
 
 
-class WrongKey(presets.Row):
+class WrongKey(Row):
     """A key that users confuse with the right one, known by how it begins."""
 
     prefix: Annotated[str, Field(min_length=3, max_length=20)]
     sentence: presets.Sentence
 
 
-class Password(presets.Row):
+class Password(Row):
     """What passwords look like.
 
     `shape` is the whole of an app password or key without its spaces, None where nothing is known;
@@ -151,7 +152,7 @@ class Password(presets.Row):
         return self
 
 
-class Mistaken(presets.Row):
+class Mistaken(Row):
     """A host of the provider that is taken for the one to use; `sentence` says what it is."""
 
     host: HostTemplate
@@ -160,7 +161,7 @@ class Mistaken(presets.Row):
     checked: date
 
 
-class SubAddresses(presets.Row):
+class SubAddresses(Row):
     """Whether mail to a sub-address (RFC 5233) reaches the mailbox without anything set up.
 
     `separator` stands between the local part and the rest; None: none reaches it. `sentence` is
@@ -174,7 +175,7 @@ class SubAddresses(presets.Row):
     confirmed: Confirmed = Confirmed.DOCUMENT
 
 
-class Limit(presets.Row):
+class Limit(Row):
     """A limit that the provider documents; `scope` says for whom it holds: "a paid account".
 
     A `raisable` one holds until a plan is bought or the provider is asked, of which nobody but the

@@ -14,13 +14,12 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from postroom.api.data_files import read
-from postroom.mail.replies.model import Row
+from postroom.api.data_files import Row, read
 
 #: Letters that are no base letter with a mark, and what they are written as without.
 _LETTERS = str.maketrans({"ß": "ss", "ł": "l", "ø": "o", "æ": "ae", "œ": "oe", "ı": "i", "’": "'"})
 #: Scripts that do not part words by blanks, or hang endings on them: Chinese, Japanese, Korean.
-_UNPARTED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_UNPARTED = r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 #: Accents on letters of Latin and Cyrillic; those of Japanese make other letters.
 _MARKS = re.compile(r"[\u0300-\u036f]")
 _ENDING = r"[^\W\d_]*"
@@ -122,4 +121,4 @@ def _any_of(words: Iterable[str], each: str) -> str:
 
 
 def _unparted(word: str) -> bool:
-    return _UNPARTED.search(word) is not None
+    return re.search(_UNPARTED, word) is not None

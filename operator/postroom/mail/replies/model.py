@@ -8,9 +8,9 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, StringConstraints, model_validator
 
+from postroom.api.data_files import Row
 from postroom.api.reasons import Reason
 from postroom.mail.replies.causes import Cause
 
@@ -94,14 +94,6 @@ class Result(StrEnum):
     NO = "NO"
     BAD = "BAD"
     BYE = "BYE"
-
-
-class Row(BaseModel):
-    """Base of all that stands in the data: camelCase, strict, nothing unknown accepted."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, strict=True
-    )
 
 
 class CauseEntry(Row):

@@ -6,12 +6,11 @@ from datetime import date
 from functools import cache
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, StringConstraints, model_validator
 
 from postroom.api.account_messages import ForwardingSource
 from postroom.api.conditions import MESSAGE_LIMIT
-from postroom.api.data_files import read
+from postroom.api.data_files import Row, read
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z]*)\}")
 _NAMES = frozenset({"publicAddress", "technicalAddress"})
@@ -23,13 +22,7 @@ _Sentence = Annotated[str, StringConstraints(pattern=r"^[A-Z].*[.:]$", max_lengt
 _Title = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 
 
-class _GuideData(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, alias_generator=to_camel, populate_by_name=True
-    )
-
-
-class Step(_GuideData):
+class Step(Row):
     """One thing to do: `where` is the place in a portal, `command` is for PowerShell."""
 
     text: _Sentence
@@ -49,7 +42,7 @@ class Step(_GuideData):
         return self
 
 
-class Way(_GuideData):
+class Way(Row):
     """One way to the goal; its steps are in order."""
 
     title: _Title
@@ -57,7 +50,7 @@ class Way(_GuideData):
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=8)]
 
 
-class Guide(_GuideData):
+class Guide(Row):
     """The ways of one mail service, the recommended one first."""
 
     name: ForwardingSource
@@ -65,7 +58,7 @@ class Guide(_GuideData):
     ways: Annotated[tuple[Way, ...], Field(min_length=1, max_length=4)]
 
 
-class _GuidesFile(_GuideData):
+class _GuidesFile(Row):
     guides: tuple[Guide, ...]
 
     @model_validator(mode="after")

@@ -6,16 +6,14 @@ from datetime import date
 from functools import cache
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from postroom.api.data_files import read
+from postroom.api.data_files import Row, read
 
 _Domain = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
 
 
-class _Provider(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
+class _Provider(Row):
     name: Annotated[str, StringConstraints(min_length=1, max_length=80)]
     domains: Annotated[tuple[_Domain, ...], Field(min_length=2)]
     source: Annotated[str, StringConstraints(pattern=r"^https://[^ ]+$")]
@@ -28,9 +26,7 @@ class _Provider(BaseModel):
     single: bool = False
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
+class _File(Row):
     providers: tuple[_Provider, ...]
 
 

@@ -9,10 +9,9 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from pydantic.alias_generators import to_camel
+from pydantic import Field, StringConstraints
 
-from postroom.api.data_files import read
+from postroom.api.data_files import Row, read
 
 #: Capabilities with a parameter that tells nothing but numbers or single letters (RFC 7889, RFC
 #: 4314 section 2.2, RFC 9738).
@@ -21,18 +20,12 @@ _WITH_PARAMETER = re.compile(r"(APPENDLIMIT|MESSAGELIMIT|SAVELIMIT)=[0-9]{1,20}"
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9_=+-]{0,31}$")]
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, alias_generator=to_camel, populate_by_name=True
-    )
-
-
-class _Names(_Data):
+class _Names(Row):
     source: Annotated[str, StringConstraints(pattern=r"^https://", max_length=300)]
     names: Annotated[tuple[_Name, ...], Field(min_length=1)]
 
 
-class _Capabilities(_Data):
+class _Capabilities(Row):
     smtp: _Names
     smtp_of_vendors: _Names
     imap: _Names

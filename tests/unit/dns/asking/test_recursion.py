@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
+import dns.resolver
 import pytest
+from hypothesis import given as drawn
+from hypothesis import strategies as st
 
 from dnsworld.clock import run
 from dnsworld.world import World
 from postroom.dns.answers import Outcome, Question, RecordType
+from postroom.dns.asking import recursion
 from postroom.dns.asking.https import HttpsServer
 from postroom.dns.asking.recursion import resolvers_of
 from postroom.dns.asking.transport import ServerAddress
@@ -107,3 +112,59 @@ def test_without_settings_the_system_decides(given: list[tuple[str, int]] | None
     found = resolvers_of(given)
     assert found
     assert all(isinstance(one, ServerAddress) and one.port == 53 for one in found)
+
+
+def configured(text: str | None, directory: Path) -> list[str]:
+    """Whom a system asks with this resolv.conf."""
+    file = directory / "resolv.conf"
+    file.unlink(missing_ok=True)
+    if text is not None:
+        file.write_bytes(text.encode("latin-1"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recursion, "_CONFIGURATION", file)
+        return [one.address for one in resolvers_of(None) if isinstance(one, ServerAddress)]
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        (None, ["127.0.0.1"]),
+        ("", ["127.0.0.1"]),
+        ("search example.com\noptions ndots:5\n", ["127.0.0.1"]),
+        ("nameserver 10.96.0.10\nsearch mail.svc.cluster.local\noptions ndots:5\n", ["10.96.0.10"]),
+        ("nameserver 192.0.2.1\n nameserver\t2001:db8::1  # x\r\n", ["192.0.2.1", "2001:db8::1"]),
+        ("nameserver fe80::1%eth0\n", ["fe80::1%eth0"]),
+        ("#nameserver 192.0.2.1\n;nameserver 192.0.2.2\n", ["127.0.0.1"]),
+        ("nameserver\nnameserver localhost\nnameservers 192.0.2.1\n\xff\n", ["127.0.0.1"]),
+    ],
+)
+def test_the_system_says_in_resolv_conf_whom_to_ask(
+    text: str | None, asked: list[str], tmp_path: Path
+) -> None:
+    assert configured(text, tmp_path) == asked
+
+
+LINES = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["nameserver ", "nameserver\t", " nameserver ", "# nameserver ", "search "]
+        ),
+        st.ip_addresses().map(str),
+        st.sampled_from(["", " ", " ; later", "\r"]),
+    ).map("".join),
+    max_size=5,
+)
+
+
+@drawn(lines=LINES)
+def test_resolv_conf_is_read_as_dnspython_reads_it(
+    lines: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    text = "\n".join(lines)
+    directory = tmp_path_factory.mktemp("etc")
+    ours = configured(text, directory)
+    try:
+        theirs = dns.resolver.Resolver(str(directory / "resolv.conf")).nameservers
+    except dns.resolver.NoResolverConfiguration:
+        theirs = ["127.0.0.1"]
+    assert ours == theirs

@@ -51,6 +51,8 @@ def test_what_is_a_record_and_what_was_meant_as_one(text: str, sound: bool, mean
         ("rua=a@x.net", "must begin with mailto: or https:"),
         ("rua=mailto:a@x.net mailto:b@x.net", "must begin with mailto: or https:"),
         ("rua=mailto:a@x.net!10m", "must begin with mailto: or https:"),
+        ("rua=mailto:\u00e9@x.net", "must begin with mailto: or https:"),
+        ("rua=mailto:\U0001f4e7@x.net", "must begin with mailto: or https:"),
         ("rua=tel:1", "no report address (rua=) is a mailto: or https: one"),
         ("rua=http://x.net/r", "no report address (rua=) is a mailto: or https: one"),
         ("rua =mailto:a@x.net", "a blank stands beside the ="),

@@ -105,12 +105,17 @@ def on_one_line(text: str) -> str:
     Annotations and names that others chose are told as they are, and must not look like lines of
     ours, nor like commands to a runner of CI that reads them.
     """
-    if not text.isprintable():
-        text = "".join(
-            character if character.isprintable() else json.dumps(character)[1:-1]
-            for character in text
-        )
-    return without_commands(text)
+    return without_commands(visible(text))
+
+
+def visible(text: str, kept: str = "") -> str:
+    """Escape, as JSON does, whatever cannot be seen, but for what is `kept`."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() or character in kept else json.dumps(character)[1:-1]
+        for character in text
+    )
 
 
 def without_commands(line: str, escape: str = "\\u{:04x}") -> str:

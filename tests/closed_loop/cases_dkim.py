@@ -196,6 +196,14 @@ CASES: tuple[Case, ...] = (
         advice=True,
     ),
     Case(
+        "a private key as a record of its own",
+        "spf",
+        "Valid",
+        "PRIVATE_KEY_IN_RECORD",
+        lambda stage: stage.panel().add(stage.label("spf"), "TXT", PRIVATE_KEY),
+        advice=True,
+    ),
+    Case(
         "a private key in a policy of SPF",
         "spf",
         "Wrong",

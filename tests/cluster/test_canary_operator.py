@@ -25,7 +25,7 @@ from typing import Any, Self
 import pytest
 
 from cluster.lab_process import LabProcess
-from cluster.objects import KINDS, eventually, is_judged, objects
+from cluster.objects import KINDS, eventually, hello, is_judged, objects
 from lab.canary import Secret, leaks
 from lab.canary_secrets import Secrets
 from lab.canary_servers import IMAP, IMAP_ERRANDS, SMTP, SMTP_ERRANDS, Row
@@ -36,6 +36,7 @@ from lab.mail_probing import context
 from lab.token_server import GOOGLE_PATH, HOST, Scripted, TokenServer
 from loopback import own_address
 from postroom.cli.options import Output
+from postroom.cli.record_output import RecordFormat
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import ROOT, OperatorProcess, service_account_kubeconfig
 
@@ -47,7 +48,13 @@ ROWS: dict[str, tuple[Row, Row]] = {
     "not-known": (SMTP["refuses EHLO"], IMAP["greets with it"]),
     "offered": (SMTP["offers it"], IMAP["offers it"]),
     "talked-of": (SMTP_ERRANDS["250 to QUIT"], IMAP_ERRANDS["talks of it"]),
+    "steered": (
+        lambda _: (b"554 5.7.1 " + STEERING + _END, "close"),
+        lambda _: (b"* BYE " + STEERING + _END, "close"),
+    ),
 }
+#: What would steer a terminal: a title of its window, a screen that is wiped, a line written over.
+STEERING, _END = b"\x1b]0;owned\x07\x1b[2J\xc2\x9b31m\xe2\x80\xae owned\x08", b"\r\n"
 
 
 #: Runs the operator with every logger at DEBUG, whatever it and its libraries set, and with every
@@ -173,6 +180,7 @@ class Servers:
         spec = {"oauth": oauth, "serverRef": {"name": "tokens"}}
         ports = Ports(smtp.port, imap.port)
         made |= _named("tokens", mail_objects(ports, {"oauth": self.oauth}, spec))
+        made["SendingDomain", "hello"] = json.loads(hello(dmarc={"policy": "none"}))
         # What others refer to comes first.
         return sorted(made.values(), key=lambda one: "spec" in one)
 
@@ -194,6 +202,10 @@ def servers(lab: LabProcess) -> Iterator[Servers]:
     made.start()
     lab.put("example.com", "login", "A", made.tokens.address)
     lab.put("example.com", "mail", "A", HostileElsewhere.address)
+    # Two records of DMARC, and what is wrong with them is quoted.
+    text = "".join(f"\\{octet:03d}" for octet in STEERING)
+    told = [f'"v=DMARC1; p=none; rua=mailto:{word}{text}"' for word in ("a", "b")]
+    lab.put("example.com", "_dmarc.send", "TXT", *told)
     yield made
     made.stop()
 
@@ -224,6 +236,12 @@ def told_by_kubectl(
     """What each command of the plugin tells, and what it writes."""
     page, bundle = directory / "report.html", directory / "support.tgz"
     commands: list[tuple[str, ...]] = [
+        *(("sync", account, f"--output={output}") for output in Output),
+        # A message in five minutes: there is one on its way that was asked for before.
+        ("test", account, "--timeout=1"),
+        *(("backfill", account, f"--output={output}") for output in Output),
+        *(("records", f"--output={form}") for form in RecordFormat),
+        ("records", "--missing"),
         *(("status", f"--output={output}") for output in Output),
         ("status", account),
         *(("verify", account, f"--output={output}") for output in Output),
@@ -281,13 +299,21 @@ def test_no_secret_shows(
         eventually(lambda: servers.echoes() >= _ECHOES, "servers repeat what they were told")
         eventually(lambda: REFUSED in answer_of(running, "/ui"), "the page tells of a refusal")
         metrics, page = answer_of(running, "/metrics"), answer_of(running, "/ui")
-        told = dict(told_by_kubectl(installed, namespace, tmp_path, "eacc/talked-of"))
+        told = dict(told_by_kubectl(installed, namespace, tmp_path, "emailaccount/talked-of"))
+    for place, seen in told.items():
+        assert "no kind of postroom" not in seen, place
+        steering = {mark for mark in seen if not mark.isprintable() and mark != "\n"}
+        assert (place, steering) == (place, set())
     shown = installed.kubectl("get", f"{KINDS},events", "-n", namespace, "-o", "json").stdout
     assert "AuthenticationRejected" in shown
     assert '"kind": "Event"' in shown
     assert "postroom_condition" in metrics
     assert REFUSED in page
     assert "AuthenticationRejected" in told["kubectl postroom status --output=json"]
+    assert "lastBackfill" in told["kubectl postroom backfill emailaccount/talked-of --output=json"]
+    # Where it shows, it is seen.
+    assert r"\u001b" in told["kubectl postroom status --output=table"]
+    assert "v=DMARC1" in told["kubectl postroom records --output=bind"]
     for place, seen in {
         **told,
         "status and Events": shown,

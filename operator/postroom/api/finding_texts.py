@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from postroom.api.findings import FINDING_LIMIT, Fix, FixAction, RecordToRemove
 
-#: Longest value that a sentence repeats, and longest that only tells a record from others.
+#: Longest value that a sentence repeats, if all of it can be seen, and longest that only tells a
+#: record from others.
 _SAID_LIMIT, _TELLING_LIMIT = 120, 64
 #: How the policies begin that are merged with what is there.
 _MERGED = ("v=spf1", "v=dmarc1")
@@ -71,7 +72,8 @@ def steps(fix: Fix | None) -> str:
 
 
 def _steps(fix: Fix) -> str:
-    said = fix.value if len(fix.value) <= _SAID_LIMIT else "the value of the fix in status.findings"
+    is_told = len(fix.value) <= _SAID_LIMIT and fix.value.isprintable()
+    said = fix.value if is_told else "the value of the fix in status.findings"
     record = f"{fix.type} {fix.host_label or fix.name}: {said}"
     match fix.action:
         case FixAction.CREATE:

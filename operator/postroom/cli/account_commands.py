@@ -14,7 +14,7 @@ from postroom.api.names import Kind
 from postroom.cli import account_details, account_requests, completion, plugin_options, terminal
 from postroom.cli.check import print_objects
 from postroom.cli.cluster import Cluster, PluginError, fresh
-from postroom.cli.options import Output
+from postroom.cli.options import Output, say
 
 _Name = Annotated[
     str, typer.Argument(help="EmailAccount by NAME.", autocompletion=completion.accounts)
@@ -65,8 +65,8 @@ def test(
             nonce = fresh()
             await cluster.annotate(account, account_requests.for_test(nonce, to))
             # What is waited for is printed apart from the result.
-            say = partial(typer.echo, err=True)
-            found = await account_requests.tested(cluster, account, nonce, timeout, say)
+            told = partial(say, errors=True)
+            found = await account_requests.tested(cluster, account, nonce, timeout, told)
         status = account_requests.status_of(found)
         result = status.last_test.result if status.last_test else None
         _print(found, account_details.result_lines(result), output)

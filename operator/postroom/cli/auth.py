@@ -20,7 +20,7 @@ from postroom.api.fields import EmailAddress, ObjectName
 from postroom.api.masked import Masked
 from postroom.api.oauth import ClientID, MicrosoftCloud, OAuthProvider, Scope, Tenant
 from postroom.cli import auth_secret, terminal, usage
-from postroom.cli.options import ExitCode
+from postroom.cli.options import ExitCode, say
 from postroom.mail.connect.dial import SystemResolver
 from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.oauth import device_code
@@ -172,7 +172,7 @@ def login(
         )
         _checked(EmailAddress, address, "--address")
     except BadInput as problem:
-        typer.echo(f"postroom auth login: {problem}", err=True)
+        say(f"postroom auth login: {problem}", errors=True)
         raise typer.Exit(ExitCode.BAD_INPUT) from None
     code = asyncio.run(
         sign_in_through(exchange(), request, way, target, address, open_browser, timeout)

@@ -26,6 +26,7 @@ from postroom.cli.formats.remarks import remarks_of
 from postroom.cli.formats.results import CheckResult
 from postroom.cli.formats.writing import Format, text_of
 from postroom.cli.guessing import provider_of
+from postroom.cli.options import say
 from postroom.cli.secret_stores import FROM_INPUT, CannotUse, Credentialing, SecretStore
 from postroom.controller.network import reach
 from postroom.dns.asking.retrying import Timing
@@ -189,7 +190,7 @@ class CheckRun:
                 await self._evaluate(world)
                 terminal.output().clear()
                 if not self._quiet and self._output is Format.TABLE:
-                    typer.echo(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %Z}")
+                    say(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %Z}")
                 self._print(world, found, self._exit_code(found, world))
                 if await self._changes(stamp):
                     found = self._source.read()
@@ -243,11 +244,9 @@ class CheckRun:
         """Print and write the result; return the exit code, which a file may spoil."""
         told = self._output is Format.GITHUB and not self._quiet  # in annotations
         for complaint in () if told else found.complaints:
-            typer.echo(str(complaint), err=True)
+            say(str(complaint), errors=True)
         if not found.resources and not found.complaints:
-            typer.echo(
-                "postroom check: there is no resource of postroom.dev in the input.", err=True
-            )
+            say("postroom check: there is no resource of postroom.dev in the input.", errors=True)
         objects = objects_of(world)
         origins = Origins(self._source.source_root)
         remarks = remarks_of(found, world.statuses(), origins)
@@ -263,16 +262,16 @@ class CheckRun:
         if self._output is Format.TABLE and not mistyped:
             table.show(terminal.output(), objects, details=not self._offline)
             if self._offline:
-                typer.echo(f"\n{table.summary(objects)}")
+                say(f"\n{table.summary(objects)}")
             step = self._source.next_step()
             is_ready = exit_code(found, world) == options.ExitCode.READY
             if step and not (found.complaints or is_ready or self._offline):
-                typer.echo(f"\nThe records to publish: {step}")
+                say(f"\nThe records to publish: {step}")
         elif self._output is not Format.TABLE:
             typer.echo(text_of(result, self._output), nl=False)
         if self._sign_ins != SignIns():
             # Whoever repeats this in CI should know: servers lock mailboxes after some refusals.
-            typer.echo(str(self._sign_ins), err=True)
+            say(str(self._sign_ins), errors=True)
         return code
 
 
@@ -286,7 +285,7 @@ class Lines:
         """So many of all resources were looked at."""
         if done < total and time.monotonic() - self._said >= self._seconds:
             self._said = time.monotonic()
-            typer.echo(f"postroom {self._verb}: looked at {done} of {total} ...", err=True)
+            say(f"postroom {self._verb}: looked at {done} of {total} ...", errors=True)
 
 
 def exit_code(found: manifests.Manifests, world: DirectoryWorld) -> int:
@@ -368,6 +367,6 @@ def print_objects(objects: Sequence[Mapping[str, Any]], output: options.Output) 
         {key: value for key, value in resource.items() if key != "spec"} for resource in objects
     ]
     if output is options.Output.JSON:
-        typer.echo(json.dumps(shown, indent=2))
+        say(json.dumps(shown, indent=2))
     else:
         typer.echo(yaml.safe_dump(shown, sort_keys=False, width=1000), nl=False)

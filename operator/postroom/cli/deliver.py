@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from postroom import deliver_settings, log
+from postroom.cli.options import say
 from postroom.cli.run import described_option, described_switch
 from postroom.settings import Settings, SettingsError
 
@@ -75,7 +76,7 @@ def deliver(
         settings = deliver_settings.load(flags, os.environ)
         deliver_settings.require_nats(settings)
     except SettingsError as error:
-        typer.echo(f"postroom deliver: {error}", err=True)
+        say(f"postroom deliver: {error}", errors=True)
         raise typer.Exit(2) from None
     # Loading kopf and the Kubernetes client takes half a second, which --help should not cost.
     from postroom.controller.inbound.process import run_process

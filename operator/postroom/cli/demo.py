@@ -16,6 +16,7 @@ from postroom.api.conditions import ConditionType, is_true
 from postroom.api.names import Key
 from postroom.cli import demo_inbound, demo_story, manifests, table, usage
 from postroom.cli.check import AT_ONCE, objects_of, world_of
+from postroom.cli.options import say
 from postroom.lab.lab import Lab, LabUnavailable
 from postroom.settings import KEY_FILE, Settings, load
 
@@ -35,7 +36,7 @@ def demo(
 ) -> None:
     """Tell the story: verify, break a record, read the fix, apply it; a mail becomes a ticket."""
     if not demo_story.SAMPLES.is_dir():
-        typer.echo("postroom demo: manifests/samples is missing: run it from a checkout.", err=True)
+        say("postroom demo: manifests/samples is missing: run it from a checkout.", errors=True)
         raise typer.Exit(2)
     try:
         if cluster or kubeconfig is not None:
@@ -46,7 +47,7 @@ def demo(
         else:
             asyncio.run(_tell(demo_story.Narrator(), address or "127.0.0.1"))
     except (demo_story.DemoFailed, LabUnavailable) as error:
-        typer.echo(f"postroom demo: {error}", err=True)
+        say(f"postroom demo: {error}", errors=True)
         raise typer.Exit(1) from None
 
 

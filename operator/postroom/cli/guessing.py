@@ -5,9 +5,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import typer
-
 from postroom.cli import described
+from postroom.cli.options import say
 from postroom.controller.network import reach
 from postroom.dns.answers import Asker, Question, RecordType
 from postroom.dns.names import canonical
@@ -72,7 +71,7 @@ def provider_of(
         return named
     found = asyncio.run(_asked(targets[0], settings))
     if found is not None and says:
-        typer.echo(f"postroom {verb}: {found.sentence(targets[0])}", err=True)
+        say(f"postroom {verb}: {found.sentence(targets[0])}", errors=True)
     return found.provider if found is not None and found.complete else None
 
 

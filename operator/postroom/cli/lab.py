@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from postroom.cli import demo_story, usage
+from postroom.cli.options import say
 from postroom.lab.lab import DNS_PORT, Lab, LabUnavailable
 
 
@@ -36,7 +37,7 @@ def lab(
     try:
         asyncio.run(_serve(address, dns_port, state_dir or default_state()))
     except (LabUnavailable, ValueError) as error:
-        typer.echo(f"postroom lab: {error}", err=True)
+        say(f"postroom lab: {error}", errors=True)
         raise typer.Exit(2) from None
 
 
@@ -47,16 +48,12 @@ async def _serve(address: str, dns_port: int, state: Path) -> None:
     async with Lab(state, address=address, dns_port=dns_port) as running:
         manifest = state / "lab-ca.yaml"
         manifest.write_text(running.ca_manifest())
-        typer.echo("The lab runs:")
+        say("The lab runs:")
         for name, place in running.listeners:
-            typer.echo(f"  {name:24} {place}")
+            say(f"  {name:24} {place}")
         flags = " ".join(running.reach.flags)
-        typer.echo(
-            f"\nIn another terminal:\n  {usage.called()} check {_samples()} {manifest} {flags}"
-        )
-        typer.echo(
-            f"  nsupdate: server {address} {dns_port}   (edits the zones while they are served)"
-        )
-        typer.echo("\nStop with Ctrl-C.")
+        say(f"\nIn another terminal:\n  {usage.called()} check {_samples()} {manifest} {flags}")
+        say(f"  nsupdate: server {address} {dns_port}   (edits the zones while they are served)")
+        say("\nStop with Ctrl-C.")
         await stopped.wait()
-    typer.echo("The lab has stopped.")
+    say("The lab has stopped.")

@@ -11,6 +11,7 @@ import typer
 import typer.main
 
 from postroom.cli import usage
+from postroom.cli.options import say
 
 #: verb -> what it does. Every module has a function of the verb's name, or a program with verbs;
 #: a dash is an underscore there.
@@ -72,7 +73,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(usage.version("postroom"))
+        say(usage.version("postroom"))
         raise typer.Exit
 
 
@@ -113,14 +114,14 @@ def run(program: Any, arguments: Sequence[str] | None) -> None:
             if "Help" in type(error).__name__:
                 error.show()  # type: ignore[attr-defined]
             else:
-                typer.echo(usage.sentence_of(error), err=True)
+                say(usage.sentence_of(error), errors=True)
             sys.exit(code)
         if os.environ.get("POSTROOM_DEBUG"):
             raise
-        typer.echo(
+        say(
             f"postroom: an error of postroom itself ({type(error).__name__}): set POSTROOM_DEBUG=1 "
             "to see where, and report it.",
-            err=True,
+            errors=True,
         )
         sys.exit(70)
     sys.exit(code if isinstance(code, int) else 0)

@@ -36,9 +36,15 @@ def worst(*codes: int) -> int:
     return max(codes, key=_LEAST_FIRST.index)
 
 
+def say(text: object, *, errors: bool = False) -> None:
+    """Print lines; what others chose in them can be seen, and steers no terminal and no runner of
+    CI."""
+    typer.echo("\n".join(map(on_one_line, str(text).split("\n"))), err=errors)
+
+
 def fail(verb: str, sentence: str, code: int = ExitCode.BAD_INPUT) -> typer.Exit:
     """Print what went wrong, as all verbs do, and return what ends the program."""
-    typer.echo(on_one_line(f"postroom {verb}: {sentence}"), err=True)
+    say(on_one_line(f"postroom {verb}: {sentence}"), errors=True)
     return typer.Exit(code)
 
 

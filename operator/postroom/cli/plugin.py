@@ -17,7 +17,7 @@ from postroom.cli import (
 )
 from postroom.cli.cluster import Cluster, PluginError
 from postroom.cli.main import run
-from postroom.cli.options import Output
+from postroom.cli.options import Output, say
 from postroom.cli.record_output import Layout, RecordFormat
 from postroom.cli.status_records import show_status_records
 from postroom.dns.publishing.terraform import TerraformProvider
@@ -55,7 +55,7 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
-        typer.echo(usage.version("kubectl-postroom"))
+        say(usage.version("kubectl-postroom"))
         raise typer.Exit
 
 
@@ -76,7 +76,7 @@ def status(
             place = None if all_namespaces else namespace or cluster.namespace
             found = await cluster.select(wanted, place)
         if output is Output.TABLE and not found:
-            typer.echo(f"There is no resource of {GROUP}" + (f" in {place}." if place else "."))
+            say(f"There is no resource of {GROUP}" + (f" in {place}." if place else "."))
         plugin_options.show(found, output, full=any(name for _, name in wanted))
 
     plugin_options.edge(look())

@@ -14,7 +14,7 @@ from postroom.api.names import GROUP, Kind
 from postroom.cli import completion, table, terminal
 from postroom.cli.check import print_objects
 from postroom.cli.cluster import PluginError
-from postroom.cli.options import ExitCode, Output
+from postroom.cli.options import ExitCode, Output, say
 
 NamespaceOption = Annotated[
     str | None,
@@ -37,7 +37,7 @@ def edge(work: Coroutine[Any, Any, None], program: str = "kubectl-postroom") -> 
     try:
         asyncio.run(work)
     except PluginError as error:
-        typer.echo(f"{program}: {error}", err=True)
+        say(f"{program}: {error}", errors=True)
         raise typer.Exit(error.exit_code) from None
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from postroom.api.sendingdomain import RecordState
 from postroom.cli import terminal
+from postroom.cli.options import say
 from postroom.cli.table import STATE_COLOURS
 from postroom.dns.names import host_label, is_within
 from postroom.dns.publishing.beside import is_merged
@@ -76,7 +77,7 @@ def show(records: Sequence[PublishedRecord], zones: Zones, layout: Layout) -> No
         if not record.value
     ]
     for sentence in remarks:
-        typer.echo(f"postroom records: {sentence}", err=True)
+        say(f"postroom records: {sentence}", errors=True)
 
 
 def with_warnings(records: Sequence[PublishedRecord]) -> tuple[PublishedRecord, ...]:
@@ -105,10 +106,10 @@ def say_what_fails_elsewhere(records: Sequence[PublishedRecord]) -> bool:
     refuse_undecided(records)
     failing = [record for record in records if record.fails_elsewhere]
     for failed in failing:
-        typer.echo(
+        say(
             f"postroom records: nothing is to be published for the {failed.type.value} at "
             f"{failed.name}, which fails all the same: {failed.comment}",
-            err=True,
+            errors=True,
         )
     return bool(failing)
 
@@ -116,7 +117,7 @@ def say_what_fails_elsewhere(records: Sequence[PublishedRecord]) -> bool:
 def say_nothing_is_missing(layout: Layout) -> None:
     """For people; a program gets nothing."""
     if layout.format is RecordFormat.TABLE:
-        typer.echo("Nothing is missing.")
+        say("Nothing is missing.")
 
 
 def zones_of(

@@ -11,6 +11,7 @@ import typer
 from postroom.cli import options, record_output
 from postroom.cli.described import BadFlag, ProviderOption, SetOption, read
 from postroom.cli.manifests import Manifests
+from postroom.cli.options import say
 from postroom.cli.record_looks import look, with_others, world_for
 from postroom.cli.record_plans import Planned, complain_of_conflicts, plan_all
 from postroom.dns.names import canonical
@@ -138,17 +139,17 @@ class RecordsRun:
         planned = plan_all(self._found, self._settings.ownership.keys)
         complain_of_conflicts(self._found, planned)
         for problem in self._found.complaints:
-            typer.echo(str(problem), err=True)
+            say(str(problem), errors=True)
         if not planned and not self._found.complaints:
-            typer.echo("postroom records: there is no SendingDomain in the input.", err=True)
+            say("postroom records: there is no SendingDomain in the input.", errors=True)
         read = self._found.exit_code(empty=not planned)
         if not planned or read == options.ExitCode.BAD_INPUT:
             return read
         if not self._settings.ownership_key and any(domain.derives_token for domain in planned):
-            typer.echo(
+            say(
                 "postroom records: the ownership record is left out, because its token is made "
                 "with the operator's key: give --ownership-key-file.",
-                err=True,
+                errors=True,
             )
         if self._live:
             return options.worst(read, await self._look(planned))
@@ -168,7 +169,7 @@ class RecordsRun:
         seen = await look(world, servers, self._ttl)
         made = seen.records
         for ending in seen.endings:
-            typer.echo(f"postroom records: {ending}", err=True)
+            say(f"postroom records: {ending}", errors=True)
         if self._missing:
             broken = record_output.say_what_fails_elsewhere(made)
             made = record_output.only_missing(made)

@@ -16,6 +16,7 @@ import typer
 from postroom.api.names import GROUP
 from postroom.cli import check, described, guessing, options, plugin_options, report_output
 from postroom.cli.cluster import Cluster, PluginError
+from postroom.cli.options import say
 from postroom.report import reading
 from postroom.report.shape import ReportSource
 from postroom.settings import Settings, load
@@ -144,7 +145,7 @@ async def of_files(given: check.CheckInput, settings: Settings) -> GatheredObjec
     anything of ours, but for folders, in which there may be nothing."""
     found, sign_ins = given.read(), check.SignIns()
     for complaint in found.complaints:
-        typer.echo(str(complaint), err=True)
+        say(str(complaint), errors=True)
     if not found.resources and not found.only_folders:
         raise report_output.ReportNotWritten("no resource of postroom.dev was read.")
     world = check.world_of(found, settings, sign_ins.note)
@@ -153,7 +154,7 @@ async def of_files(given: check.CheckInput, settings: Settings) -> GatheredObjec
     finally:
         await world.outbound.close()
     if sign_ins != check.SignIns():
-        typer.echo(str(sign_ins), err=True)
+        say(str(sign_ins), errors=True)
     read = found.exit_code(empty=not found.resources)
     return GatheredObjects(ReportSource.FILES, check.objects_of(world), read)
 

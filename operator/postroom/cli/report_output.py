@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from postroom.api.conditions import ConditionStatus
-from postroom.cli.options import ExitCode
+from postroom.cli.options import ExitCode, say
+from postroom.log import without_commands
 from postroom.report import page, reading, shape
 
 HTMLOption = Annotated[
@@ -48,12 +49,13 @@ def write(
     """Make the report of objects and write it; raises `ReportNotWritten`."""
     made = reading.report_of(objects, source, datetime.now(UTC))
     if as_json:
-        typer.echo(made.model_dump_json(by_alias=True, indent=2))
+        say(made.model_dump_json(by_alias=True, indent=2))
     if html == _STDOUT:
-        typer.echo(page.render(made), nl=False)
+        lines = page.render(made).split("\n")
+        typer.echo("\n".join(without_commands(line, "&#{};") for line in lines), nl=False)
     elif html is not None:
         _replace(html, page.render(made))
-        typer.echo(f"{page.headline(made)}: {html}", err=True)
+        say(f"{page.headline(made)}: {html}", errors=True)
     return made
 
 

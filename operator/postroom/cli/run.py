@@ -9,6 +9,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from postroom import log
+from postroom.cli.options import say
 from postroom.setting_values import shown
 from postroom.settings import Settings, SettingsError, flag, load
 
@@ -113,7 +114,7 @@ def run(
     try:
         settings = load(flags, os.environ)
     except SettingsError as error:
-        typer.echo(f"postroom run: {error}", err=True)
+        say(f"postroom run: {error}", errors=True)
         raise typer.Exit(2) from None
     # Loading kopf and the Kubernetes client takes half a second, which --help should not cost.
     from postroom.controller.run import run_process

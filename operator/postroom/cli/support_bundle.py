@@ -23,7 +23,9 @@ import yaml
 from postroom.api.names import GROUP, Kind
 from postroom.cli import plugin_options, support_parts, usage
 from postroom.cli.cluster import PluginError
+from postroom.cli.options import say
 from postroom.cli.plugin_options import ContextOption, KubeconfigOption
+from postroom.log import visible
 
 Answer = TypeVar("Answer")
 
@@ -90,8 +92,8 @@ def support_bundle(
             raise PluginError(bundle.why_nothing())
         _write(target, bundle.files, now)
         for part in bundle.left_out:
-            typer.echo(f"Left out: {part['what']} ({part['why']}).", err=True)
-        typer.echo(f"{target}: {len(bundle.files)} files. Look at it before you hand it on.")
+            say(f"Left out: {part['what']} ({part['why']}).", errors=True)
+        say(f"{target}: {len(bundle.files)} files. Look at it before you hand it on.")
 
     plugin_options.edge(collect(), command.command_path)
 
@@ -258,7 +260,7 @@ def _write(target: Path, files: Mapping[str, str], now: datetime) -> None:
         try:
             with tarfile.open(target, "w:gz") as archive:
                 for name, text in sorted(files.items()):
-                    content = text.encode("utf-8", "replace")
+                    content = visible(text, kept="\n\t").encode("utf-8", "replace")
                     entry = tarfile.TarInfo(f"{top}/{name}")
                     entry.size, entry.mtime, entry.mode = len(content), int(now.timestamp()), 0o600
                     archive.addfile(entry, io.BytesIO(content))

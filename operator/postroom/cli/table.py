@@ -224,7 +224,10 @@ def _show_details(console: Console, raw: Object, *, full: bool) -> None:
     console.print()
     console.print(Text(f"{raw['kind']} {name}", style="bold"), end="")
     console.print(
-        Text(f"  {ready.get('reason', '')}", style=_COLOURS.get(ready.get("status", ""), ""))
+        Text(
+            on_one_line(f"  {ready.get('reason', '')}"),
+            style=_COLOURS.get(ready.get("status", ""), ""),
+        )
     )
     said: set[str] = set()
     for finding in findings:
@@ -258,10 +261,10 @@ def _show_records(console: Console, raw: Object) -> None:
         for column in ("  RECORD", "STATE", "TYPE", "NAME"):
             table.add_column(column, no_wrap=True, header_style="dim")
         for record in records:
-            state = Text(record["state"], style=STATE_COLOURS.get(record["state"], ""))
-            table.add_row(
-                Text(f"  {record['id']}"), state, Text(record["type"]), Text(record["name"])
-            )
+            cells = (f"  {record['id']}", record["state"], record["type"], record["name"])
+            row = [Text(on_one_line(cell)) for cell in cells]
+            row[1].stylize(STATE_COLOURS.get(record["state"], ""))
+            table.add_row(*row)
         console.print(table)
     publish = (raw.get("spec") or {}).get("publish")
     looked_at = bool(records) and not _condition(raw, ConditionType.RECORDS_PUBLISHED)

@@ -8,14 +8,35 @@ log that may have colours must not get a spinner.
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import Literal
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from postroom.log import visible
 
 #: Columns where nobody looks yet: what is cut there is lost.
 OF_PIPE = 200
 #: Columns and lines of a terminal that does not tell.
 OF_TERMINAL, _LINES = 80, 25
+
+
+class _VisibleConsole(Console):
+    """Writes what others chose so that it can be seen: the library lets escape sequences through.
+
+    What the library itself says to a terminal, colours and the movements of a spinner, it keeps
+    apart from text.
+    """
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                yield segment._replace(text=visible(segment.text, kept="\n"))
 
 
 def output() -> Console:
@@ -39,7 +60,7 @@ def _console(*, errors: bool) -> Console:
     wished = int(columns) if columns.isdecimal() else 0
     # All of it is given, as the library looks at fewer variables, and takes a dumb terminal for
     # one of 80 columns.
-    return Console(
+    return _VisibleConsole(
         stderr=errors,
         highlight=False,
         width=wished or told or OF_TERMINAL,

@@ -89,3 +89,9 @@ def test_steps_leave_room_for_what_is_wrong() -> None:
 def test_the_fix_of_a_stored_finding(raw: Any, found: Fix | None) -> None:
     assert fix_in({"fix": raw}) == found
     assert fix_in({}) is None
+
+
+@pytest.mark.parametrize("text", ["v=DMARC1; x=\x1b[2J", "\x9b31m", "a\u202eb", "a\nb"])
+def test_a_value_that_cannot_be_seen_is_in_no_sentence(text: str) -> None:
+    told = steps(ADD.model_copy(update={"value": text}))
+    assert told == "Publish TXT @: the value of the fix in status.findings"

@@ -110,6 +110,6 @@ def test_no_other_module_makes_a_console() -> None:
         file.name
         for file in Path(postroom.__file__).parent.rglob("*.py")
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Console"
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Console")
     }
     assert makers == {"terminal.py"}

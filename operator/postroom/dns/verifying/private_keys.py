@@ -5,20 +5,21 @@ The judge of such a record knows nothing of keys. What it says is kept, as recei
 as it is; what is to be published instead is made of the record without the key. Pure.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from postroom.api.findings import FINDING_LIMIT, Finding, Fix, FixAction
+from postroom.api.findings import FINDING_LIMIT, Finding, Fix, FixAction, RecordToRemove
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import dkim
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
-from postroom.dns.judging.fixes import replacing
+from postroom.dns.judging.fixes import delete, removal, replacing
 from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Context, Judgement, displayed, where
 from postroom.dns.judging.seen import Seen
 from postroom.dns.requirements import DKIMKeyWanted, DomainPlan, PlannedRecord
+from postroom.dns.texts.quoting import quoted
 from postroom.dns.tls.mta_sts_host import FetchedPolicy
 from postroom.dns.verifying.report import DomainReport, RecordReport
 
@@ -55,6 +56,62 @@ def without_private_keys(
         judged.value if judged.value and secrets.concealed(judged.value) == judged.value else value
     )
     return replace(judged, cause=cause, value=kept, advice=(*judged.advice, told))
+
+
+def with_strays(records: Sequence[RecordReport], seen: Seen) -> list[RecordReport]:
+    """Tell of private keys that stand in a record of their own beside those that are judged.
+
+    Once for each record, where neither a judge nor a fix speaks of it.
+    """
+    told = set[tuple[str, str]]()
+    made = list[RecordReport]()
+    for record in records:
+        planned, judged = record.planned, record.judgement
+        answer = seen.at(planned.name, planned.type)
+        spoken_of = {
+            *(shown for other in _at(planned, records) for shown in other.judgement.observed),
+            *(gone.value for other in records for gone in _removed(other, planned.name)),
+        }
+        for text in answer.values if planned.type is RecordType.TXT else ():
+            shown = displayed([text])[0]
+            known = shown in spoken_of or quoted(shown) in spoken_of
+            if dkim.spans(text) != () and not known and (planned.name, text) not in told:
+                told.add((planned.name, text))
+                judged = replace(judged, advice=(*judged.advice, _stray(planned, answer, text)))
+        made.append(replace(record, judgement=judged))
+    return made
+
+
+def _at(planned: PlannedRecord, records: Sequence[RecordReport]) -> Iterator[RecordReport]:
+    """What is planned at the same name, of the same type."""
+    place = planned.name, planned.type
+    return (other for other in records if (other.planned.name, other.planned.type) == place)
+
+
+def _removed(record: RecordReport, name: str) -> Iterator[RecordToRemove]:
+    """What the fix of a record takes away at a name."""
+    cause = record.judgement.cause
+    fix = cause.fix if cause is not None else None
+    return (gone for gone in (fix.remove if fix is not None else ()) if gone.name == name)
+
+
+def _stray(planned: PlannedRecord, answer: Answer, text: str) -> Finding:
+    message = (
+        f"A TXT record at {planned.name} holds a private key, which anybody can read there. Take "
+        "it away, and use it nowhere any more: revoke its certificate, and sign with a new key "
+        "pair under a new selector where it is one of DKIM."
+    )
+    alone = not answer.aliases and not dkim.without_private(text)
+    todo = (
+        f"Take the private key out of the TXT records at {planned.name}, and leave all else there "
+        "as it is."
+    )
+    fix = (
+        delete(removal(planned.name, RecordType.TXT, [text]))
+        if alone
+        else Fix(action=FixAction.EXTERNAL, instruction=todo)
+    )
+    return finding(Code.PRIVATE_KEY_IN_RECORD, planned.id, message, fix)
 
 
 def _to_publish(clean: Judgement, text: str | None) -> str | None:

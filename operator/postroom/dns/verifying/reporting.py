@@ -24,6 +24,7 @@ from postroom.dns.names import host_label, is_within
 from postroom.dns.requirements import PlannedRecord
 from postroom.dns.texts.quoting import quoted
 from postroom.dns.verifying.consequences import bound, what_follows
+from postroom.dns.verifying.private_keys import with_strays
 from postroom.dns.verifying.quorum import coherent, propagating
 from postroom.dns.verifying.report import DomainReport, RecordReport
 
@@ -165,7 +166,7 @@ def report(
     inside = [record.planned for record in judged if is_within(record.planned.name, domain)]
     outcomes = {seen.at(planned.name, planned.type).outcome for planned in inside}
     root = zone_diagnosis.root_cause(view, outcomes)
-    judged = [_settled(record, view, root, seen) for record in judged]
+    judged = [_settled(record, view, root, seen) for record in with_strays(judged, seen)]
     answers = {
         record.planned.id: seen.at(record.planned.name, record.planned.type) for record in judged
     }

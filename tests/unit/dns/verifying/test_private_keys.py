@@ -195,6 +195,30 @@ def test_the_fix_publishes_all_but_the_key(id: str, place: Key, shape: str, form
     assert all(term in fix.value for term in kept)
 
 
+@pytest.mark.parametrize("form", LONG)
+@pytest.mark.parametrize("place", [APEX_TXT, DMARC])
+def test_a_record_that_is_nothing_but_the_key_is_told_of_once_and_goes(
+    place: Key, form: str
+) -> None:
+    zone = FakeZone({**HEALTHY, place: [*HEALTHY[place], LONG[form]]})
+    report = look(zone)
+    (made,) = [each for each in report.findings if each.code == "PRIVATE_KEY_IN_RECORD"]
+    assert made.fix is not None
+    assert (made.fix.action, made.fix.name) == (FixAction.DELETE, place[0])
+    zone.apply(made.fix)
+    assert zone.records[place] == HEALTHY[place]
+    assert not [each for each in look(zone).findings if each.code == "PRIVATE_KEY_IN_RECORD"]
+
+
+@pytest.mark.parametrize("shape", ["google-site-verification=abc {}", "key {} of mail"])
+def test_of_a_record_that_holds_more_only_the_key_goes_by_hand(shape: str) -> None:
+    zone = zone_with(APEX_TXT, shape.format(LONG["PKCS#8"]))
+    (made,) = [each for each in look(zone).findings if each.code == "PRIVATE_KEY_IN_RECORD"]
+    assert made.fix is not None
+    assert made.fix.action is FixAction.EXTERNAL
+    assert "leave all else" in made.fix.instruction
+
+
 def test_what_works_is_valid_still() -> None:
     """A modifier and a tag that nobody knows are ignored: mail passes as before."""
     for id, place, shape in (

@@ -10,7 +10,7 @@ whoever waits for it is at its servers as long as it is.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 
 #: Seconds after which a wait is looked at, so that it counts no more where we wake up late.
 _TICK = 0.25
@@ -76,7 +76,10 @@ class _Limited(Work):
         self._left, self._patience, self._end = seconds, patience, end
         self._clock = asyncio.get_running_loop().time
         self._since, self._due, self._closed = self._clock(), patience, False
-        self._timer = asyncio.get_running_loop().call_later(patience, self._look)
+        # Nothing of this work is known in it yet: a timer and its work would hold each other.
+        self._before = copy_context()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(patience, self._look, context=self._before)
 
     def asked(self) -> None:
         if not self._open:
@@ -112,7 +115,8 @@ class _Limited(Work):
         self._due = max(0.0, min(self._left, _TICK) if self._open else self._patience)
         if not self._since < self._timer.when() <= self._since + self._due:
             self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_at(self._since + self._due, self._look)
+            when, loop = self._since + self._due, asyncio.get_running_loop()
+            self._timer = loop.call_at(when, self._look, context=self._before)
 
     def _look(self) -> None:
         self._account()

@@ -5,6 +5,7 @@ In virtual time.
 """
 
 import asyncio
+import gc
 import time
 from typing import Any
 from unittest import mock
@@ -54,6 +55,23 @@ def test_servers_and_we_have_a_limit_each(
     steps: list[tuple[str, float]], ends: float | None
 ) -> None:
     assert run(ends_after(10.0, 100.0, *steps)) == (None if ends is None else pytest.approx(ends))
+
+
+def test_what_is_over_is_not_left_to_the_garbage_collector() -> None:
+    """The timer knows the work, and must not be known by it in what was running when it was set."""
+
+    def left() -> int:
+        return sum(type(each).__name__ == "_Limited" for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = left()
+        assert run(ends_after(10.0, 100.0, ("server", 6.0), ("own", 3.0), ("server", 1.0))) is None
+        assert run(ends_after(10.0, 100.0, ("server", 6.0), ("own", 3.0), ("server", 9.0))) == 13.0
+        assert left() == before
+    finally:
+        gc.enable()
 
 
 def test_many_questions_at_a_time_are_one_wait() -> None:

@@ -348,6 +348,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._end(Ending.CLOSED)
         # With it go TLS buffers, which otherwise wait for the collector's oldest generation.
         self._secured, self.transport = self.secured, None
+        self.conn_lost_cb = None
 
     def _end(self, ending: Ending) -> None:
         """Fail whatever waits, and drop the connection."""

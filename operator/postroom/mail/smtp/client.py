@@ -245,9 +245,13 @@ class SmtpClient(aiosmtplib.SMTP):
         """Drop the connection at once, where aiosmtplib would wait for the peer's end of TLS."""
         if isinstance(self.transport, asyncio.WriteTransport):
             self.transport.abort()
+        made = self._protocol
         super().close()
-        # What is called knows the session, and that knows us: a circle holds what the TLS has.
+        # What is called knows the session, and that knows us: a circle holds what the TLS has. So
+        # does the protocol, and each session would be left to the garbage collector.
         self.opened = lambda: None
+        if made is not None:
+            made._connection_lost_callback = None
 
     def say_goodbye(self) -> None:
         """Send QUIT and wait for nothing: the verdict stands."""

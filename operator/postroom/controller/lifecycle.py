@@ -3,7 +3,6 @@
 and how they stop. The operator and `postroom deliver` are two of them."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from postroom.api.names import Kind
-from postroom.concurrency import tls_buffers
+from postroom.concurrency import full_passes, tls_buffers
 from postroom.concurrency.shards import Shard
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller import client, lease
@@ -61,9 +60,8 @@ def in_its_own_loop(life: Coroutine[Any, Any, int]) -> int:
     A library's task that cannot be cancelled would keep asyncio from ever closing the loop, and
     with it a process alive that has stopped working.
     """
-    # Modules stay as long as the process: the collector need not go through them again and again.
-    gc.collect()
-    gc.freeze()
+    # Modules stay as long as the process.
+    full_passes.set_aside()
     tls_buffers.shrink()
     with asyncio.Runner() as runner:
         code = runner.run(life)
@@ -115,6 +113,7 @@ class Lifecycle(ABC):
         self._workers: list[asyncio.Task[None]] = []
         self._feed_ready = asyncio.Event()
         self._stop_feed = asyncio.Event()
+        self._passes = full_passes.FullPasses()
         self._endpoints = Endpoints(
             settings,
             self._health,
@@ -126,6 +125,10 @@ class Lifecycle(ABC):
 
     async def run(self) -> int:
         """Live; returns the exit code."""
+        with self._passes:
+            return await self._run()
+
+    async def _run(self) -> int:
         self._catch_signals()
         self._spawn(self._health.beat(), "heartbeat")
         election: lease.LeaderElection | None = None
@@ -267,6 +270,7 @@ class Lifecycle(ABC):
         self._health.waiting_for = _FIRST_LIST
         await self._sweep.fill(self._filled)
         self._health.waiting_for = None
+        self._passes.settle()
         await self._sweep.run(self._settings.sweep_interval.total_seconds())
 
     async def _feed(self) -> None:

@@ -5,7 +5,7 @@ What refers to itself in a circle is freed by the collector alone. Its full pass
 container of the process, of which there are some hundred for each object that is watched, and
 nothing else runs meanwhile: with 10,000 objects that is more than half a second, again and again,
 since statuses are replaced all the time, each new one counts as an addition, and CPython repeats
-the pass once these are a quarter (`long_lived_pending` in `Modules/gcmodule.c`, to 3.13).
+the pass once these are a quarter of what the last one left (`Modules/gcmodule.c`, to 3.13).
 
 What a pass left that took long is alive, and most of it stays. It is set aside (`gc.freeze`), and
 later passes go through what came since. What was set aside is freed as before when nobody refers to

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import sys
 from collections.abc import AsyncIterator, Callable
 
@@ -101,10 +102,13 @@ async def test_replacing_what_is_kept_brings_no_pass_through_all(passes: Passes)
 
 
 @pytest.mark.parametrize("each", [FEW, 2 * FEW])
-async def test_circles_that_were_set_aside_do_not_pile_up(passes: Passes, each: int) -> None:
+async def test_circles_that_were_set_aside_do_not_pile_up(
+    passes: Passes, each: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     passes.settle()
     there, settled = [], passes.size()
-    for _ in range(12):
+    for _ in range(480_000 // each):
         used = [InUse() for _ in range(each)]
         gc.collect()
         used.clear()
@@ -115,6 +119,7 @@ async def test_circles_that_were_set_aside_do_not_pile_up(passes: Passes, each: 
     # What was in use when it was set aside is lost, until it is too much: again and again.
     assert each < max(there) <= (GROWTH - 1) * settled + each
     assert there.count(0) > 1
+    assert caplog.text.count("a pass through all that is kept took") == there.count(0)
 
 
 async def test_nothing_is_set_aside_where_growth_cannot_be_seen() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -103,3 +104,16 @@ async def test_what_breaks_ends_the_process_without_grace(
     assert await asyncio.wait_for(task, 10) == lifecycle.EXIT_FAILED
     assert life.told == ["started", "filled", "failed"]
     assert "work ended: ValueError: it broke" in caplog.text
+
+
+async def test_what_the_first_lists_brought_is_in_no_later_pass_of_the_collector(
+    settings: Settings,
+) -> None:
+    before = list(gc.callbacks)
+    kept = [[number] for number in range(50_000)]
+    life, task = await begun(settings)
+    assert len(gc.get_objects()) < len(kept)
+    assert len(gc.callbacks) == len(before) + 1
+    life.broken.set()
+    assert await asyncio.wait_for(task, 10) == lifecycle.EXIT_FAILED
+    assert gc.callbacks == before

@@ -13,6 +13,9 @@ it any more; only a circle that was in use at that moment, such as a connection,
 there is half as much again as after the last pass through all, there is another one, which frees
 these circles: what is lost is bounded by that, and where as much is kept as before, there is none.
 
+Between two full passes CPython lets 85,000 new containers come, which take a tenth of a second on a
+busy machine. Here a full pass comes after a third as many of those of the middle generation.
+
 Nothing of that is about a version: the collector of 3.12 and 3.13 is the same, begun between two
 instructions. One that works in steps (3.14) begins no full pass by itself, so none is long, and
 nothing is set aside.
@@ -32,6 +35,8 @@ logger = logging.getLogger(__name__)
 LONG = 0.02
 #: How many times as much as after the last pass through all there must be for another one.
 GROWTH = 1.5
+#: After how many passes of the middle generation the oldest has its turn; Python has 10.
+_TURNS = 3
 _OLDEST = 2
 
 
@@ -59,18 +64,22 @@ class FullPasses:
         #: How much there was after the last pass through all; None: it is still coming.
         self._settled: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._turns = gc.get_threshold()
 
     def __enter__(self) -> Self:
         # Where Python does not count what it allocates (PYTHONMALLOC), growth could not be seen.
         if self._size() > 0:
             self._loop = asyncio.get_running_loop()
             gc.callbacks.append(self._passed)
+            containers, turns, _ = self._turns
+            gc.set_threshold(containers, turns, _TURNS)
         return self
 
     def __exit__(self, *error: object) -> None:
         self._loop = None
         if self._passed in gc.callbacks:
             gc.callbacks.remove(self._passed)
+            gc.set_threshold(*self._turns)
 
     def settle(self) -> None:
         """All that is kept at first has come: from here on growth may be circles."""

@@ -64,11 +64,19 @@ class ConnectionEnded(Exception):
         self.ending = ending
 
 
+class _Command(aioimaplib.Command):  # type: ignore[misc]
+    """A command under our deadlines: aioimaplib's, which none has, begin anew with each line."""
+
+    def _reset_timer(self) -> None:
+        """There is none."""
+
+
 class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
     """One connection. Await `greeting`, then `run` or `run_all` one after the other."""
 
     state: str
     current_command: Any
+    pending_sync_command: Any
     transport: Any
 
     def __init__(self) -> None:
@@ -153,7 +161,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._received_before += self._received
         self._received = self._lines = 0
         made = [
-            aioimaplib.Command(name, self.new_tag(), *arguments, loop=self.loop)
+            _Command(name, self.new_tag(), *arguments, loop=self.loop)
             for name, *arguments in commands
         ]
         self._in_flight = {command.tag: command for command in made}
@@ -224,7 +232,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
                 self._feed(*taken)
                 if self._idle is not None and self.pending_sync_command is not None:
                     self.pending_sync_command.response.lines.clear()
-                if self._at_the_switch() and self._read < len(self._buffer):
+                if self._read < len(self._buffer) and self._at_the_switch():
                     self._end(Ending.INJECTED)
         except (ValueError, LookupError):
             self._end(Ending.MALFORMED)
@@ -249,7 +257,10 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         # Clients take a bare line feed for the end of a line, wherever it comes.
         end = self._buffer.find(b"\n", max(self._searched, self._read))
         line_so_far = (end if end >= 0 else len(self._buffer)) - self._read
-        if line_so_far > min(self._line_limit, self._total_limit) or self._lines > LINES_LIMIT:
+        # None of the limits is lower than the first.
+        if self._lines > LINES_LIMIT or (
+            line_so_far > AT_REST_LIMIT and line_so_far > min(self._line_limit, self._total_limit)
+        ):
             self._end(Ending.MALFORMED)
             return None
         if end < 0:
@@ -377,24 +388,3 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self.greeting.cancel()
         if self.transport is not None:
             self.transport.abort()
-
-
-async def ask_for_tls(connection: socket.socket) -> bool:
-    """Bring a plain connection to the point where TLS begins; False where it does not get there."""
-    loop = asyncio.get_running_loop()
-
-    async def line_that_begins(prefix: bytes) -> bool:
-        text = b""
-        while len(text) < LINE_LIMIT:
-            more = await loop.sock_recv(connection, 4096)
-            if not more:
-                return False
-            text += more
-            if text.endswith(b"\n") and text.splitlines()[-1].startswith(prefix):
-                return True
-        return False
-
-    if not await line_that_begins(b"* OK"):
-        return False
-    await loop.sock_sendall(connection, b"a STARTTLS\r\n")
-    return await line_that_begins(b"a OK")

@@ -2,6 +2,7 @@
 """One conversation over IMAP: greet, secure, read capabilities; and its commands."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Awaitable
 from typing import TypeVar
@@ -16,7 +17,6 @@ from postroom.mail.imap.protocol import (
     ConnectionEnded,
     Ending,
     GuardedProtocol,
-    ask_for_tls,
 )
 from postroom.mail.imap.text import capabilities_in, mechanisms_among
 from postroom.mail.replies import Meaning, Stage, meaning_of_imap
@@ -210,3 +210,24 @@ class ImapSession:
 def text_of(lines: list[bytes]) -> str:
     """The text of a result, which is the last line."""
     return lines[-1].decode("utf-8", "replace") if lines else ""
+
+
+async def ask_for_tls(connection: socket.socket) -> bool:
+    """Bring a plain connection to the point where TLS begins; False where it does not get there."""
+    loop = asyncio.get_running_loop()
+
+    async def line_that_begins(prefix: bytes) -> bool:
+        text = b""
+        while len(text) < LINE_LIMIT:
+            more = await loop.sock_recv(connection, 4096)
+            if not more:
+                return False
+            text += more
+            if text.endswith(b"\n") and text.splitlines()[-1].startswith(prefix):
+                return True
+        return False
+
+    if not await line_that_begins(b"* OK"):
+        return False
+    await loop.sock_sendall(connection, b"a STARTTLS\r\n")
+    return await line_that_begins(b"a OK")

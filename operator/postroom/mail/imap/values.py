@@ -25,7 +25,7 @@ _TAGGED = re.compile(rb"([A-Z0-9]+) (OK|NO|BAD)(?: (.*))?", re.IGNORECASE | re.D
 #: that brackets without end do not cost the length of the line each.
 _TOKEN = re.compile(
     rb' *+(?:(?P<atom>[^ ()"\[]*+\[[^\]]{0,1000}+\][^ ()"]*|[^ ()"]+)'
-    rb'|(?P<open>\()|(?P<close>\))|"(?P<quoted>(?:[^"\\]|\\.)*)")| +',
+    rb'|(?P<open>\()|(?P<close>\))|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<neither>[^ ]))| +',
     re.DOTALL,
 )
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
@@ -43,6 +43,8 @@ def without_literals(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 def literal_after(line: bytes) -> int | None:
     """How many octets follow a line, not counting its end, as a literal; None: none does."""
+    if not line.endswith(b"}"):  # as most do not
+        return None
     found = _LITERAL.search(line[-_LITERAL_TAIL:])
     return int(found[1]) if found and not _FREE_TEXT.match(line) else None
 
@@ -105,26 +107,25 @@ def _values(parts: Sequence[bytes]) -> list[Value] | None:
             continue
         if index + 1 < len(parts):
             part = part[: part.rindex(b"{")].removesuffix(b"~")  # what announces the next one
-        at = 0
-        while at < len(part):
-            token = _TOKEN.match(part, at)
-            if token is None:
-                return None
-            at = token.end()
-            atom, _, _, quoted = token.groups()
-            if atom is not None:
+        for token in _TOKEN.finditer(part):
+            kind = token.lastgroup
+            if kind == "atom":
+                atom = token[kind]
                 is_nil = len(atom) == 3 and atom.upper() == b"NIL"
                 open_lists[-1].append(None if is_nil else atom)
-            elif quoted is not None:
+            elif kind == "quoted":
+                quoted = token[kind]
                 open_lists[-1].append(_ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted)
-            elif token.lastgroup == "open":
+            elif kind == "open":
                 deeper: list[Value] = []
                 open_lists[-1].append(deeper)
                 open_lists.append(deeper)
                 if len(open_lists) > _DEPTH_LIMIT:
                     return None
-            elif token.lastgroup == "close":
+            elif kind == "close":
                 open_lists.pop()
                 if not open_lists:
                     return None
+            elif kind == "neither":
+                return None
     return found if len(open_lists) == 1 else None

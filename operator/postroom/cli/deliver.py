@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from postroom import deliver_settings, log
+from postroom.cli import loading
 from postroom.cli.options import say
 from postroom.cli.run import described_option, described_switch
 from postroom.settings import Settings, SettingsError
@@ -71,15 +72,15 @@ def deliver(
     The mailbox is the queue: it is never changed, and how far it was handed over is in status.
     Every flag can also be set as POSTROOM_<FLAG> in the environment (lists separated by commas).
     """
-    flags = dict(locals())
     try:
-        settings = deliver_settings.load(flags, os.environ)
+        settings = deliver_settings.load(dict(locals()), os.environ)
         deliver_settings.require_nats(settings)
     except SettingsError as error:
         say(f"postroom deliver: {error}", errors=True)
         raise typer.Exit(2) from None
     # Loading kopf and the Kubernetes client takes half a second, which --help should not cost.
-    from postroom.controller.inbound.process import run_process
+    with loading.for_good():
+        from postroom.controller.inbound.process import run_process
 
     log.configure(settings.common.log_level, settings.common.log_format)
     raise typer.Exit(run_process(settings))

@@ -9,6 +9,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from postroom import log
+from postroom.cli import loading
 from postroom.cli.options import say
 from postroom.setting_values import shown
 from postroom.settings import Settings, SettingsError, flag, load
@@ -110,14 +111,14 @@ def run(
 
     Every flag can also be set as POSTROOM_<FLAG> in the environment (lists separated by commas).
     """
-    flags = dict(locals())
     try:
-        settings = load(flags, os.environ)
+        settings = load(dict(locals()), os.environ)
     except SettingsError as error:
         say(f"postroom run: {error}", errors=True)
         raise typer.Exit(2) from None
     # Loading kopf and the Kubernetes client takes half a second, which --help should not cost.
-    from postroom.controller.run import run_process
+    with loading.for_good():
+        from postroom.controller.run import run_process
 
     log.configure(settings.log_level, settings.log_format)
     raise typer.Exit(run_process(settings))

@@ -146,6 +146,11 @@ async def dns_over_https(want: BaseException, patch: Patch) -> str:
     return await asked(SocketTransport(), HttpsServer("https://dns.example/"), https)
 
 
+async def authorities_of_a_resolver(want: BaseException, patch: Patch) -> str:
+    patch.setattr("ssl.create_default_context", raising(want))
+    return await asked(SocketTransport(), HttpsServer("https://127.0.0.1:9/"))
+
+
 # -- names, connections ----------------------------------------------------------------------------
 
 
@@ -315,6 +320,7 @@ SEAMS: dict[Seam, dict[str, BaseException]] = {
     dns_over_udp: SOCKETS,
     dns_over_tcp: SOCKETS,
     dns_over_https: SOCKETS,
+    authorities_of_a_resolver: SOCKETS,
     looking_up: SYSTEM,
     a_thread_to_look_up: THREADS,
     connecting: SOCKETS | MEMORY,

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import aiohttp
 
+from postroom.concurrency import threads
+from postroom.concurrency.public_trust import public_context
 from postroom.concurrency.shortage import shortage_in
 
 MEDIA_TYPE = "application/dns-message"
@@ -67,12 +69,14 @@ class HttpsClient:
             await self._session.close()  # the keeper may have ended before it began
 
     async def _post(self, url: str, body: bytes) -> bytes:
+        if self._context is None:
+            self._context = await threads.to_its_end(_public_trust)
         loop = asyncio.get_running_loop()
         self._used = loop.time()
         if self._session is None or self._keeper is None or self._keeper.done():
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=_CONNECTIONS, keepalive_timeout=_IDLE, ssl=self._context or True
+                    limit=_CONNECTIONS, keepalive_timeout=_IDLE, ssl=self._context
                 ),
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -101,3 +105,9 @@ class HttpsClient:
                 await asyncio.sleep(left)
                 left = self._used + _IDLE - clock()
             self._session = None  # before it closes: who asks from now on opens another one
+
+
+def _public_trust() -> ssl.SSLContext:
+    context = public_context()
+    context.set_alpn_protocols(("http/1.1",))
+    return context

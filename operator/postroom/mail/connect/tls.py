@@ -13,6 +13,7 @@ from postroom.concurrency import threads
 from postroom.concurrency.acting import party
 from postroom.concurrency.bounded import BoundedMap
 from postroom.concurrency.flights import Flights
+from postroom.concurrency.public_trust import public_context
 from postroom.concurrency.shortage import Shortage, shortage_in
 from postroom.mail.connect.certificate_faults import (
     certificate_reason,
@@ -82,12 +83,12 @@ def build_context(ca_bundle: str | None) -> ssl.SSLContext:
     Raises `Failure` for a bundle that cannot be read, and `Shortage`.
     """
     try:
-        cadata = None if ca_bundle is None else certificates_in(ca_bundle)
-        context = ssl.create_default_context(cadata=cadata)
+        if ca_bundle is None:
+            context = public_context()
+        else:
+            context = ssl.create_default_context(cadata=certificates_in(ca_bundle))
     except (OSError, ValueError) as error:
         raise shortage_in(error) or _unreadable_bundle() from None
-    if cadata is None:
-        _trust_the_public(context)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # As Python 3.13 has it: what the user names may be trusted, be it an intermediate or a leaf.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -95,18 +96,6 @@ def build_context(ca_bundle: str | None) -> ssl.SSLContext:
     # a verdict must not depend on the interpreter.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
-
-
-def _trust_the_public(context: ssl.SSLContext) -> None:
-    """Read the authorities that OpenSSL has passed over: of a file that it cannot open it tells
-    nobody, and a context that trusts none would be kept."""
-    known = ssl.get_default_verify_paths().cafile
-    if known and not context.cert_store_stats()["x509_ca"]:
-        try:
-            context.load_verify_locations(known)
-        except OSError as error:
-            if (lack := shortage_in(error)) is not None:
-                raise lack from None
 
 
 def certificates_in(bundle: str) -> str:

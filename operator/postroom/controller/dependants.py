@@ -33,9 +33,13 @@ class Dependants:
         #: as four of them.
         self._dependants: dict[tuple[str, str], Key | set[Key]] = {}
 
+    def references(self, key: Key) -> frozenset[str]:
+        """Return what an object stands on, as was noted last."""
+        return self._references.get(key, frozenset())
+
     def update(self, key: Key, references: frozenset[str]) -> None:
         """Note what an object stands on now; replaces what was noted before."""
-        before = self._references.get(key, frozenset())
+        before = self.references(key)
         for gone in before - references:
             place = _place(key.namespace, gone)
             there = self._dependants.get(place)
@@ -57,7 +61,7 @@ class Dependants:
 
     def extend(self, key: Key, references: frozenset[str]) -> None:
         """Note what an object stands on in addition."""
-        self.update(key, self._references.get(key, frozenset()) | references)
+        self.update(key, self.references(key) | references)
 
     def forget(self, key: Key) -> None:
         """Drop an object that is gone."""

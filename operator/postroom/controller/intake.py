@@ -6,7 +6,7 @@ answers to our own writes, and from the sweep.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from postroom.api.mailserver import MailServerSpec
@@ -114,10 +114,16 @@ class Intake:
 
     def release(self) -> None:
         """Every object is known: from now on the queue gets what is due."""
+        for _ in self.releasing():
+            pass
+
+    def releasing(self) -> Iterator[None]:
+        """Release, and stand between two objects: news may come there, and runs begin and end."""
         self._released = True
-        for kind in START_ORDER:
-            for key in self.cache.keys(kind):
-                self._enrol(key, Urgency.ROUTINE)
+        for key in [key for kind in START_ORDER for key in self.cache.keys(kind)]:
+            if not self.queue.has(key):
+                self._plan(key, Urgency.ROUTINE)
+            yield
 
     # -- consequences -------------------------------------------------------------------------
 
@@ -125,11 +131,15 @@ class Intake:
         difference = change.difference
         if Difference.VANISHED in difference:
             self._memories.pop(key, None)
-        if difference is Difference.NOTHING or not self._released:
+        if difference is Difference.NOTHING:
             return
         if Difference.VANISHED in difference:
             self.queue.forget(key)
             self.dependants.forget(key)
+        if not self._released:
+            # Who stands on what is known before the first run: its verdict is news to them.
+            self._note(key)
+            return
         if Difference.REQUEST in difference:
             self.on_stale_sources(key.namespace, None)
         if Difference.APPEARED in difference:
@@ -201,14 +211,26 @@ class Intake:
 
     def _enrol(self, key: Key, urgency: Urgency) -> None:
         """Put an object that is new to us into the maps and the queue."""
+        self._note(key)
+        self._plan(key, urgency)
+
+    def _present(self, key: Key) -> Raw | None:
+        """An object that is there to stay."""
         raw = self.cache.get(key)
-        if raw is None or metadata_of(raw).get("deletionTimestamp"):
+        return None if raw is None or metadata_of(raw).get("deletionTimestamp") else raw
+
+    def _note(self, key: Key) -> None:
+        """Put an object into the maps."""
+        if (raw := self._present(key)) is not None:
+            self.dependants.update(key, declared(key.kind, raw))
+
+    def _plan(self, key: Key, urgency: Urgency) -> None:
+        """Put an object into the queue, for when it is due."""
+        if (raw := self._present(key)) is None:
             return
-        references = declared(key.kind, raw)
-        self.dependants.update(key, references)
         delay = self._due(key.kind, raw, self._now()).total_seconds()
         if delay <= 0 or self.cache.claims.is_unsettled(key):
-            if self._awaits_verdict(key, references):
+            if self._awaits_verdict(key):
                 # The verdict brings it back; looked at now, it would only be deferred for as long.
                 self.queue.add_after(key, FIRST_VERDICT.total_seconds())
             elif urgency is Urgency.CHANGE:
@@ -218,11 +240,11 @@ class Intake:
         else:
             self.queue.add_after(key, delay)
 
-    def _awaits_verdict(self, key: Key, references: Iterable[str]) -> bool:
+    def _awaits_verdict(self, key: Key) -> bool:
         """Whether an account stands on a server or a domain that nobody has looked at yet."""
         if key.kind is not Kind.EMAIL_ACCOUNT:
             return False
-        for kind, namespace, name in named(key.namespace, references):
+        for kind, namespace, name in named(key.namespace, self.dependants.references(key)):
             if kind is not key.kind:
                 found = self.cache.names_under(kind, namespace, name) or (name,)
                 if any(_is_unjudged(self.cache.get(Key(kind, namespace, each))) for each in found):

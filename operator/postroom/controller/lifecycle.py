@@ -268,10 +268,14 @@ class Lifecycle(ABC):
 
     async def _fill_and_sweep(self) -> None:
         self._health.waiting_for = _FIRST_LIST
-        await self._sweep.fill(self._filled)
-        self._health.waiting_for = None
-        self._passes.settle()
+        await self._sweep.fill(self._all_known)
         await self._sweep.run(self._settings.sweep_interval.total_seconds())
+
+    def _all_known(self) -> None:
+        """Begin with what there is; nothing of it is at work yet, or refers to itself."""
+        self._filled()
+        self._passes.settle()
+        self._health.waiting_for = None
 
     async def _feed(self) -> None:
         feed = Feed(self._cluster, self._intake, self._settings)

@@ -223,6 +223,10 @@ class KeyedQueue:
 
     # -- what is going on ---------------------------------------------------------------------
 
+    def has(self, key: Key) -> bool:
+        """Whether a key waits, runs or is scheduled."""
+        return key in self._waiting or key in self._running or key in self._due
+
     @property
     def waiting(self) -> int:
         return len(self._waiting)

@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 _WATCH_LAG = 10.0
 #: While waiting for the first list of the watch: how often to look, and when to list again.
 _POLL, _RELIST = 0.05, 10.0
+#: Objects that are released between two pauses, in which everything else goes on: some
+#: milliseconds.
+_AT_ONCE = 64
 
 
 class ListingClient(Protocol):
@@ -78,7 +81,9 @@ class Sweep:
         self._last_end = self._clock()
         logger.info("%d objects known; starting", len(self._cache))
         filled()
-        self._intake.release()
+        for number, _ in enumerate(self._intake.releasing(), 1):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def _fill_kind(self, kind: Kind) -> None:
         """Wait until each listed object has come, or is gone again from a later list."""

@@ -55,6 +55,43 @@ async def test_what_others_stand_on_is_queued_first(intake: Intake) -> None:
     assert [await intake.queue.take() for _ in range(2)] == [DOMAIN, SERVER]
 
 
+async def test_a_verdict_that_comes_during_the_release_reaches_who_is_not_released_yet(
+    intake: Intake,
+) -> None:
+    intake.seen(SERVER.kind, stored(SERVER, status=ready()))
+    intake.seen(ACCOUNT.kind, stored(ACCOUNT, status=ready()))
+    releasing = intake.releasing()
+    next(releasing)
+    assert not intake.queue.has(ACCOUNT)
+    intake.seen(SERVER.kind, stored(SERVER, version=2, status=ready("False")))
+    assert ACCOUNT in intake.queue._waiting
+    list(releasing)
+    assert ACCOUNT in waiting(intake)
+
+
+async def test_what_is_at_work_when_its_turn_comes_is_not_released_again(intake: Intake) -> None:
+    for key in (DOMAIN, SERVER):
+        intake.seen(key.kind, stored(key))
+    releasing = intake.releasing()
+    next(releasing)
+    intake.seen(SERVER.kind, stored(SERVER, version=2, generation=2))
+    assert await intake.queue.take() == SERVER  # before the domain: somebody changed it
+    list(releasing)
+    intake.queue.done(SERVER)
+    assert waiting(intake) == {DOMAIN}
+
+
+async def test_what_is_gone_when_its_turn_comes_is_not_released(intake: Intake) -> None:
+    for key in (DOMAIN, SERVER):
+        intake.seen(key.kind, stored(key))
+    releasing = intake.releasing()
+    next(releasing)
+    intake.gone(SERVER)
+    list(releasing)
+    assert waiting(intake) == {DOMAIN}
+    assert intake.dependants.references(SERVER) == frozenset()
+
+
 @pytest.mark.parametrize("released", [True, False])
 @pytest.mark.parametrize("other", [SERVER, DOMAIN])
 async def test_an_account_awaits_the_first_verdict_on_what_it_stands_on(

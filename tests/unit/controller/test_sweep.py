@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -81,6 +82,26 @@ async def test_nothing_starts_before_the_watch_has_brought_everything() -> None:
     await asyncio.wait_for(fill, 1)
     assert one.intake.queue.waiting == 1
     assert one.sweep.age() >= 0
+
+
+async def test_all_else_goes_on_while_many_objects_are_released() -> None:
+    keys = [SERVER._replace(name=f"s{number}") for number in range(200)]
+    one = Bench(Cluster(*((key, stored(key)) for key in keys)))
+    for key in keys:
+        one.intake.seen(key.kind, stored(key))
+    waiting: list[int] = []
+
+    async def look() -> None:
+        while True:
+            waiting.append(one.intake.queue.waiting)
+            await asyncio.sleep(0)
+
+    looking = asyncio.ensure_future(look())
+    await asyncio.wait_for(one.sweep.fill(), 10)
+    looking.cancel()
+    assert one.intake.queue.waiting == len(keys)
+    steps = [after - before for before, after in pairwise([0, *waiting, len(keys)])]
+    assert 0 < max(steps) < len(keys) // 2
 
 
 async def test_an_object_that_goes_before_it_came_holds_nothing_up(

@@ -170,6 +170,11 @@ def _why_not(address: str, known: Knowledge) -> Judgement:
     elif known.failure is not None:
         failure = known.failure
         return _unverifiable(failure.reason, failure.message, passing=failure.passing)
+    elif known.discovered is not None and known.discovered.cut:
+        message = (
+            f"The provider's list for {known.discovered.mailbox} is longer than what is read of "
+            f"it, and does not name {address} so far: send a test message as this address."
+        )
     elif known.discovered is not None:
         # Only Microsoft's list does not decide about everything.
         message = (

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Gmail and Microsoft Graph answer, read tolerantly: what cannot be understood is left out."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,6 +16,8 @@ from postroom.mail.identities.values import Discovered, DiscoveryFailure, Listed
 #: Entries of a list that are looked at, and identities that are kept of them. Exchange Online
 #: allows 400 addresses of a mailbox.
 _ENTRIES_LIMIT, _KEPT_LIMIT = 1000, 400
+#: How an answer says that there is more of it (OData 4.01 section 4.6.5; Google's AIP-158).
+_GOES_ON = re.compile(r"\A(?:nextPageToken|(?:proxyAddresses)?@(?:odata\.)?nextLink)\Z")
 _ADDRESS = TypeAdapter[str](EmailAddress)
 
 
@@ -32,17 +36,18 @@ def read_gmail(document: Mapping[str, object], mailbox: str) -> Discovered | Dis
     Gmail rewrites the sender of a message to the primary address unless it is listed here, so that
     the list decides about every address.
     """
-    entries = document.get("sendAs")
+    entries = _entries(document, "sendAs")
     found = [
         identity
-        for entry in (entries if isinstance(entries, list) else [])[:_ENTRIES_LIMIT]
+        for entry in entries[:_ENTRIES_LIMIT]
         if isinstance(entry, dict) and (identity := _send_as(entry)) is not None
     ]
     if not found:
         return _incomprehensible("Gmail")
     if not any(same(listed.address, mailbox) for listed in found):
         return _another_mailbox(mailbox)
-    return Discovered(OAuthProvider.GOOGLE, mailbox, _ordered(found), frozenset(IdentityType))
+    made = Discovered(OAuthProvider.GOOGLE, mailbox, _ordered(found), frozenset(IdentityType))
+    return _as_far_as_read(made, document, entries)
 
 
 def read_graph(document: Mapping[str, object], mailbox: str) -> Discovered | DiscoveryFailure:
@@ -51,9 +56,9 @@ def read_graph(document: Mapping[str, object], mailbox: str) -> Discovered | Dis
     The type of a proxy address is ``SMTP`` for the primary one, ``smtp`` for an alias. Personal
     accounts have none, so that nothing is known of their aliases.
     """
-    proxies = document.get("proxyAddresses")
+    proxies = _entries(document, "proxyAddresses")
     found: list[ListedIdentity] = []
-    for entry in (proxies if isinstance(proxies, list) else [])[:_ENTRIES_LIMIT]:
+    for entry in proxies[:_ENTRIES_LIMIT]:
         label, _, rest = entry.partition(":") if isinstance(entry, str) else ("", "", "")
         address = _address(rest)
         # Others are SIP, X500 and the like.
@@ -73,7 +78,26 @@ def read_graph(document: Mapping[str, object], mailbox: str) -> Discovered | Dis
     if not any(same(name, mailbox) for name in names):
         return _another_mailbox(mailbox)
     decides = {IdentityType.PRIMARY, IdentityType.ALIAS} if aliases_known else set()
-    return Discovered(OAuthProvider.MICROSOFT, mailbox, _ordered(found), frozenset(decides))
+    made = Discovered(OAuthProvider.MICROSOFT, mailbox, _ordered(found), frozenset(decides))
+    return _as_far_as_read(made, document, proxies)
+
+
+def _entries(document: Mapping[str, object], name: str) -> list[object]:
+    entries = document.get(name)
+    return entries if isinstance(entries, list) else []
+
+
+def _as_far_as_read(
+    found: Discovered, document: Mapping[str, object], entries: Sequence[object]
+) -> Discovered:
+    """A list that goes on elsewhere decides about no address that it does not name.
+
+    Neither API hands out this list in pages, as documented; one that does is not followed.
+    """
+    goes_on = any(document.get(mark) for mark in document if _GOES_ON.search(mark))
+    if goes_on or len(entries) > _ENTRIES_LIMIT or len(found.listed) > _KEPT_LIMIT:
+        return replace(found, listed=found.listed[:_KEPT_LIMIT], decides=frozenset(), cut=True)
+    return found
 
 
 def _send_as(entry: Mapping[str, object]) -> ListedIdentity | None:
@@ -113,7 +137,7 @@ def _ordered(found: Iterable[ListedIdentity]) -> tuple[ListedIdentity, ...]:
     ordered = sorted(
         first.values(), key=lambda listed: (listed.type is not IdentityType.PRIMARY, listed.address)
     )
-    return tuple(ordered[:_KEPT_LIMIT])
+    return tuple(ordered)
 
 
 def _another_mailbox(mailbox: str) -> DiscoveryFailure:

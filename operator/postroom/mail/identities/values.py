@@ -33,13 +33,14 @@ class Discovered:
     """A provider's list.
 
     It is complete for the types in `decides`: another address of such a type is none. `mailbox`
-    is the one that it is about.
+    is the one that it is about. Where it was `cut`, it goes on beyond what was read.
     """
 
     provider: OAuthProvider
     mailbox: str
     listed: tuple[ListedIdentity, ...]
     decides: frozenset[IdentityType]
+    cut: bool = False
 
     def find(self, address: str) -> ListedIdentity | None:
         """Return what the list says of an address."""

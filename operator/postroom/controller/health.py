@@ -85,7 +85,9 @@ def add_metrics(
 
     async def render(request: web.Request) -> web.Response:
         if permission is not None:
-            granted = await permission.of(request.headers.get("Authorization"))
+            granted = await permission.of(
+                request.headers.get("Authorization"), address=request.remote
+            )
             if granted is not Permission.GRANTED:
                 return web.Response(status=granted.value, text=granted.refusal(METRICS_PATH))
         return web.Response(body=metrics.render(), content_type="text/plain", charset="utf-8")

@@ -14,11 +14,19 @@ from typing import Any, Protocol
 from postroom.api.masked import Masked
 from postroom.concurrency.acting import acting_for
 from postroom.concurrency.bounded import ExpiringMap
+from postroom.concurrency.flights import Flights
+from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.client import ApiError
 
 #: Seconds for which an answer holds, and how many are kept of those that grant, and of those that
 #: refuse: scrapers are few, guesses are many.
 _HOLDS, _REMEMBERED = 60.0, 128
+#: Seconds for which a token counts as one that the API server knows: it is asked about whenever its
+#: answer holds no more, however many others are not.
+_KNOWN = 3600.0
+#: Tokens that nobody knows, by second and at once: those that one address has asked about, and all.
+_RATE_OF_ONE, _AT_ONCE_OF_ONE = 1.0, 10
+_RATE, _AT_ONCE = 10.0, 50
 #: Characters; a token of a ServiceAccount has about a thousand.
 _TOKEN_LIMIT = 16_384
 
@@ -30,6 +38,8 @@ class Permission(Enum):
     #: No token, or one that the API server does not know.
     UNAUTHENTICATED = 401
     FORBIDDEN = 403
+    #: Too many tokens that nobody knows.
+    TOO_MANY = 429
     #: The API server did not say.
     UNKNOWN = 503
 
@@ -40,6 +50,8 @@ class Permission(Enum):
                 return "a bearer token is needed that this cluster's API server knows"
             case Permission.FORBIDDEN:
                 return f"the token's user may not get the non-resource URL {url}"
+            case Permission.TOO_MANY:
+                return "too many tokens that nobody knows were asked about; try again later"
             case _:
                 return "the API server does not say whose token this is; try again"
 
@@ -56,20 +68,28 @@ class ScrapePermission:
     """Judges the ``Authorization`` header of a request, and keeps the answer for a minute.
 
     Anybody who reaches the port can send tokens, so that no refusal makes an answer be forgotten
-    that grants; among each of the two, a user who has many has his own forgotten first.
+    that grants; among each of the two, a user who has many has his own forgotten first. The API
+    server is asked about tokens that it does not know only so often, and so often for an address.
     """
 
     def __init__(
         self, reviewer: Reviewer, path: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._reviewer, self._path = reviewer, path
+        self._reviewer, self._path, self._clock = reviewer, path, clock
         #: By the hash of token and path, so that no token outlives its request.
         self._granted: ExpiringMap[bytes, Permission] = ExpiringMap(_REMEMBERED, clock)
         self._refused: ExpiringMap[bytes, Permission] = ExpiringMap(_REMEMBERED, clock)
+        self._asking: Flights[bytes, Permission] = Flights()
+        #: By the hash of a token.
+        self._known: ExpiringMap[bytes, bool] = ExpiringMap(_REMEMBERED, clock)
+        self._pace = TokenBucket(_RATE, _AT_ONCE, clock)
+        self._paces: ExpiringMap[str, TokenBucket] = ExpiringMap(_REMEMBERED, clock)
 
-    async def of(self, authorization: str | None, below: str = "") -> Permission:
+    async def of(
+        self, authorization: str | None, below: str = "", *, address: str | None = None
+    ) -> Permission:
         """Return what the bearer of a header's token may, at the path or at one `below` it; an API
-        server that fails grants none."""
+        server that fails grants none. `address` is where the request came from."""
         scheme, _, value = (authorization or "").partition(" ")
         token = value.strip()
         if scheme.lower() != "bearer" or not token or len(token) > _TOKEN_LIMIT:
@@ -79,6 +99,21 @@ class ScrapePermission:
         known = self._granted.get(asked) or self._refused.get(asked)
         if known is not None:
             return known
+        bearer = hashlib.sha256(token.encode()).digest()
+        if asked not in self._asking and not (self._known.get(bearer) or self._in_pace(address)):
+            return Permission.TOO_MANY
+        return await self._asking.join(asked, lambda: self._asked(token, below, asked, bearer))
+
+    def _in_pace(self, address: str | None) -> bool:
+        """Whether the API server may be asked about one more token that may be nobody's."""
+        place = address or ""
+        pace = self._paces.get(place)
+        if pace is None:
+            pace = TokenBucket(_RATE_OF_ONE, _AT_ONCE_OF_ONE, self._clock)
+        self._paces.put(place, pace, _KNOWN)
+        return pace.try_take() and self._pace.try_take()
+
+    async def _asked(self, token: str, below: str, asked: bytes, bearer: bytes) -> Permission:
         try:
             permission = Permission.UNAUTHENTICATED
             user = await self._reviewer.review_token(Masked(token))
@@ -90,4 +125,6 @@ class ScrapePermission:
         answers = self._granted if permission is Permission.GRANTED else self._refused
         with acting_for(str(user.get("username")) if user else ""):
             answers.put(asked, permission, _HOLDS)
+            if user is not None:
+                self._known.put(bearer, True, _KNOWN)
         return permission

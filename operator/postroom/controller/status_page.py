@@ -99,7 +99,9 @@ def add_status_page(
         namespace = request.match_info.get("namespace", "")
         if permission is not None:
             below = f"/{namespace}" if namespace else ""
-            granted = await permission.of(request.headers.get("Authorization"), below)
+            granted = await permission.of(
+                request.headers.get("Authorization"), below, address=request.remote
+            )
             if granted is not Permission.GRANTED:
                 return _refused(granted.value, granted.refusal("of this page"))
         if not status_page.is_filled():

@@ -2,7 +2,8 @@
 """Who may read /metrics.
 
 Covers: no token, a foreign one, one whose user may not, one that may, an API server that does not
-answer, for how long an answer holds, what is remembered, and that nobody flushes it.
+answer, for how long an answer holds, what is remembered, that nobody flushes it, and how often the
+API server is asked about tokens that nobody knows.
 """
 
 from __future__ import annotations
@@ -156,3 +157,45 @@ async def test_who_may_read_many_pages_has_no_other_asked_for_again() -> None:
     await permission.of("Bearer prometheus")
     assert reviews.asked.count("prometheus") == 1
     assert len(permission._granted) == 128
+
+
+async def test_wrong_tokens_cost_only_so_many_questions() -> None:
+    reviews, clock = Reviews(), Clock()
+    permission = ScrapePermission(reviews, "/metrics", clock)
+    assert await permission.of("Bearer prometheus", address="10.0.0.1") is Permission.GRANTED
+    told = [await permission.of(f"Bearer {n}", address="10.0.0.2") for n in range(1000)]
+    assert set(told) == {Permission.UNAUTHENTICATED, Permission.TOO_MANY}
+    assert len(reviews.asked) == 11
+    # Ten minutes of it, in which whose answer holds no more is asked about all the same.
+    for clock.now in range(1, 600):
+        await permission.of(f"Bearer {clock.now}", address="10.0.0.2")
+        await permission.of(f"Bearer x{clock.now}", address="10.0.0.2")
+        got = await permission.of("Bearer prometheus", address="10.0.0.2")
+        assert got is Permission.GRANTED
+    assert len(reviews.asked) <= 11 + 600 + 10
+    new = await permission.of("Bearer new@prometheus", address="10.0.0.1")
+    assert new is Permission.GRANTED, "another address is asked for"
+
+
+async def test_however_many_addresses_ask_there_is_a_bound() -> None:
+    reviews, clock = Reviews(), Clock()
+    permission = ScrapePermission(reviews, "/metrics", clock)
+    for number in range(1000):
+        await permission.of(f"Bearer {number}", address=f"10.0.{number % 250}.1")
+    assert len(reviews.asked) == 50
+
+
+async def test_who_asks_with_one_token_at_once_is_asked_for_once() -> None:
+    reviews = Reviews()
+    permission = ScrapePermission(reviews, "/metrics")
+    told = await asyncio.gather(*(permission.of("Bearer nobody") for _ in range(50)))
+    assert set(told) == {Permission.UNAUTHENTICATED}
+    assert len(reviews.asked) == 1
+
+
+async def test_who_asks_too_often_is_told_so() -> None:
+    permission = ScrapePermission(Reviews(), "/metrics", Clock())
+    for number in range(10):
+        await permission.of(f"Bearer {number}", address="127.0.0.1")
+    got, text = await answer(permission, "Bearer somebody")
+    assert (got, text.count("try again later")) == (429, 1)

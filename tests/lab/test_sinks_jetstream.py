@@ -131,6 +131,23 @@ async def test_a_large_message_is_in_the_object_store(
     assert len(await store.list()) == 1
 
 
+async def test_what_is_in_the_object_store_already_stays(server: str, stream: Any) -> None:
+    """Whoever heard of it the first time may be reading it."""
+    store = await stream.object_store(BUCKET)
+    async with sink(server) as to:
+        assert await send(to, LARGE) == Answer(200)
+        first = await store.get_info(PLACE.event_id)
+        assert await send(to, LARGE) == Answer(200)
+        assert (await store.get_info(PLACE.event_id)).nuid == first.nuid
+        # What is another, or gone, is put anew.
+        await store.put(PLACE.event_id, LARGE[::-1])
+        assert await send(to, LARGE) == Answer(200)
+        assert (await store.get(PLACE.event_id)).data == LARGE
+        await store.delete(PLACE.event_id)
+        assert await send(to, LARGE) == Answer(200)
+        assert (await store.get(PLACE.event_id)).data == LARGE
+
+
 async def test_without_an_object_store_a_large_message_is_told_of(server: str, stream: Any) -> None:
     assert await answer_of(server, LARGE, object_store="") == Answer(200)
     kept = await stream.get_msg(STREAM, 1)

@@ -9,6 +9,8 @@ nats-py, which this needs, is an extra of the package: it is imported where it i
 """
 
 import asyncio
+import base64
+import hashlib
 import io
 import ssl
 import time
@@ -227,14 +229,15 @@ class JetStreamSink:
         self, client: "Client", told: Mapping[str, str], message: SpooledMessage
     ) -> str | None:
         """Put a message into the Object Store under its id; the reference to it, if there is a
-        store."""
+        store. One that is there stays: whoever heard of it a moment ago may be reading it."""
         bucket = self._connection.server.object_store
         if not bucket:
             return None
         context = client.jetstream(timeout=self._connection.limits.acknowledge)
         store = await context.object_store(bucket)
-        with io.BufferedReader(_Octets(message)) as octets:
-            await store.put(told["id"], octets)
+        if not await _holds(store, told["id"], message):
+            with io.BufferedReader(_Octets(message)) as octets:
+                await store.put(told["id"], octets)
         return f"nats-object:{bucket}/{told['id']}"
 
     def _written(self, told: Mapping[str, str], message: SpooledMessage | None) -> "_Written":
@@ -252,6 +255,27 @@ class JetStreamSink:
             return _Written(header, 0, bytes)
         header |= {"ce-datacontenttype": events.RAW, "content-type": events.RAW}
         return _Written(header, message.size, lambda: b"".join(message.pieces()))
+
+
+async def _holds(store: Any, name: str, message: SpooledMessage) -> bool:
+    """Whether the Object Store has this very message; it tells of an object when it is whole."""
+    from nats.js.errors import NotFoundError
+
+    try:
+        info = await store.get_info(name)
+    except NotFoundError:
+        return False
+    if info.size != message.size:
+        return False
+    found = await threads.to_its_end(_digest, message)
+    return bool(info.digest == f"SHA-256={base64.urlsafe_b64encode(found).decode()}")
+
+
+def _digest(message: SpooledMessage) -> bytes:
+    found = hashlib.sha256()
+    for piece in message.pieces():
+        found.update(piece)
+    return found.digest()
 
 
 @dataclass(frozen=True, slots=True)

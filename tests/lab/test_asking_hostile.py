@@ -20,7 +20,18 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from lab.asking_lab import DEAD, EXAMPLE, NS1, RESOLVER, TIMING, Lab, dns_lab, question
+from lab.asking_lab import (
+    DEAD,
+    DEEP,
+    EXAMPLE,
+    NS1,
+    PROVIDER,
+    RESOLVER,
+    TIMING,
+    Lab,
+    dns_lab,
+    question,
+)
 from lab.scripted_dns import Datagrams, Message, adds, resolves, serves, zone
 from postroom.dns.answers import Answer, Outcome
 from postroom.dns.asking.resolver import DnsAsker
@@ -230,6 +241,29 @@ async def test_foreign_glue_is_not_believed(lab: Lab) -> None:
     lab.resolver.script = adds(resolves(EXAMPLE), lie)
     asker = lab.fresh_asker()
     assert (await asker.authoritative(ASKED)).values == (TRUTH,)
+
+
+async def test_of_hosts_of_others_a_referral_says_nothing(lab: Lab) -> None:
+    """The server is named truly, and said to listen where somebody else has a false zone."""
+    apex = "lent.example.test"
+    parent = zone("example.test", f"@ NS ns1\nns1 A {NS1}\nlent NS host.provider.test.\n")
+    lie = dns.rrset.from_text("host.provider.test.", 300, "IN", "A", PROVIDER)
+
+    def refers(query: Message) -> Message | None:
+        reply = serves(parent)(query)
+        if reply is not None:
+            reply.additional.append(lie)
+        return reply
+
+    lab.both(refers)
+    real = zone(apex, "@ NS host.provider.test.\n@ TXT truth\n")
+    false = zone(apex, "@ NS host.provider.test.\n@ TXT forged\n")
+    lab.deep.script, lab.provider.script = serves(real), serves(false)
+    host = zone("provider.test", f"@ NS ns\nns A {PROVIDER}\nhost A {DEEP}\n")
+    lab.resolver.script = resolves(host, EXAMPLE)
+    answer = await lab.asker.authoritative(question(apex))
+    assert (answer.values, answer.authoritative) == (("truth",), True)
+    assert not lab.provider.asked
 
 
 async def test_a_resolver_that_lies_about_the_zone_is_no_verdict(lab: Lab) -> None:

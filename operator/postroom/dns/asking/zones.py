@@ -144,10 +144,16 @@ class ZoneFinder:
                 continue
             names = considered(canonical(str(rdata)) for rdata in rrset)
             zone, ttl = Zone(owner, names, self._port), float(rrset.ttl)
+            # What they say of hosts that are in no zone of theirs is hearsay (RFC 5452 section 6).
+            glued = {
+                host: glue(reply, host) if is_within(host, servers.zone.apex) else ()
+                for host in names
+            }
+            looked_up = dict(await self._hosts([host for host in names if not glued[host]]))
             found = self._servers_at(
-                zone, [(nameserver, glue(reply, nameserver)) for nameserver in names], ttl
+                zone, [(host, glued[host] or looked_up[host]) for host in names], ttl
             )
-            if found.addresses:
+            if found.addresses or not any(glued.values()):
                 return found
             elsewhere = self._servers_at(zone, await self._hosts(names), ttl)
             return replace(elsewhere, denied=elsewhere.denied | found.denied)

@@ -102,7 +102,24 @@ class ScrapePermission:
         bearer = hashlib.sha256(token.encode()).digest()
         if asked not in self._asking and not (self._known.get(bearer) or self._in_pace(address)):
             return Permission.TOO_MANY
-        return await self._asking.join(asked, lambda: self._asked(token, below, asked, bearer))
+
+        async def ask() -> Permission:
+            try:
+                permission = Permission.UNAUTHENTICATED
+                user = await self._reviewer.review_token(Masked(token))
+                if user is not None:
+                    granted = await self._reviewer.may_get(user, self._path + below)
+                    permission = Permission.GRANTED if granted else Permission.FORBIDDEN
+            except ApiError:
+                return Permission.UNKNOWN
+            answers = self._granted if permission is Permission.GRANTED else self._refused
+            with acting_for(str(user.get("username")) if user else ""):
+                answers.put(asked, permission, _HOLDS)
+                if user is not None:
+                    self._known.put(bearer, True, _KNOWN)
+            return permission
+
+        return await self._asking.join(asked, ask)
 
     def _in_pace(self, address: str | None) -> bool:
         """Whether the API server may be asked about one more token that may be nobody's."""
@@ -112,19 +129,3 @@ class ScrapePermission:
             pace = TokenBucket(_RATE_OF_ONE, _AT_ONCE_OF_ONE, self._clock)
         self._paces.put(place, pace, _KNOWN)
         return pace.try_take() and self._pace.try_take()
-
-    async def _asked(self, token: str, below: str, asked: bytes, bearer: bytes) -> Permission:
-        try:
-            permission = Permission.UNAUTHENTICATED
-            user = await self._reviewer.review_token(Masked(token))
-            if user is not None:
-                granted = await self._reviewer.may_get(user, self._path + below)
-                permission = Permission.GRANTED if granted else Permission.FORBIDDEN
-        except ApiError:
-            return Permission.UNKNOWN
-        answers = self._granted if permission is Permission.GRANTED else self._refused
-        with acting_for(str(user.get("username")) if user else ""):
-            answers.put(asked, permission, _HOLDS)
-            if user is not None:
-                self._known.put(bearer, True, _KNOWN)
-        return permission

@@ -267,15 +267,14 @@ async def _holds(store: Any, name: str, message: SpooledMessage) -> bool:
         return False
     if info.size != message.size:
         return False
-    found = await threads.to_its_end(_digest, message)
-    return bool(info.digest == f"SHA-256={base64.urlsafe_b64encode(found).decode()}")
 
+    def digest() -> str:
+        found = hashlib.sha256()
+        for piece in message.pieces():
+            found.update(piece)
+        return f"SHA-256={base64.urlsafe_b64encode(found.digest()).decode()}"
 
-def _digest(message: SpooledMessage) -> bytes:
-    found = hashlib.sha256()
-    for piece in message.pieces():
-        found.update(piece)
-    return found.digest()
+    return bool(info.digest == await threads.to_its_end(digest))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ as it is; what is to be published instead is made of the record without the key.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from postroom.api.findings import FINDING_LIMIT, Finding, Fix, FixAction, RecordToRemove
+from postroom.api.findings import FINDING_LIMIT, Finding, Fix, FixAction
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import dkim
 from postroom.dns.answers import Answer, RecordType
@@ -68,10 +68,14 @@ def with_strays(records: Sequence[RecordReport], seen: Seen) -> list[RecordRepor
     for record in records:
         planned, judged = record.planned, record.judgement
         answer = seen.at(planned.name, planned.type)
-        spoken_of = {
-            *(shown for other in _at(planned, records) for shown in other.judgement.observed),
-            *(gone.value for other in records for gone in _removed(other, planned.name)),
-        }
+        spoken_of = set[str]()
+        for other in records:
+            if (other.planned.name, other.planned.type) == (planned.name, planned.type):
+                spoken_of.update(other.judgement.observed)
+            cause = other.judgement.cause
+            if cause is not None and cause.fix is not None:
+                gone = (each for each in cause.fix.remove if each.name == planned.name)
+                spoken_of.update(each.value for each in gone)
         for text in answer.values if planned.type is RecordType.TXT else ():
             shown = displayed([text])[0]
             known = shown in spoken_of or quoted(shown) in spoken_of
@@ -80,19 +84,6 @@ def with_strays(records: Sequence[RecordReport], seen: Seen) -> list[RecordRepor
                 judged = replace(judged, advice=(*judged.advice, _stray(planned, answer, text)))
         made.append(replace(record, judgement=judged))
     return made
-
-
-def _at(planned: PlannedRecord, records: Sequence[RecordReport]) -> Iterator[RecordReport]:
-    """What is planned at the same name, of the same type."""
-    place = planned.name, planned.type
-    return (other for other in records if (other.planned.name, other.planned.type) == place)
-
-
-def _removed(record: RecordReport, name: str) -> Iterator[RecordToRemove]:
-    """What the fix of a record takes away at a name."""
-    cause = record.judgement.cause
-    fix = cause.fix if cause is not None else None
-    return (gone for gone in (fix.remove if fix is not None else ()) if gone.name == name)
 
 
 def _stray(planned: PlannedRecord, answer: Answer, text: str) -> Finding:

@@ -9,12 +9,14 @@ holds is bounded so that one more party would find its share free.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterable
+from functools import partial
 from typing import Generic, TypeVar
 
 ItemT = TypeVar("ItemT", bound=Hashable)
 
-#: One in so many slots of a party is left for its more urgent work.
+#: One in so many slots of a party is left for its more urgent work, and as many for work of another
+#: kind.
 _SPARED = 8
 
 
@@ -29,6 +31,8 @@ class Shares:
             raise ValueError("shares need at least one slot in all and for each")
         self._total, self._each, self._revocable = total, each, revocable
         self._held: dict[str, int] = {}
+        #: By party and kind, where work has one.
+        self._held_by: dict[tuple[str, str], int] = {}
         self._taken = 0
         self._lines: list[Line[Hashable]] = []
 
@@ -37,9 +41,9 @@ class Shares:
         """How many slots are taken."""
         return self._taken
 
-    def held(self, party: str) -> int:
-        """How many slots a party holds."""
-        return self._held.get(party, 0)
+    def held(self, party: str, kind: str = "") -> int:
+        """How many slots a party holds, of them for work of a kind if that is given."""
+        return self._held_by.get((party, kind), 0) if kind else self._held.get(party, 0)
 
     def limit(self, party: str) -> int:
         """How many slots a party may hold now: an even share, one being kept for who comes."""
@@ -48,24 +52,34 @@ class Shares:
         parties = len(self._held) + (party not in self._held)
         return min(self._each, max(1, self._total // (parties + 1)))
 
-    def may_take(self, party: str, *, sparing: bool = False) -> bool:
-        """Whether a party may take a slot now; `sparing`: and leave it an eighth of its own."""
-        limit = self.limit(party)
-        if sparing:
-            limit -= limit // _SPARED
-        return self._taken < self._total and self.held(party) < limit
+    def may_take(self, party: str, *, sparing: bool = False, kind: str = "") -> bool:
+        """Whether a party may take a slot now; `sparing`: and leave it an eighth of its own.
 
-    def take(self, party: str) -> None:
+        Work of one kind leaves another eighth to the others: what all waits for the same keeps none
+        of these from working.
+        """
+        whole = limit = self.limit(party)
+        if sparing:
+            limit -= whole // _SPARED
+        if self._taken >= self._total or self.held(party) >= limit:
+            return False
+        return not kind or self.held(party, kind) < limit - whole // _SPARED
+
+    def take(self, party: str, kind: str = "") -> None:
         """Take a slot, whether or not that is within the limits: who asks has asked before."""
         self._held[party] = self.held(party) + 1
+        if kind:
+            self._held_by[party, kind] = self.held(party, kind) + 1
         self._taken += 1
         self._moved(party)
 
-    def give_back(self, party: str) -> None:
-        """Give a slot back."""
+    def give_back(self, party: str, kind: str = "") -> None:
+        """Give a slot back, which was taken for work of this kind."""
         left = self._held.pop(party) - 1
         if left:
             self._held[party] = left
+        if kind and (of_kind := self._held_by.pop((party, kind)) - 1):
+            self._held_by[party, kind] = of_kind
         self._taken -= 1
         self._moved(party)
 
@@ -82,69 +96,86 @@ class Line(Generic[ItemT]):
     """What waits for a slot: first of the party that holds least, in turns among equals.
 
     Within a party, first in is first out. An item waits at most once. A `sparing` line leaves some
-    of a party's slots to lines that are not.
+    of a party's slots to lines that are not. Where `kind_of` tells kinds of items apart, it is
+    within a kind that first in is first out: of those of a party, the one that holds least is next.
     """
 
-    def __init__(self, shares: Shares, *, sparing: bool = False) -> None:
-        self._shares, self._sparing = shares, sparing
+    def __init__(
+        self,
+        shares: Shares,
+        *,
+        sparing: bool = False,
+        kind_of: Callable[[ItemT], str] = lambda item: "",
+    ) -> None:
+        self._shares, self._sparing, self._kind_of = shares, sparing, kind_of
         # OrderedDict: popping the first item of a plain dict again and again is quadratic.
-        self._items: dict[str, OrderedDict[ItemT, None]] = {}
+        self._items: dict[str, dict[str, OrderedDict[ItemT, None]]] = {}
         #: The parties that wait, by how many slots they hold, in the order of their turns.
         self._levels: dict[int, OrderedDict[str, None]] = {}
         self._level_of: dict[str, int] = {}
         shares.line(self)  # type: ignore[arg-type]  # it only tells who moved
 
     def __len__(self) -> int:
-        return sum(map(len, self._items.values()))
+        return sum(self.waiting().values())
 
     def __bool__(self) -> bool:
         return bool(self._items)
 
     def waiting(self) -> dict[str, int]:
         """How many items wait, by parties."""
-        return {party: len(items) for party, items in self._items.items()}
+        return {party: sum(map(len, kinds.values())) for party, kinds in self._items.items()}
 
     def ahead_of(self, party: str) -> int:
         """How many items are served before a new one of a party, at most."""
-        own = len(self._items.get(party, ()))
-        return sum(min(len(items), own + 1) for items in self._items.values())
+        waiting = self.waiting()
+        own = waiting.get(party, 0)
+        return sum(min(number, own + 1) for number in waiting.values())
 
     def push(self, party: str, item: ItemT) -> None:
         """Add an item at the end of its party's."""
-        waiting = self._items.get(party)
-        if waiting is None:
-            waiting = self._items[party] = OrderedDict()
+        kinds = self._items.get(party)
+        if kinds is None:
+            kinds = self._items[party] = {}
             self._enter(party)
-        waiting[item] = None
+        kinds.setdefault(self._kind_of(item), OrderedDict())[item] = None
 
     def remove(self, party: str, item: ItemT) -> None:
         """Take an item out that waits no more; one that does not wait is no error."""
-        waiting = self._items.get(party)
+        kind = self._kind_of(item)
+        waiting = self._items.get(party, {}).get(kind)
         if waiting is not None and item in waiting:
             del waiting[item]
-            if not waiting:
-                self._leave(party)
+            self._tidy(party, kind)
 
     def next_party(self) -> str | None:
-        """Return whose item may take a slot now, None where nobody's may.
+        """Return whose item may take a slot now, None where nobody's may."""
+        found = self._next()
+        return found[0] if found is not None else None
 
-        Where the party that holds least may not, no other may.
-        """
-        if not self._items:
-            return None
-        party = next(iter(self._levels[min(self._levels)]))
-        return party if self._shares.may_take(party, sparing=self._sparing) else None
+    def _next(self) -> tuple[str, str] | None:
+        """Whose item may take a slot now, and of which kind."""
+        for level in sorted(self._levels):
+            for party in self._levels[level]:
+                if not self._shares.may_take(party, sparing=self._sparing):
+                    # Where the party that holds least may not, no other may.
+                    return None
+                kinds: Iterable[str] = self._items[party]
+                if len(self._items[party]) > 1:
+                    kinds = sorted(kinds, key=partial(self._shares.held, party))
+                for kind in kinds:
+                    if self._shares.may_take(party, sparing=self._sparing, kind=kind):
+                        return party, kind
+        return None
 
     def pop(self) -> tuple[str, ItemT] | None:
         """Take the next item out, and a slot for its party; None where none may take one now."""
-        party = self.next_party()
-        if party is None:
+        found = self._next()
+        if found is None:
             return None
-        waiting = self._items[party]
-        item, _ = waiting.popitem(last=False)
-        if not waiting:
-            self._leave(party)
-        self._shares.take(party)
+        party, kind = found
+        item, _ = self._items[party][kind].popitem(last=False)
+        self._tidy(party, kind)
+        self._shares.take(party, kind)
         return party, item
 
     def moved(self, party: str) -> None:
@@ -163,6 +194,10 @@ class Line(Generic[ItemT]):
         if not self._levels[level]:
             del self._levels[level]
 
-    def _leave(self, party: str) -> None:
-        self._withdraw(party)
-        del self._items[party]
+    def _tidy(self, party: str, kind: str) -> None:
+        """Forget a kind of which nothing waits any more, and a party of which nothing does."""
+        if not self._items[party][kind]:
+            del self._items[party][kind]
+        if not self._items[party]:
+            self._withdraw(party)
+            del self._items[party]

@@ -6,7 +6,9 @@ none has so many that another finds no room. So a tenant with a thousand objects
 that say nothing for as long as they are let, keeps nobody else waiting. Within a namespace, first
 in is first out. What someone changed goes before what must be looked at because of that, so that a
 change of what a thousand accounts stand on holds up no other; and both go before routine checks.
-What is less urgent still gets a turn after every four that went before it.
+What is less urgent still gets a turn after every four that went before it. Objects of one kind
+leave room to those of the others: where all domains of a namespace wait for one name server, its
+servers and accounts are looked at.
 """
 
 import asyncio
@@ -61,7 +63,10 @@ class KeyedQueue:
         self._shares = shares or Shares(RUNS, RUNS_OF_ONE)
         # What someone changed finds a run free even while a thousand consequences wait for a host.
         self._lanes: dict[Urgency, Line[Key]] = {
-            urgency: Line(self._shares, sparing=urgency > Urgency.CHANGE) for urgency in Urgency
+            urgency: Line(
+                self._shares, sparing=urgency > Urgency.CHANGE, kind_of=lambda key: key.kind.value
+            )
+            for urgency in Urgency
         }
         #: Since when each key waits, and how urgently.
         self._waiting: dict[Key, tuple[float, Urgency]] = {}
@@ -184,7 +189,7 @@ class KeyedQueue:
     def done(self, key: Key) -> None:
         """End the run of a key; it waits again if it was added meanwhile."""
         del self._running[key]
-        self._shares.give_back(key.namespace)
+        self._shares.give_back(key.namespace, key.kind.value)
         self._moved_at = self._clock()
         urgency = self._again.pop(key, None)
         if urgency is not None:

@@ -246,16 +246,29 @@ async def test_what_was_passed_over_by_consequences_goes_before_a_change() -> No
 
 
 @pytest.mark.parametrize(
-    ("urgency", "most"),
-    [(Urgency.CHANGE, 32), (Urgency.CONSEQUENCE, 28), (Urgency.ROUTINE, 28)],
+    ("urgency", "of_one", "most"),
+    [(Urgency.CHANGE, 28, 32), (Urgency.CONSEQUENCE, 24, 28), (Urgency.ROUTINE, 24, 28)],
 )
-async def test_a_namespace_has_so_many_runs_and_spares_some_for_changes(
-    urgency: Urgency, most: int
+async def test_a_namespace_has_so_many_runs_and_spares_some_for_changes_and_other_kinds(
+    urgency: Urgency, of_one: int, most: int
 ) -> None:
     queue = KeyedQueue()
     for number in range(40):
-        queue.add(key(f"{number}"), urgency)
-    assert len(popped(queue)) == most
+        queue.add(Key(Kind.SENDING_DOMAIN, "one", f"d{number}"), urgency)
+    assert len(popped(queue)) == of_one
+    for number in range(40):
+        queue.add(key(f"s{number}"), urgency)
+    assert popped(queue) == [f"s{number}" for number in range(most - of_one)]
+
+
+async def test_of_several_kinds_the_one_that_has_least_is_next() -> None:
+    queue = KeyedQueue()
+    for number in range(40):
+        queue.add(Key(Kind.SENDING_DOMAIN, "one", f"d{number}"))
+    for number in range(40):
+        queue.add(key(f"s{number}"))
+    begun = popped(queue)
+    assert [sum(name.startswith(kind) for name in begun) for kind in "ds"] == [16, 16]
 
 
 async def test_all_namespaces_have_so_many_runs() -> None:

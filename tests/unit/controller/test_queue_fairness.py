@@ -170,3 +170,23 @@ def test_a_key_that_comes_after_a_long_rest_is_no_stall() -> None:
     assert queue.stalled_for() == 0.0
     now = 5100.0
     assert queue.stalled_for() == 100.0
+
+
+@pytest.mark.parametrize("urgency", Urgency)
+@pytest.mark.parametrize("waits", list(Kind))
+def test_objects_of_one_kind_that_all_wait_keep_none_of_another(
+    urgency: Urgency, waits: Kind
+) -> None:
+    """As where a thousand domains of one namespace wait for a name server that is asked slowly."""
+    queue = KeyedQueue()
+    for number in range(1000):
+        queue.add(Key(waits, "a", f"n{number}"), urgency)
+    began = []
+    while (key := queue._pop()) is not None:
+        began.append(key)
+    for other in set(Kind) - {waits}:
+        queue.add(Key(other, "a", "quick"), urgency)
+        got = queue._pop()
+        assert got == Key(other, "a", "quick")
+        queue.done(got)
+    assert {key.kind for key in began} == {waits}

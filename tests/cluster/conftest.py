@@ -14,6 +14,7 @@ import pytest
 
 from cluster.api_client import create_namespace, delete_namespace
 from cluster.audit_log import forbidden, requests_of
+from cluster.forked import spawned
 from cluster.lab_process import LabProcess
 from cluster.mail_worker import worker_rights
 from cluster.post_office import PostOffice
@@ -53,6 +54,15 @@ def obtain_or_skip() -> ControlPlane:
         if os.environ.get("POSTROOM_REQUIRE_CLUSTER"):
             pytest.fail(f"POSTROOM_REQUIRE_CLUSTER is set, but: {error}", pytrace=False)
         pytest.skip(f"NO CLUSTER TESTS: {error}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forked_operators(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fork operators from a process that has imported them, but where a file has them real."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not getattr(request.module, "OPERATORS_ARE_REAL", False):
+            patch.setattr(OperatorProcess, "_spawned", spawned)
+        yield
 
 
 @pytest.fixture(scope="session")

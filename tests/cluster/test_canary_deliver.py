@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from cluster import services
+from cluster.forked import plugin
 from cluster.lab_process import LabProcess
 from cluster.mail_worker import ACCOUNT
 from cluster.objects import KINDS, eventually
 from cluster.test_canary_operator import HostileElsewhere, run_loudly
-from cluster.test_plugin import plugin
 from lab.canary import Secret, leaks
 from lab.canary_secrets import Secrets
 from lab.canary_servers import IMAP, SMTP, Row

@@ -5,11 +5,10 @@ where it may."""
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import yaml
 
+from cluster import forked
 from cluster.lab_process import LabProcess
 from postroom.cli.options import ExitCode
 from postroom.lab.controlplane import ControlPlane
@@ -28,8 +27,7 @@ def server(namespace: str) -> str:
 
 
 def check(text: str, *arguments: str) -> tuple[int, str]:
-    program = (sys.executable, "-m", "postroom", "check", "-", "-o", "json", *arguments)
-    done = subprocess.run(program, input=text, capture_output=True, text=True, check=False)
+    done = forked.check(text, "-o", "json", *arguments)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout
 

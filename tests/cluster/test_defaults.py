@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
+from cluster.forked import plugin
 from cluster.lab_process import LabProcess
 from cluster.objects import eventually, is_ready, objects, one, reason_of
-from cluster.test_plugin import plugin
 from kstatus import conditions_of
 from postroom.api.names import API_VERSION, Kind
 from postroom.lab.controlplane import ControlPlane

@@ -9,9 +9,6 @@ backfill; identities, round trip and forwarding; that nothing but status and Eve
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +17,13 @@ from typing import Any
 import pytest
 
 from cluster.audit_log import forbidden, requests_of, writes_of
+from cluster.forked import plugin
 from cluster.objects import KINDS, eventually, is_ready, one
 from cluster.post_office import BILLING, SUPPORT, PostOffice, account
 from loopback import own_address
 from postroom.api.names import Kind
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import ROOT, OperatorProcess, service_account_kubeconfig
+from postroom.lab.operator_process import OperatorProcess, service_account_kubeconfig
 
 ACCOUNT = Kind.EMAIL_ACCOUNT
 
@@ -53,17 +51,6 @@ def start(
     for process in running:
         process.stop()
     assert forbidden(requests_of(installed)) == []
-
-
-def plugin(plane: ControlPlane, *arguments: str) -> subprocess.CompletedProcess[str]:
-    code = "from postroom.cli.plugin import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments, f"--kubeconfig={plane.kubeconfig}"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "operator")},
-    )
 
 
 def status(plane: ControlPlane, namespace: str, name: str = "support") -> dict[str, Any]:

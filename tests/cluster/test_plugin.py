@@ -4,32 +4,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
 import yaml
 
+from cluster.forked import plugin
 from cluster.objects import eventually, hello, is_ready, one
 from postroom.api.names import Kind
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import ROOT, OperatorProcess
+from postroom.lab.operator_process import OperatorProcess
 
 CANARY = "zq7XcanaryV93kQ"
-
-
-def plugin(plane: ControlPlane | Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    kubeconfig = plane.kubeconfig if isinstance(plane, ControlPlane) else plane
-    code = "from postroom.cli.plugin import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments, f"--kubeconfig={kubeconfig}"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "operator")},
-    )
 
 
 def test_status_and_verify(

@@ -20,8 +20,8 @@ import pytest
 import yaml
 
 from cluster.audit_log import forbidden, requests_of
+from cluster.forked import plugin
 from cluster.objects import eventually, hello, is_judged, objects
-from cluster.test_plugin import plugin
 from postroom.cli.report import objects_in
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import ROOT, OperatorProcess, service_account_kubeconfig

@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, BinaryIO, Protocol, Self
 
 import yaml
 
@@ -32,6 +32,20 @@ _numbers = itertools.count(97 * os.getpid())
 
 class OperatorFailed(Exception):
     """The operator did not do what it was asked for; the text ends with its log."""
+
+
+class Process(Protocol):
+    """The part of `subprocess.Popen` that is needed here."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int, /) -> None: ...
+
+    def kill(self) -> None: ...
 
 
 class Plane(Protocol):
@@ -98,23 +112,24 @@ class OperatorProcess:
             f"--health-address=127.0.0.1:{self.port}",
             *flags,
         ]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     def start(self, *, ready_within: float = 180) -> Self:
         """Start and wait until the caches are filled."""
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "operator"), **self.environment}
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
-                self._command,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": str(ROOT / "operator"), **self.environment},
-            )
+            self._process = self._spawned(environment, log)
         deadline = time.monotonic() + ready_within
         while not self.answers("/readyz"):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise OperatorFailed(f"the operator did not get ready:\n{self.tail()}")
             time.sleep(0.1)
         return self
+
+    def _spawned(self, environment: dict[str, str], log: BinaryIO) -> Process:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter
+            self._command, stdout=log, stderr=subprocess.STDOUT, env=environment
+        )
 
     @property
     def pid(self) -> int:

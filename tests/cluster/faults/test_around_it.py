@@ -24,6 +24,8 @@ from cluster.objects import eventually
 from cluster.post_office import PostOffice
 from postroom.api.names import Kind
 
+#: It asks for the memory and the descriptors of one.
+OPERATORS_ARE_REAL = True
 #: What is asked for a look at while it cannot be had.
 STANDING = ((Kind.SENDING_DOMAIN, "standing"), (Kind.MAIL_SERVER, "smtp"))
 #: Each look is acknowledged by a write of its own.

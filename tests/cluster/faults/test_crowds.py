@@ -12,7 +12,6 @@ from typing import Any
 
 from cluster.api_client import read
 from cluster.conftest import new_namespace
-from cluster.faults.forking import ForkedOperator
 from cluster.faults.scene import (
     SMTP,
     Keeper,
@@ -122,19 +121,12 @@ def test_the_operator_is_killed_again_and_again(place: Place, keeper: Keeper) ->
     seed = time.time_ns()
     print(f"seed {seed}")
     chance = random.Random(seed)  # noqa: S311 - no secrets
-    usual, forked = keeper.operator, ForkedOperator(keeper.operator)
-    usual.stop()
-    keeper.operator = forked.start()
-    try:
-        place.busy()
-        began = time.monotonic()
-        for number in range(KILLS):
-            place.change(Kind.MAIL_SERVER, "edited", {"spec": {"interval": f"{number + 3}m"}})
-            time.sleep(chance.random() * CONVERGENCE)
-            forked.kill()
-            forked.start()
-        assert_all_is_well(place, keeper, more_writes=KILLS)
-        print(f"{KILLS} kills in {time.monotonic() - began:.0f} s")
-    finally:
-        forked.stop()
-        keeper.operator = usual.start()
+    place.busy()
+    began = time.monotonic()
+    for number in range(KILLS):
+        place.change(Kind.MAIL_SERVER, "edited", {"spec": {"interval": f"{number + 3}m"}})
+        time.sleep(chance.random() * CONVERGENCE)
+        keeper.operator.kill()
+        keeper.operator.start()
+    assert_all_is_well(place, keeper, more_writes=KILLS)
+    print(f"{KILLS} kills in {time.monotonic() - began:.0f} s")

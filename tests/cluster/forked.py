@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operators, workers and plugins that are forked: nearly all of what they take to start is
+importing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import forking
+from postroom.lab.controlplane import ControlPlane
+from postroom.lab.operator_process import ROOT, OperatorProcess, Process
+
+#: What the verbs import when they run.
+_IMPORTED = {
+    "run": ("postroom.cli.main", "postroom.cli.run", "postroom.controller.run"),
+    "deliver": (
+        "postroom.cli.main",
+        "postroom.cli.deliver",
+        "postroom.controller.inbound.process",
+    ),
+}
+_spawned = OperatorProcess._spawned
+
+
+def spawned(self: OperatorProcess, environment: dict[str, str], log: BinaryIO) -> Process:
+    """In the place of `OperatorProcess._spawned`: by forking, if that is the same."""
+    if not forking.is_forkable(self._command, environment):
+        return _spawned(self, environment, log)
+    with Path(os.devnull).open("rb") as nothing:
+        return forking.Forked(
+            self._command,
+            _IMPORTED[self._command[3]],
+            environment=environment,
+            streams=(nothing.fileno(), log.fileno(), log.fileno()),
+        )
+
+
+def plugin(plane: ControlPlane | Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run kubectl-postroom on a control plane, or by a kubeconfig."""
+    kubeconfig = plane.kubeconfig if isinstance(plane, ControlPlane) else plane
+    code = "from postroom.cli.plugin import main; main()"
+    return _ran(
+        ("-c", code, *arguments, f"--kubeconfig={kubeconfig}"), ("postroom.cli.plugin",), ""
+    )
+
+
+def check(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `postroom check` on a text."""
+    imported = ("postroom.cli.main", "postroom.cli.check")
+    return _ran(("-m", "postroom", "check", "-", *arguments), imported, text)
+
+
+def _ran(
+    arguments: tuple[str, ...], imported: tuple[str, ...], input: str
+) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "operator")}
+    return forking.run([sys.executable, *arguments], imported, environment=environment, input=input)

@@ -24,8 +24,8 @@ class Answers:
 
 
 #: A step: bytes to send; what to send after the line that was read last; or what to do, one of
-#: "read" (a line), "content" (of a message, up to its final dot), "tls", "close", "reset", "stall"
-#: and "endless" (a line).
+#: "read" (a line), "content" (of a message, up to its final dot), "tls", "close", "reset", "stall",
+#: "end" (to close with TLS's closure alert, if there is TLS) and "endless" (a line).
 Step = bytes | str | Callable[[bytes], bytes] | Answers
 
 
@@ -119,6 +119,9 @@ class Hostile:
                         raise ConnectionAbortedError
             case "close":
                 raise ConnectionAbortedError
+            case "end":
+                writer.close()
+                await writer.wait_closed()
             case "reset":
                 raw: socket.socket | None = writer.get_extra_info("socket")
                 if raw is not None:  # whom the client has not left

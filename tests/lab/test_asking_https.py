@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import dns.flags
 import dns.message
+import dns.rcode
 import pytest
 import trustme
 from aiohttp import web
@@ -21,7 +22,7 @@ from aiohttp import web
 from lab.asking_lab import EXAMPLE, TIMING, dns_lab, question
 from lab.scripted_dns import resolves
 from postroom.dns.answers import Outcome
-from postroom.dns.asking.https import MEDIA_TYPE
+from postroom.dns.asking.https import MEDIA_TYPE, HttpsClient, HttpsServer
 from postroom.dns.asking.resolver import DnsAsker
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -121,6 +122,41 @@ async def test_connections_are_kept_and_can_be_closed(https: Https) -> None:
     assert (await asker.recursive(ASKED)).outcome is Outcome.FOUND
     assert len(https.connections) == 2
     await asker.close()
+
+
+async def test_what_a_resolver_says_unasked_is_no_answer_to_what_follows(https: Https) -> None:
+    client, server = HttpsClient(https.trust), HttpsServer(https.url)
+    first, second = (
+        dns.message.make_query(f"{name}.example.test.", "TXT", id=0) for name in ("a", "txt")
+    )
+    await client.ask(server, first.to_wire(), TIMING.look)
+    lie = dns.message.make_response(second)
+    lie.set_rcode(dns.rcode.NXDOMAIN)
+    body = lie.to_wire()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
+    (transport,) = https.connections
+    assert isinstance(transport, asyncio.Transport)
+    await told(client, lambda: transport.write(head.encode() + body))
+    reply = dns.message.from_wire(await client.ask(server, second.to_wire(), TIMING.look))
+    assert (reply.rcode(), len(https.connections)) == (dns.rcode.NOERROR, 2)
+    await client.close()
+
+
+async def told(client: HttpsClient, tell: Callable[[], None]) -> None:
+    """Have the one kept connection told something, and wait until it has heard it."""
+    assert client._session is not None
+    assert client._session.connector is not None
+    (((protocol, _),),) = client._session.connector._conns.values()
+    heard, hear = asyncio.Event(), protocol.data_received
+
+    def listen(data: bytes) -> None:
+        hear(data)
+        heard.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(protocol, "data_received", listen)
+        tell()
+        await heard.wait()
 
 
 async def test_a_certificate_that_is_not_trusted_is_no_answer(https: Https) -> None:

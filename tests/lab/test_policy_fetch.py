@@ -138,6 +138,33 @@ RESPONSES: list[tuple[str, Sequence[Step], PolicyFetchOutcome, int | None]] = [
 ]
 
 
+#: What has neither a length nor chunks ends with the connection (RFC 9112 section 6.3).
+UNMEASURED = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+CHUNK = f"{len(TEXT):x}\r\n{TEXT}\r\n".encode()
+CHUNKED = UNMEASURED.replace(b"Connection: close", b"Transfer-Encoding: chunked") + CHUNK
+
+
+@pytest.mark.parametrize(
+    ("steps", "outcome"),
+    [
+        ([UNMEASURED + TEXT.encode(), "end"], PolicyFetchOutcome.FETCHED),
+        ([UNMEASURED + TEXT.encode(), "close"], PolicyFetchOutcome.UNREACHABLE),
+        ([UNMEASURED + TEXT[:40].encode(), "close"], PolicyFetchOutcome.UNREACHABLE),
+        ([UNMEASURED, "close"], PolicyFetchOutcome.UNREACHABLE),
+        ([CHUNKED, "close"], PolicyFetchOutcome.UNREACHABLE),
+        ([CHUNKED, "end"], PolicyFetchOutcome.UNREACHABLE),
+        ([CHUNKED + b"0\r\n\r\n", "close"], PolicyFetchOutcome.FETCHED),
+        ([response(), "close"], PolicyFetchOutcome.FETCHED),
+    ],
+)
+async def test_a_policy_that_may_have_been_cut_is_none(
+    steps: Sequence[Step], outcome: PolicyFetchOutcome
+) -> None:
+    found = await fetched(serving(*steps))
+    assert found.outcome is outcome
+    assert found.text == (TEXT if outcome is PolicyFetchOutcome.FETCHED else "")
+
+
 @pytest.mark.parametrize(
     ("steps", "outcome", "status"),
     [one[1:] for one in RESPONSES],

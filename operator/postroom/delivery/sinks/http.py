@@ -13,8 +13,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from typing import Any
-from weakref import WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -23,6 +21,7 @@ from yarl import URL
 from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
 from postroom.concurrency import threads
+from postroom.concurrency.kept_connections import KeepingConnector
 from postroom.concurrency.shortage import shortage_in
 from postroom.delivery import events, signing
 from postroom.delivery.answers import Answer, retry_after
@@ -269,27 +268,13 @@ class _Kept:
 _asked_by: ContextVar[_Kept | None] = ContextVar("asked_by", default=None)
 
 
-class _Connector(aiohttp.TCPConnector):
-    """Keeps connections, but none on which something was said unasked: it would be taken for the
-    answer to what is sent next. Some servers say so that they are about to end it (408)."""
+class _Connector(KeepingConnector):
+    """Tells whoever asks whether a connection was kept."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._known: WeakSet[Any] = WeakSet()
-
-    async def connect(self, *arguments: Any, **options: Any) -> aiohttp.connector.Connection:
-        """A connection as aiohttp makes or keeps it."""
-        while True:
-            connection = await super().connect(*arguments, **options)
-            protocol = connection.protocol
-            is_kept = protocol in self._known
-            if is_kept and protocol is not None and protocol.should_close:
-                connection.close()
-                continue
-            if (asked_by := _asked_by.get()) is not None:
-                asked_by.connection = is_kept
-            self._known.add(protocol)
-            return connection
+    def handed_out(self, *, kept: bool) -> None:
+        """See `KeepingConnector`."""
+        if (asked_by := _asked_by.get()) is not None:
+            asked_by.connection = kept
 
 
 class _NoNames(AbstractResolver):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import aiohttp
 
 from postroom.concurrency import threads
+from postroom.concurrency.kept_connections import KeepingConnector
 from postroom.concurrency.public_trust import public_context
 from postroom.concurrency.shortage import shortage_in
 
@@ -75,7 +76,7 @@ class HttpsClient:
         self._used = loop.time()
         if self._session is None or self._keeper is None or self._keeper.done():
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
+                connector=KeepingConnector(
                     limit=_CONNECTIONS, keepalive_timeout=_IDLE, ssl=self._context
                 ),
                 auto_decompress=False,

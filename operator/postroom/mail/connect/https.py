@@ -5,6 +5,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
@@ -40,15 +41,18 @@ def pinned_session(
 
 
 class _Bounded(ResponseHandler):
-    """Hears no more of a connection than `OCTETS_LIMIT`.
+    """Hears no more of a connection than `OCTETS_LIMIT`, and sees where a body may be cut.
 
     aiohttp bounds lines and heads, but takes interim answers (RFC 9110 section 15.2) and chunks
-    without end: each costs CPU, for as long as the request may last.
+    without end: each costs CPU, for as long as the request may last. A body that ends with the
+    connection is whole only where TLS says that it ended (RFC 9112 section 9.8): anyone in between
+    can end a connection, and much of a policy is a policy, too.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._left = OCTETS_LIMIT
+        self._said_its_end = False
 
     def data_received(self, data: bytes) -> None:
         self._left -= len(data)
@@ -56,6 +60,20 @@ class _Bounded(ResponseHandler):
             super().data_received(data)
         elif self.transport is not None:
             self.transport.abort()
+
+    def eof_received(self) -> None:
+        """See `asyncio.Protocol`, to which an end with the closure alert of TLS is as any other."""
+        secured = self.transport.get_extra_info("ssl_object") if self.transport else None
+        if secured is not None:
+            with suppress(ssl.SSLError):  # more is awaited
+                self._said_its_end = not secured.read(1)
+        super().eof_received()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        body = self._payload
+        if body is not None and not body.is_eof() and not self._said_its_end:
+            body.set_exception(aiohttp.ClientPayloadError("the body may have been cut"))
+        super().connection_lost(exc)
 
 
 class _Pinned(AbstractResolver):

@@ -56,6 +56,12 @@ class Hostile:
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
+    def narrow(self) -> None:
+        """Have connections to come take little before it is read."""
+        assert self._server is not None
+        for listening in self._server.sockets:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
     async def __aexit__(
         self,
         kind: type[BaseException] | None,

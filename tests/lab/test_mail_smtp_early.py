@@ -8,12 +8,16 @@ server took.
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from lab.hostile import Hostile, Step, smtp_until_auth
 from lab.mail_probing import ECHO, LOGIN, context, outcome, smtp
-from lab.smtp_errands import MESSAGE, YES, ask, commands, replies, send, server
+from lab.smtp_errands import ME, MESSAGE, YES, ask, commands, replies, send, server
 from postroom.api.mailserver import TLSMode
+from postroom.mail.connect import dial
+from postroom.mail.operations import OutgoingMessage
 
 IN, NOT_IN, GO_ON = b"235 2.7.0 in\r\n", b"535 5.7.8 canary\r\n", b"354 go on\r\n"
 NO, TAKEN = b"550 5.7.1 canary\r\n", b"250 2.0.0 queued\r\n"
@@ -116,6 +120,67 @@ async def test_what_answers_another_command_takes_no_message(code: int) -> None:
         assert report.answer.acceptance.value == "Unknown"
         assert commands(running)[: at + 1] == [b"MAIL", b"RCPT"][: at + 1]
         assert b"DATA" not in commands(running)
+
+
+@pytest.mark.parametrize("mode", [TLSMode.IMPLICIT, TLSMode.START_TLS])
+@pytest.mark.parametrize(
+    "greeting", [b"220-x\r\n554 canary\r\n", b"554-canary\r\n220 x\r\n", b"220-x\r\n2205 y\r\n"]
+)
+async def test_a_greeting_of_both_is_neither(greeting: bytes, mode: TLSMode) -> None:
+    rest = smtp_until_auth(b"AUTH PLAIN", after=("read", IN))[1:]
+    implicit = mode is TLSMode.IMPLICIT
+    async with Hostile(greeting, *rest, "read", context=context(), implicit=implicit) as running:
+        report = await smtp(running, mode, LOGIN)
+    assert outcome(report) == ("Greeting", "UnexpectedGreeting")
+    assert (report.conclusive, report.authenticated) == (False, None)
+    assert ECHO not in repr(report)
+    assert not b"".join(running.received)
+
+
+async def test_a_longer_number_greets_nobody() -> None:
+    async with Hostile(b"2205 x\r\n", "read", context=context(), implicit=True) as running:
+        report = await smtp(running, TLSMode.IMPLICIT, LOGIN)
+    assert outcome(report) == ("Greeting", "UnexpectedGreeting")
+    assert (report.conclusive, b"".join(running.received)) == (True, b"")
+
+
+async def test_a_greeting_in_pieces_is_one() -> None:
+    pieces = (b"22", b"0-x\r", b"\n220", b"-y\r\n220 ", b"z\r\n")
+    rest = smtp_until_auth(b"AUTH PLAIN", after=("read", IN))[1:]
+    async with Hostile(*pieces, *rest, "read", context=context(), implicit=True) as running:
+        report = await smtp(running, TLSMode.IMPLICIT, LOGIN)
+    assert outcome(report) == ("Done", "ProbeSucceeded")
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the way to a server take little before the server reads."""
+    opened = dial._open
+
+    async def open_narrow(address: str, port: int) -> socket.socket:
+        made = await opened(address, port)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        return made
+
+    monkeypatch.setattr(dial, "_open", open_narrow)
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize(
+    ("early", "acceptance", "reason"),
+    [(TAKEN, "Unknown", "MessageUnconfirmed"), (b"552 5.3.4 canary\r\n", "Refused", None)],
+)
+async def test_a_message_is_not_taken_before_it_has_left(
+    early: bytes, acceptance: str, reason: str | None
+) -> None:
+    """A no before all of it was read is one all the same."""
+    steps = (*replies(YES, YES, GO_ON), "read", early, "stall")
+    text = b"Subject: x\r\n\r\n" + b"0123456789\r\n" * 400_000
+    async with server(*steps) as running:
+        running.narrow()
+        report = await send(running, OutgoingMessage(ME, ME, text))
+    assert report.answer.acceptance.value == acceptance
+    assert reason in (None, report.answer.reason.value)
 
 
 async def test_much_that_comes_behind_a_reply_does_not_make_it_too_long() -> None:

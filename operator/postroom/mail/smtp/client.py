@@ -33,8 +33,11 @@ _COMMAND_LIMIT = 512
 _GO_ON = 334
 #: Stands for what is no reply, as aiosmtplib has it.
 _NO_REPLY = -1
-#: What aiosmtplib says of a line or reply that is longer than it takes.
-TOO_LONG = "Response too long"
+#: What aiosmtplib says of a line or reply that is longer than it takes, and we of a greeting of
+#: several codes, or of lines with one and without.
+TOO_LONG, AMBIGUOUS = "Response too long", "no one code"
+#: RFC 5321 section 4.2.2.
+_READY = 220
 #: The server closes the connection (RFC 5321 section 4.2.2).
 CLOSING = 421
 _COMPLETE_REPLY = re.compile(rb"(?m)^\d{3} .*\r?\n\Z")
@@ -57,7 +60,6 @@ class SmtpClient(aiosmtplib.SMTP):
         connection: socket.socket,
         implicit_tls: ssl.SSLContext | None,
     ) -> None:
-        self._protocol: SMTPProtocol | None = None
         self._closing_reply: ClosingReply | None = None
         self.opened: Callable[[], None] = lambda: None
         #: What the server said against a token before its final reply.
@@ -75,22 +77,32 @@ class SmtpClient(aiosmtplib.SMTP):
             timeout=None,
         )
 
-    @property
-    def protocol(self) -> SMTPProtocol | None:
-        return self._protocol
+    async def _create_connection(
+        self,
+        timeout: float | None,  # noqa: ASYNC109 - theirs
+    ) -> aiosmtplib.SMTPResponse:
+        """Connect as aiosmtplib does, but hear all that comes, from the first octet on."""
+        loop = asyncio.get_running_loop()
+        self.protocol = SMTPProtocol(loop, self._on_connection_lost)
+        listener = self._closing_reply = ClosingReply(self.protocol)
+        self.transport, _ = await loop.create_connection(
+            lambda: listener,
+            sock=self.sock,
+            ssl=self.tls_context,
+            server_hostname=self.hostname if self.tls_context is not None else None,
+        )
+        self.opened()
+        greeting = await self.protocol.read_response()
+        if listener.is_none:
+            raise aiosmtplib.SMTPResponseException(_NO_REPLY, AMBIGUOUS if listener.codes else "")
+        if greeting.code != _READY:
+            raise aiosmtplib.SMTPConnectResponseError(*greeting)
+        return greeting
 
-    @protocol.setter
-    def protocol(self, made: SMTPProtocol | None) -> None:
-        self._protocol = made
-        if made is not None:
-            self._listen(made)
-            self.opened()
-
-    def _listen(self, protocol: SMTPProtocol) -> None:
-        """Hear what the server says when nothing is asked; what it said before is forgotten."""
+    def _listen_again(self, protocol: SMTPProtocol) -> None:
+        """Hear what the server says over TLS; what it said before that is forgotten."""
         transport = protocol.transport
         known = transport if isinstance(transport, asyncio.Transport) else None
-        # What came with the greeting, or of it, is in the buffer already, and nowhere else.
         self._closing_reply = ClosingReply(protocol, bytes(protocol._buffer), known)
         protocol._buffer.clear()
         if known is not None:
@@ -126,7 +138,20 @@ class SmtpClient(aiosmtplib.SMTP):
             return await reply
         listener.expect_reply()
         found = await reply
-        return aiosmtplib.SMTPResponse(_NO_REPLY, "") if listener.is_none else found
+        # Who says yes before all of it has left us says it to something else.
+        too_early = found.code < 400 and self._unsent()
+        return aiosmtplib.SMTPResponse(_NO_REPLY, "") if listener.is_none or too_early else found
+
+    def _unsent(self) -> int:
+        """Octets that wait for the server to take them; TLS has a transport of its own above the
+        one that sends, for which asyncio has no name."""
+        above = self.transport
+        beneath = getattr(getattr(above, "_ssl_protocol", None), "_transport", None)
+        return sum(
+            each.get_write_buffer_size()
+            for each in (above, beneath)
+            if isinstance(each, asyncio.WriteTransport)
+        )
 
     async def secure(self, context: ssl.SSLContext, server_name: str) -> None:
         """Go on over TLS, where the server offers STARTTLS.
@@ -145,24 +170,24 @@ class SmtpClient(aiosmtplib.SMTP):
             if isinstance(error, aiosmtplib.SMTPServerDisconnected) and closing is not None:
                 raise aiosmtplib.SMTPResponseException(*closing) from None
             raise
-        if self._protocol is not None:
-            self._listen(self._protocol)
+        if self.protocol is not None:
+            self._listen_again(self.protocol)
 
     async def hand_over(self, content: bytes) -> None:
         """Send the content of a message after 354; it must be as `transparent` makes it.
 
         Raises `aiosmtplib.SMTPServerDisconnected` where nothing of it was sent.
         """
-        if self._protocol is None:
+        if self.protocol is None:
             raise aiosmtplib.SMTPServerDisconnected("Server not connected")
-        self._protocol.write(content)
+        self.protocol.write(content)
 
     async def final_reply(self) -> aiosmtplib.SMTPResponse:
         """Await what the server says to the content of a message; set a deadline around it."""
-        if self._protocol is None:
+        if self.protocol is None:
             raise aiosmtplib.SMTPServerDisconnected("Server not connected")
         try:
-            return await self._replied(self._protocol.read_response())
+            return await self._replied(self.protocol.read_response())
         except aiosmtplib.SMTPServerDisconnected:
             if (closing := self._closing()) is not None:
                 return closing
@@ -245,7 +270,7 @@ class SmtpClient(aiosmtplib.SMTP):
         """Drop the connection at once, where aiosmtplib would wait for the peer's end of TLS."""
         if isinstance(self.transport, asyncio.WriteTransport):
             self.transport.abort()
-        made = self._protocol
+        made = self.protocol
         super().close()
         # What is called knows the session, and that knows us: a circle holds what the TLS has. So
         # does the protocol, and each session would be left to the garbage collector.
@@ -261,7 +286,7 @@ class SmtpClient(aiosmtplib.SMTP):
     @property
     def secured(self) -> ssl.SSLObject | None:
         """The TLS of the connection; None in the clear or when it is gone."""
-        transport = self._protocol.transport if self._protocol is not None else None
+        transport = self.protocol.transport if self.protocol is not None else None
         found = transport.get_extra_info("ssl_object") if transport is not None else None
         return found if isinstance(found, ssl.SSLObject) else None
 

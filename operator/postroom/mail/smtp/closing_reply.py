@@ -31,7 +31,8 @@ class ClosingReply(asyncio.Protocol):
         self._tail = heard
         #: What came of the present reply, and how much of that was read.
         self._reply, self._read = bytearray(heard), 0
-        self._codes = set[bytes]()
+        #: Those of its lines, as far as they have any.
+        self.codes = set[bytes]()
         self._ended = False
         #: Whether what came in place of a reply is none: its lines have different codes, so that it
         #: says both and nothing, or one of them has no code.
@@ -57,7 +58,7 @@ class ClosingReply(asyncio.Protocol):
     def expect_reply(self) -> None:
         """From now on comes the reply to a command."""
         self._reply.clear()
-        self._codes.clear()
+        self.codes.clear()
         self._read, self._ended, self.is_none = 0, False, False
 
     def expect_tls(self) -> None:
@@ -92,9 +93,14 @@ class ClosingReply(asyncio.Protocol):
             self._ended = found is None
             found = found or _ENDS.match(line)
             if found is not None:
-                self._codes.add(found[1])
-            self.is_none = found is None or len(self._codes) > 1
+                self.codes.add(found[1])
+            self.is_none = found is None or len(self.codes) > 1
         return self._ended
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            self._transport = transport
+        self._hearer.connection_made(transport)
 
     def eof_received(self) -> bool | None:
         return self._hearer.eof_received()

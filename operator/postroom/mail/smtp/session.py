@@ -19,7 +19,7 @@ from postroom.mail.replies import Meaning, Stage, enhanced_code, meaning_of_smtp
 from postroom.mail.session.capabilities import known_keywords, known_mechanisms
 from postroom.mail.session.sasl import circumstances
 from postroom.mail.session.state import SessionState, recognised
-from postroom.mail.smtp.client import TOO_LONG, Injected, SmtpClient, ask_for_tls
+from postroom.mail.smtp.client import AMBIGUOUS, TOO_LONG, Injected, SmtpClient, ask_for_tls
 
 AnswerT = TypeVar("AnswerT")
 
@@ -99,6 +99,12 @@ class SmtpSession:
                 "an SMTP server, shorten its texts; else correct host and port."
             )
             return self.state.failure(Reason.UNEXPECTED_GREETING, message)
+        if found == AMBIGUOUS:
+            message = (
+                f"{self.state.place} greets with lines that do not have one code, which clients "
+                "take for a yes or for a no: mend its greeting (RFC 5321 section 4.2.1)."
+            )
+            return self.state.passing(Reason.UNEXPECTED_GREETING, message)
         message = (
             f"What answers at {self.state.place} is no SMTP server: correct host, port or tls.mode."
         )

@@ -99,15 +99,6 @@ class SmtpClient(aiosmtplib.SMTP):
             raise aiosmtplib.SMTPConnectResponseError(*greeting)
         return greeting
 
-    def _listen_again(self, protocol: SMTPProtocol) -> None:
-        """Hear what the server says over TLS; what it said before that is forgotten."""
-        transport = protocol.transport
-        known = transport if isinstance(transport, asyncio.Transport) else None
-        self._closing_reply = ClosingReply(protocol, bytes(protocol._buffer), known)
-        protocol._buffer.clear()
-        if known is not None:
-            known.set_protocol(self._closing_reply)
-
     @property
     def line_so_far(self) -> bytes:
         """What came of a line that has not ended yet."""
@@ -139,19 +130,8 @@ class SmtpClient(aiosmtplib.SMTP):
         listener.expect_reply()
         found = await reply
         # Who says yes before all of it has left us says it to something else.
-        too_early = found.code < 400 and self._unsent()
+        too_early = found.code < 400 and listener.unsent
         return aiosmtplib.SMTPResponse(_NO_REPLY, "") if listener.is_none or too_early else found
-
-    def _unsent(self) -> int:
-        """Octets that wait for the server to take them; TLS has a transport of its own above the
-        one that sends, for which asyncio has no name."""
-        above = self.transport
-        beneath = getattr(getattr(above, "_ssl_protocol", None), "_transport", None)
-        return sum(
-            each.get_write_buffer_size()
-            for each in (above, beneath)
-            if isinstance(each, asyncio.WriteTransport)
-        )
 
     async def secure(self, context: ssl.SSLContext, server_name: str) -> None:
         """Go on over TLS, where the server offers STARTTLS.
@@ -170,8 +150,12 @@ class SmtpClient(aiosmtplib.SMTP):
             if isinstance(error, aiosmtplib.SMTPServerDisconnected) and closing is not None:
                 raise aiosmtplib.SMTPResponseException(*closing) from None
             raise
-        if self.protocol is not None:
-            self._listen_again(self.protocol)
+        if self.protocol is not None and isinstance(self.transport, asyncio.Transport):
+            # What was said in the clear is forgotten.
+            heard = bytes(self.protocol._buffer)
+            self.protocol._buffer.clear()
+            self._closing_reply = ClosingReply(self.protocol, heard, self.transport)
+            self.transport.set_protocol(self._closing_reply)
 
     async def hand_over(self, content: bytes) -> None:
         """Send the content of a message after 354; it must be as `transparent` makes it.

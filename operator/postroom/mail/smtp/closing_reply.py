@@ -55,6 +55,15 @@ class ClosingReply(asyncio.Protocol):
         """The end of what came last, where that is not the end of a line."""
         return self._tail.rpartition(b"\n")[2]
 
+    @property
+    def unsent(self) -> int:
+        """Octets that wait for the other side to take them; TLS has a transport of its own above
+        the one that sends, for which asyncio has no name."""
+        beneath = getattr(getattr(self._transport, "_ssl_protocol", None), "_transport", None)
+        return sum(
+            each.get_write_buffer_size() for each in (self._transport, beneath) if each is not None
+        )
+
     def expect_reply(self) -> None:
         """From now on comes the reply to a command."""
         self._reply.clear()

@@ -201,11 +201,15 @@ async def test_what_arrives_meanwhile_is_seen() -> None:
     assert report.positions == (Position("INBOX", 5, 13),)
 
 
-async def test_a_sparse_mailbox_is_searched_by_uid() -> None:
+@pytest.mark.parametrize(
+    "told", [b"SEARCH 15000 90 99999999", b'ESEARCH (TAG "x") UID ALL 90,15000,99999999']
+)
+async def test_a_sparse_mailbox_is_searched_by_uid(told: bytes) -> None:
+    """A server of IMAP4rev2 alone answers with ESEARCH (RFC 9051 section 6.4.4)."""
     sparse = answer(b"OK", b"3 EXISTS", b"OK [UIDVALIDITY 5] x", b"OK [UIDNEXT 900000] x")
     steps = {
         b"EXAMINE": sparse,
-        b"SEARCH": answer(b"OK", b"SEARCH 15000 90 99999999"),
+        b"SEARCH": answer(b"OK", told),
         b"FETCH": answer(b"OK", header(90), header(91), header(15000)),
     }
     async with scripted(steps) as server:
@@ -286,7 +290,8 @@ async def test_what_is_there_again_is_told_by_its_message_id() -> None:
     assert (later.days, later.duplicates) == ({}, 0)
 
 
-async def test_days_that_a_server_makes_up_are_not_counted() -> None:
+@pytest.mark.parametrize("found", [b"SEARCH 3 4 5", b'ESEARCH (TAG "x") UID ALL 3:5'])
+async def test_days_that_a_server_makes_up_are_not_counted(found: bytes) -> None:
     told = answer(
         b"OK",
         b'1 FETCH (UID 3 INTERNALDATE "01-May-2026 23:30:00 -0200")',
@@ -294,7 +299,7 @@ async def test_days_that_a_server_makes_up_are_not_counted() -> None:
         b'1 FETCH (UID 5 INTERNALDATE "99-May-2026 00:00:00 +0000")',
         b'1 FETCH (UID 9 INTERNALDATE "01-May-2026 00:00:00 +0000")',
     )
-    search = answer(b"OK", b"SEARCH 3 4 5")
+    search = answer(b"OK", found)
     async with scripted({b"EXAMINE": EXAMINE, b"SEARCH": search, b"FETCH": told}) as server:
         report = await server.history(date(2026, 5, 1))
         said = server.said

@@ -12,6 +12,11 @@ from postroom.mail.imap.values import Value, number, pairs, responses, without_l
 #: The largest UID (RFC 9051 section 9, nz-number).
 _LARGEST_UID = 2**32 - 1
 _SECTION = re.compile(rb"BODY\[(?P<name>[^\]]*)\](?:<(?P<origin>\d{1,10})>)?")
+#: The response to SEARCH, of either kind; and one that tells UIDs, all of them.
+_SEARCHED = re.compile(rb"(?i)E?SEARCH(?=\s|$)")
+_EXTENDED = re.compile(rb'(?i)ESEARCH(?: \(TAG "[^"]{0,99}"\))? UID(?: ALL (?P<all>[0-9:,]+))?\s*')
+#: UIDs of one answer, which are a few octets where they are ranges: a mailbox has no more.
+_SEARCHED_LIMIT = 500_000
 #: Ranges of one sequence set, so that a command line stays below 8192 octets (RFC 7162 section 4).
 _RANGES_LIMIT = 300
 
@@ -75,21 +80,48 @@ def _items(lines: Sequence[bytes]) -> Iterator[tuple[int, Mapping[bytes, Value]]
 
 
 def searched(lines: Sequence[bytes]) -> list[int]:
-    """Read SEARCH responses: UIDs, each once, sorted."""
+    """Read SEARCH and ESEARCH responses: UIDs, each once, sorted; no more than anybody asks for."""
     found: set[int] = set()
     for line in without_literals(lines):
         kind, _, numbers = line.partition(b" ")
         if kind.upper() == b"SEARCH":
             found.update(uid for uid in map(_uid, numbers.split()) if uid is not None)
+        elif (ranges := _extended(line)) is not None:
+            for low, high in sorted(ranges):
+                found.update(range(low, min(high, low + _SEARCHED_LIMIT - len(found)) + 1))
     return sorted(found)
 
 
 def is_search_whole(lines: Sequence[bytes]) -> bool:
     """Whether SEARCH was answered, as it must be (RFC 9051 section 6.4.4), and nothing in it is
     left unread. What stands in parentheses is no UID (RFC 7162 section 3.1.5)."""
-    answers = [line for line in without_literals(lines) if line[:6].upper() == b"SEARCH"]
-    words = (word for line in answers for word in line[6:].partition(b"(")[0].split())
-    return bool(answers) and all(map(bytes.isdigit, words))
+    answers = [line for line in without_literals(lines) if _SEARCHED.match(line)]
+    plain = [line for line in answers if line[:1] in b"sS"]
+    extended = [_extended(line) for line in answers if line[:1] not in b"sS"]
+    words = (word for line in plain for word in line[6:].partition(b"(")[0].split())
+    many = sum(high - low + 1 for ranges in extended for low, high in ranges or ())
+    return (
+        bool(answers)
+        and all(map(bytes.isdigit, words))
+        and None not in extended
+        and many <= _SEARCHED_LIMIT
+    )
+
+
+def _extended(line: bytes) -> list[tuple[int, int]] | None:
+    """The ranges of UIDs in an ESEARCH response, as servers of IMAP4rev2 answer (RFC 9051 section
+    7.3.4); none where nothing was found. None: it is no such response, or tells something else."""
+    match = _EXTENDED.fullmatch(line)
+    if match is None:
+        return None
+    ranges = []
+    for part in (match["all"] or b"").split(b",") if match["all"] else ():
+        ends = [_uid(end) for end in part.split(b":")]
+        if len(ends) > 2 or None in ends:
+            return None
+        known = [end for end in ends if end is not None]
+        ranges.append((min(known), max(known)))
+    return ranges
 
 
 def uid_sets(uids: Iterable[int], most: int) -> Iterator[tuple[str, frozenset[int]]]:

@@ -203,7 +203,8 @@ def _refused(
 def _done(
     nonce: str, now: datetime, since: date, report: HistoryReport
 ) -> emailaccount_status.LastBackfill:
-    days = {day: count for day, count in sorted(report.days.items()) if day >= since}
+    # Of the day that began during the look, as of those to come, a later one tells.
+    days = {day: count for day, count in sorted(report.days.items()) if since <= day <= now.date()}
     total = sum(days.values())
     bounded = "" if report.complete else " There are more than postroom counts."
     return emailaccount_status.LastBackfill(
@@ -218,5 +219,5 @@ def _done(
         days=[
             emailaccount_status.DayCount(date=day.isoformat(), messages=count)
             for day, count in days.items()
-        ][-61:],
+        ],
     )

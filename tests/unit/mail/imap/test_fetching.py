@@ -20,6 +20,33 @@ from postroom.mail.imap.fetching import (
 )
 
 
+@pytest.mark.parametrize(
+    ("line", "uids"),
+    [
+        (b'ESEARCH (TAG "A1") UID ALL 2,10:12', [2, 10, 11, 12]),
+        (b'esearch (tag "A1") uid all 12:10', [10, 11, 12]),
+        (b"ESEARCH UID ALL 7,7", [7]),
+        (b'ESEARCH (TAG "A1") UID', []),
+        # Numbers of messages, items that nobody asked for, and what is no set.
+        (b'ESEARCH (TAG "A1") ALL 2', None),
+        (b'ESEARCH (TAG "A1") UID COUNT 3', None),
+        (b'ESEARCH (TAG "A1") UID ALL *', None),
+        (b'ESEARCH (TAG "A1") UID ALL 0', None),
+        (b'ESEARCH (TAG "A1") UID ALL 1:2:3', None),
+        (b"ESEARCHED UID ALL 1", None),
+    ],
+)
+def test_servers_of_imap4rev2_answer_with_ranges(line: bytes, uids: list[int] | None) -> None:
+    assert searched([line]) == (uids or [])
+    assert is_search_whole([line]) is (uids is not None)
+
+
+def test_a_range_without_end_is_read_as_far_as_a_mailbox_goes() -> None:
+    lines = [b"ESEARCH UID ALL 5:4294967295"] * 3
+    assert len(searched(lines)) <= 500_002
+    assert not is_search_whole(lines)
+
+
 def test_messages() -> None:
     lines = [
         b'9 FETCH (UID 3 INTERNALDATE " 7-Jul-2026 00:00:00 +0000" BODY[HEADER.FIELDS (TO)]<0> {4}',

@@ -16,14 +16,15 @@ from postroom.api.emailaccount_status import (
     SyncPhase,
 )
 from postroom.api.names import Kind
-from postroom.mail.operations import CountDays, Operation
+from postroom.mail.operations import CountDays, HistoryReport, Operation
 from postroom.mail.report import Login, Mailbox, ProbeReport, Quota
 from postroom.reconcile import engine
-from postroom.reconcile.account.sync import mailbox_facts, quota_findings
+from postroom.reconcile.account.sync import _done, mailbox_facts, quota_findings
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.status.schedule import due_in
 from postroom.reconcile.world import LookupUnavailable
-from unit.reconcile.mail_worlds import ACCOUNT, AT_ONCE, REFUSED
+from unit.reconcile.assessments import NOW
+from unit.reconcile.mail_worlds import ACCOUNT, AT_ONCE, REFUSED, WELL
 from unit.reconcile.message_worlds import MessageWorld, PostOffice
 
 
@@ -74,6 +75,17 @@ async def test_a_backfill_counts_days_once_for_each_value() -> None:
     assert done is not None and done.phase is BackfillPhase.DONE
     assert (done.messages, len(done.days), done.complete) == (4, 3, True)
     assert (await world.run(seconds=3600)).last_backfill == done
+
+
+async def test_a_backfill_over_midnight_counts_the_days_that_had_begun() -> None:
+    """What arrives while it looks, and what a server dates into days to come, is not of them."""
+    at = NOW.replace(hour=23, minute=59, second=59)
+    days = {(at + timedelta(days=away)).date(): 1 for away in range(-61, 3)}
+    report = HistoryReport(WELL, days)
+    since = (at - timedelta(days=60)).date()
+    done = _done("a", at, since, report)
+    assert (len(done.days), done.messages) == (61, 61)
+    assert (done.days[0].date, done.days[-1].date) == (since.isoformat(), at.date().isoformat())
 
 
 async def test_a_backfill_is_refused_while_an_error_stands() -> None:

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,8 @@ from postroom.lab.operator_process import free_port
 Progress = Callable[[str], None]
 
 _STOP_SECONDS = 30
+#: What kubectl says where it has no schemas, and seconds until it is asked again.
+_NO_SCHEMAS, _PAUSES = "failed to download openapi", (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 class ControlPlaneUnavailable(Exception):
@@ -95,15 +98,24 @@ class ControlPlane:
     def kubectl(
         self, *args: str, input: str | None = None, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        """Run kubectl as the administrator; with `check`, a failure raises with its output."""
-        done = subprocess.run(  # noqa: S603 - our own binary, arguments of our own
-            [str(self.kubectl_path), f"--kubeconfig={self.kubeconfig}", *args],
-            input=input,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        """Run kubectl as the administrator; with `check`, a failure raises with its output.
+
+        Before `apply` writes anything it asks for the schemas, which an API server that is busy
+        making them refuses for a moment: then all of it is done again.
+        """
+        for pause in (*_PAUSES, None):
+            done = subprocess.run(  # noqa: S603 - our own binary, arguments of our own
+                [str(self.kubectl_path), f"--kubeconfig={self.kubeconfig}", *args],
+                input=input,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=300,
+            )
+            lacks_schemas = done.returncode != 0 and _NO_SCHEMAS in done.stderr
+            if pause is None or args[:1] != ("apply",) or not lacks_schemas:
+                break
+            time.sleep(pause)
         if check and done.returncode != 0:
             raise AssertionError(f"kubectl {' '.join(args)} failed: {done.stderr or done.stdout}")
         return done

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The names under which postroom appears in the Kubernetes API."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 GROUP = "postroom.dev"
 VERSION = "v1alpha1"
@@ -57,6 +58,13 @@ class Key(NamedTuple):
     kind: Kind
     namespace: str
     name: str
+
+    @classmethod
+    def of(cls, kind: Kind, raw: Mapping[str, Any]) -> "Key":
+        """Return the key of a raw object."""
+        metadata = raw.get("metadata")
+        found = metadata if isinstance(metadata, Mapping) else {}
+        return cls(kind, str(found.get("namespace") or ""), str(found.get("name") or ""))
 
     def __str__(self) -> str:
         return f"{self.kind.plural}/{self.namespace}/{self.name}"

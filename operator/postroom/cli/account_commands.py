@@ -12,7 +12,6 @@ from postroom.api.emailaccount import Connection
 from postroom.api.emailaccount_status import BackfillPhase
 from postroom.api.names import Kind
 from postroom.cli import account_details, account_requests, completion, plugin_options, terminal
-from postroom.cli.check import print_objects
 from postroom.cli.cluster import Cluster, PluginError, fresh
 from postroom.cli.options import Output, say
 
@@ -124,6 +123,6 @@ async def _account(cluster: Cluster, word: str, namespace: str | None) -> dict[s
 
 def _print(raw: Mapping[str, Any], lines: Sequence[account_details.Line], output: Output) -> None:
     if output is not Output.TABLE:
-        print_objects([raw], output)
+        plugin_options.print_objects([raw], output)
         return
     account_details.print_lines(terminal.output(), lines)

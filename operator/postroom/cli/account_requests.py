@@ -11,7 +11,7 @@ from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.resource import parse_status
 from postroom.api.times import parse_timestamp, timestamp
 from postroom.cli.cluster import NOBODY, Cluster, PluginError
-from postroom.reconcile.account.messages.flight import too_early
+from postroom.reconcile.account.messages.spacing import too_early
 from postroom.reconcile.tenancy.budgets import SPACING
 
 Raw = Mapping[str, Any]

@@ -2,10 +2,9 @@
 """``postroom check``: evaluate manifests without a cluster."""
 
 import asyncio
-import json
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-import yaml
 
 from postroom.api.conditions import ConditionStatus, ConditionType, find, is_true
 from postroom.api.fields import parse_duration
@@ -359,14 +357,3 @@ def objects_of(world: DirectoryWorld) -> list[dict[str, Any]]:
         }
         for key, _ in world.statuses()
     ]
-
-
-def print_objects(objects: Sequence[Mapping[str, Any]], output: options.Output) -> None:
-    """Print objects without their spec, as one YAML or JSON list."""
-    shown = [
-        {key: value for key, value in resource.items() if key != "spec"} for resource in objects
-    ]
-    if output is options.Output.JSON:
-        say(json.dumps(shown, indent=2))
-    else:
-        typer.echo(yaml.safe_dump(shown, sort_keys=False, width=1000), nl=False)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from postroom.api.names import API_VERSION, REQUESTED_AT_ANNOTATIONS, Key, Kind
-from postroom.controller.cache import key_of
 
 Answer = TypeVar("Answer")
 #: Seconds between two looks.
@@ -91,7 +90,7 @@ class Cluster:
 
     async def annotate(self, raw: Mapping[str, Any], annotations: Mapping[str, str | None]) -> None:
         """Set annotations of an object; those that are None go."""
-        await self._answer(self._api.annotate(key_of(Kind(raw["kind"]), raw), annotations))
+        await self._answer(self._api.annotate(Key.of(Kind(raw["kind"]), raw), annotations))
 
     async def until(
         self,
@@ -104,7 +103,7 @@ class Cluster:
 
         Raises `NotAnswered` with the sentence `late` where that takes more than `seconds`.
         """
-        key = key_of(Kind(raw["kind"]), raw)
+        key = Key.of(Kind(raw["kind"]), raw)
         try:
             async with asyncio.timeout(seconds):
                 while True:

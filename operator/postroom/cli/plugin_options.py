@@ -2,17 +2,18 @@
 """What the verbs of ``kubectl postroom`` share: options, names of kinds, and how they end."""
 
 import asyncio
+import json
 from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import yaml
 
 from postroom.api.conditions import ConditionStatus, ConditionType
 from postroom.api.crd import PRESENTATIONS
 from postroom.api.names import GROUP, Kind
 from postroom.cli import completion, table, terminal
-from postroom.cli.check import print_objects
 from postroom.cli.cluster import PluginError
 from postroom.cli.options import ExitCode, Output, say
 
@@ -80,3 +81,14 @@ def show(found: Sequence[Mapping[str, Any]], output: Output, *, full: bool = Fal
         table.show(terminal.output(), found, full=full)
     else:
         print_objects(found, output)
+
+
+def print_objects(objects: Sequence[Mapping[str, Any]], output: Output) -> None:
+    """Print objects without their spec, as one YAML or JSON list."""
+    shown = [
+        {key: value for key, value in resource.items() if key != "spec"} for resource in objects
+    ]
+    if output is Output.JSON:
+        say(json.dumps(shown, indent=2))
+    else:
+        typer.echo(yaml.safe_dump(shown, sort_keys=False, width=1000), nl=False)

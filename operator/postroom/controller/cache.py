@@ -133,7 +133,7 @@ class Cache:
         `force` takes it in even then: resource versions run backwards when a cluster is restored
         from a backup.
         """
-        key = key_of(kind, raw)
+        key = Key.of(kind, raw)
         entry = self._entries.get(key)
         if entry is not None and not force and not _is_newer(raw, entry.raw):
             return NO_CHANGE
@@ -252,12 +252,6 @@ def status_of(raw: Raw) -> Mapping[str, Any]:
     """Return the status of a raw object, empty where it has none."""
     status = raw.get("status")
     return status if isinstance(status, Mapping) else {}
-
-
-def key_of(kind: Kind, raw: Raw) -> Key:
-    """Return the key of a raw object."""
-    metadata = metadata_of(raw)
-    return Key(kind, str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
 
 
 def slimmed(raw: Raw, earlier: Raw = MappingProxyType({})) -> Raw:

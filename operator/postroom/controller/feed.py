@@ -14,10 +14,10 @@ from typing import Any
 
 import kopf
 
-from postroom.api.names import GROUP, PART_OF_LABEL, VERSION, WATCH_LABEL, Kind
+from postroom.api.names import GROUP, PART_OF_LABEL, VERSION, WATCH_LABEL, Key, Kind
 from postroom.concurrency.backoff import doubled
 from postroom.controller import api_paths
-from postroom.controller.cache import key_of, metadata_of
+from postroom.controller.cache import metadata_of
 from postroom.controller.client import Cluster
 from postroom.controller.intake import Intake
 from postroom.controller.watching import Take
@@ -110,7 +110,7 @@ class Feed:
 
     def _take(self, kind: Kind, raw: Mapping[str, Any], gone: bool) -> None:
         if gone:
-            self._intake.gone(key_of(kind, raw), str(metadata_of(raw).get("uid") or ""))
+            self._intake.gone(Key.of(kind, raw), str(metadata_of(raw).get("uid") or ""))
         else:
             self._intake.seen(kind, raw)
 

@@ -17,7 +17,6 @@ from postroom.controller.cache import (
     Change,
     Difference,
     Raw,
-    key_of,
     metadata_of,
     status_of,
 )
@@ -85,7 +84,7 @@ class Intake:
 
     def seen(self, kind: Kind, raw: Raw, *, force: bool = False) -> None:
         """An object exists and looks like this."""
-        key = key_of(kind, raw)
+        key = Key.of(kind, raw)
         self._apply(key, self.cache.put(kind, raw, force=force))
 
     def gone(self, key: Key, uid: str | None = None) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a process that stays loads at its start, by what is there afterwards: each is a process of
-its own, which has no kubeconfig and ends once everything is imported."""
+its own, which has no kubeconfig and ends once everything is imported. And what the
+plugin of kubectl does not load."""
 
 from __future__ import annotations
 
@@ -28,6 +29,17 @@ NOT_NEEDED = (
     "unittest",
     "urllib3",
     "uvloop",
+)
+#: What looks at domains and servers, and at a cluster.
+NOT_THE_PLUGINS = (
+    "aiohttp",
+    "dns",
+    "kopf",
+    "kubernetes",
+    "postroom.controller",
+    "postroom.dns.judging",
+    "postroom.mail.probes",
+    "postroom.reconcile.engine",
 )
 PROGRAM = """
 import gc, json, ssl, sys
@@ -115,3 +127,14 @@ def test_all_is_as_before_where_an_import_fails() -> None:
     with pytest.raises(ModuleNotFoundError), loading.for_good():
         import postroom.no_such_module  # type: ignore[import-not-found]  # noqa: F401
     assert (gc.get_threshold(), ssl.SSLContext.set_default_verify_paths) == before
+
+
+def test_the_plugin_loads_neither_the_engine_nor_a_client_before_it_asks() -> None:
+    program = (
+        "import sys, postroom.cli.kubectl_completion\n"
+        f"print(*(name for name in {NOT_THE_PLUGINS!r} if name in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, text=True, timeout=300
+    )
+    assert done.stdout.strip() == ""

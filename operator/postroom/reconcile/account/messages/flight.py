@@ -8,7 +8,7 @@ reconciler takes one step, and none waits for mail to arrive.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from postroom.api import account_messages
 from postroom.api.emailaccount_status import EmailAccountStatus
@@ -19,12 +19,13 @@ from postroom.mail.report import ProbeReport
 from postroom.mail.round_trip.compose import Purpose
 from postroom.mail.round_trip.verdict import DEADLINE
 from postroom.reconcile.account.messages import arrivals, correspondents, results
+from postroom.reconcile.account.messages.spacing import too_early
 from postroom.reconcile.account.messages.spending import message_id, spender_of
 from postroom.reconcile.account.sender import effective_sender
 from postroom.reconcile.account.steps import AccountView
 from postroom.reconcile.signing_in.probing import Attempt
 from postroom.reconcile.status import schedule
-from postroom.reconcile.tenancy.budgets import SPACING, Budgets
+from postroom.reconcile.tenancy.budgets import Budgets
 
 #: Soon enough to go on as soon as status is written.
 _AT_ONCE = timedelta(milliseconds=50)
@@ -357,14 +358,6 @@ def _withdraw_what_was_not_stored(view: AccountView) -> None:
     for token in unsent:
         del view.memory.sends[token]
         _budgets(view).give_back(token)
-
-
-def too_early(last: str | None, now: datetime) -> timedelta | None:
-    """Return what is left of the five minutes after a message; None: nothing."""
-    if last is None:
-        return None
-    left = schedule.past(last, now) + SPACING - now
-    return left if left > timedelta() else None
 
 
 def _under_way(status: EmailAccountStatus) -> frozenset[str]:

@@ -171,16 +171,6 @@ async def test_on_a_schedule_it_waits_for_its_time() -> None:
     assert begun.announced
 
 
-@pytest.mark.parametrize(
-    ("ago", "left"),
-    [(None, None), (timedelta(minutes=5), None), (timedelta(minutes=2), timedelta(minutes=3))],
-)
-def test_five_minutes_lie_between_two_messages(
-    ago: timedelta | None, left: timedelta | None
-) -> None:
-    assert flight.too_early(timestamp(NOW - ago) if ago else None, NOW) == left
-
-
 async def test_one_under_way_holds_up_the_next() -> None:
     desk = Desk()
     assert flight.not_before(await desk.view()) == timedelta()

@@ -6,7 +6,7 @@ than a dict: an older picture never replaces a newer one, and the echo of our ow
 told from a change that somebody else made.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Flag, auto
 from types import MappingProxyType
@@ -78,8 +78,8 @@ NO_CHANGE = Change(Difference.NOTHING)
 class _Entry:
     raw: Raw
     indexes: frozenset[str]
-    #: Our own status write is on its way: a changed status may be its echo.
-    writing: bool = False
+    #: Our own write of this status is on its way: a changed status may be its echo.
+    writing: Mapping[str, Any] | None = None
     #: A status changed while `writing`; judged when the write ends.
     suspect: bool = False
 
@@ -137,14 +137,14 @@ class Cache:
         entry = self._entries.get(key)
         if entry is not None and not force and not _is_newer(raw, entry.raw):
             return NO_CHANGE
-        slim = slimmed(raw, entry.raw if entry is not None else {})
         if entry is None:
+            slim = slimmed(raw)
             indexes = marks.indexes_in(kind, slim.get("spec"))
             self._entries[key] = _Entry(slim, indexes)
             self._reindex(key, frozenset(), indexes)
             self._claim(key, slim, indexes)
             return Change(Difference.APPEARED | Difference.READY, after=indexes)
-        return self._replace(key, entry, slim)
+        return self._replace(key, entry, slimmed(raw, entry.raw, entry.writing))
 
     def drop(self, key: Key, uid: str | None = None) -> Change:
         """Remove an object; with `uid` only if the cached one is that very object."""
@@ -159,11 +159,12 @@ class Cache:
             observer(key)
         return Change(Difference.VANISHED, before=entry.indexes)
 
-    def begin_write(self, key: Key) -> None:
-        """Note that our own status write is on its way."""
+    def begin_write(self, key: Key, status: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """Note that our own status write is on its way; `status` is what it is to make of the whole
+        status, and must not be changed any more."""
         entry = self._entries.get(key)
         if entry is not None:
-            entry.writing, entry.suspect = True, False
+            entry.writing, entry.suspect = status, False
 
     def end_write(self, key: Key, written: Raw | None) -> Change:
         """Note the end of our own status write; `written` is the API server's answer.
@@ -173,13 +174,14 @@ class Cache:
         entry = self._entries.get(key)
         if entry is None:
             return NO_CHANGE
-        entry.writing, suspect, entry.suspect = False, entry.suspect, False
+        writing, entry.writing = entry.writing, None
+        suspect, entry.suspect = entry.suspect, False
         if written is None:
             return Change(Difference.STATUS) if suspect else NO_CHANGE
         if _uid(written) != _uid(entry.raw):
             return NO_CHANGE
         if _is_newer(written, entry.raw):
-            change = self._replace(key, entry, slimmed(written, entry.raw))
+            change = self._replace(key, entry, slimmed(written, entry.raw, writing))
             # What changed in status is our own doing.
             return Change(change.difference & ~Difference.STATUS, change.before, change.after)
         # The watch was faster, and has brought this or what came after it.
@@ -190,7 +192,7 @@ class Cache:
         before, after = entry.raw, entry.indexes
         entry.raw = slim
         difference = _difference(before, slim)
-        if Difference.STATUS in difference and entry.writing:
+        if Difference.STATUS in difference and entry.writing is not None:
             entry.suspect = True
             difference &= ~Difference.STATUS
         if Difference.SPEC in difference or Difference.APPEARED in difference:
@@ -254,13 +256,15 @@ def status_of(raw: Raw) -> Mapping[str, Any]:
     return status if isinstance(status, Mapping) else {}
 
 
-def slimmed(raw: Raw, earlier: Raw = MappingProxyType({})) -> Raw:
+def slimmed(
+    raw: Raw, earlier: Raw = MappingProxyType({}), writing: Mapping[str, Any] | None = None
+) -> Raw:
     """Return the part of an object that is kept: no labels or foreign annotations,
     and of managedFields who wrote the spec and our annotations.
 
     Equal texts are kept once: decoded JSON holds every field name and enum value anew per object,
-    which is half of its size. So is a spec that is the same as `earlier`, with what was understood
-    of it.
+    which is half of its size. So is a spec or a status that is the same as `earlier`, with what was
+    understood of it, and a status that we are writing, most texts of which are those of our code.
     """
     metadata = metadata_of(raw)
     kept = {name: metadata[name] for name in _KEPT_METADATA if name in metadata}
@@ -278,17 +282,19 @@ def slimmed(raw: Raw, earlier: Raw = MappingProxyType({})) -> Raw:
     if not isinstance(known := earlier.get("spec"), Kept) or known != spec:
         spec = pooled(spec)
         known = Kept(spec) if isinstance(spec, dict) else spec
-    return {"metadata": Kept(kept), "spec": known, "status": _kept_status(status)}
+    known_statuses = (_PENDING, earlier.get("status"), writing)
+    return {"metadata": Kept(kept), "spec": known, "status": _kept_status(status, known_statuses)}
 
 
 #: What stands in every object that nobody has looked at yet: kept, and understood, once.
 _PENDING = Kept(DEFAULT_STATUS)
 
 
-def _kept_status(status: object) -> object:
-    if status == _PENDING:
-        return _PENDING
-    kept = pooled(status)
+def _kept_status(status: object, known: Iterable[object]) -> object:
+    found = next((each for each in known if each == status), None)
+    if isinstance(found, Kept):
+        return found
+    kept = pooled(status) if found is None else found
     return Kept(kept) if isinstance(kept, dict) else kept
 
 

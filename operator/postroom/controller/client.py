@@ -5,7 +5,6 @@ The only module that knows the Kubernetes client library. Its transport and cred
 not its models, which would cost more than the request. Only `writer` and `lease` call writes.
 """
 
-import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import aiohttp
 from postroom import __version__
 from postroom.api.masked import Masked
 from postroom.api.names import API_VERSION, GROUP, VERSION, Key, Kind
-from postroom.controller import api_paths, watching
+from postroom.controller import api_paths, json_lists, watching
 from postroom.controller.client_library import config as kube_config
 from postroom.controller.kubeconfig import Connection, ConnectionSettingsError, connection
 
@@ -364,10 +363,10 @@ async def connected(
 
 def _decoded(data: bytes) -> Mapping[str, Any]:
     try:
-        decoded = json.loads(data)
+        answer = json_lists.decoded(data)
     except ValueError:
         return {}
-    return decoded if isinstance(decoded, dict) else {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def _items(answer: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

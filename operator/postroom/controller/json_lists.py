@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A list of the API server, decoded entry by entry.
+"""Texts of the API server, decoded: an object at once, a list entry by entry.
 
-Decoded as a whole it takes several times the memory of its text, all at once and at the very start,
-and the process keeps most of that for ever.
+Decoded as a whole a list takes several times the memory of its text, all at once and at the very
+start, and the process keeps most of that for ever.
 """
 
 import json
@@ -10,11 +10,23 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic_core import from_json
+
 #: Stands for the name of an entry of the list.
 ENTRY = "items[]"
 _LIST = "items"
 _BLANK = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
+
+
+def decoded(text: bytes) -> Any:
+    """Decode a text in half the time of `json.loads`; raises `ValueError` where that does."""
+    try:
+        # Values may be secret, and what is cached is kept beyond their use.
+        return from_json(text, cache_strings="keys")
+    except ValueError:
+        # It is deeper than most, or has half of a surrogate pair, or is none.
+        return json.loads(text)
 
 
 class _Rest:

@@ -145,7 +145,7 @@ class _News:
     def _taken(self, line: bytes) -> str | None:
         """The resource version of an event that is taken in; None: it is none."""
         try:
-            event = json.loads(line)
+            event = json_lists.decoded(line)
         except ValueError:
             return None
         if not isinstance(event, dict) or event.get("type") not in _CHANGES:

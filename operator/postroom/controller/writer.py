@@ -130,7 +130,7 @@ class Writer:
                 return WriteResult.UNAVAILABLE
             before = self._intake.cache.get(evaluated.key) or {}
             try:
-                await self._send(evaluated.key, patch)
+                await self._send(evaluated.key, *patch)
                 self._audit.status_written(evaluated.key, before, desired)
                 return WriteResult.WRITTEN
             except ApiError as error:
@@ -151,8 +151,9 @@ class Writer:
 
     def _patch_for(
         self, evaluated: Evaluated, desired: dict[str, Any]
-    ) -> dict[str, Any] | WriteResult:
-        """Return the patch to send, or why none is needed; judged anew before every attempt."""
+    ) -> tuple[dict[str, Any], Mapping[str, Any]] | WriteResult:
+        """Return the patch to send and the status that it makes, or why none is needed; judged anew
+        before every attempt."""
         raw = self._intake.cache.get(evaluated.key)
         if raw is None:
             return WriteResult.GONE
@@ -171,11 +172,11 @@ class Writer:
         patch: dict[str, Any] = {"status": merge_patch(stored, desired)}
         if current.resource_version:
             patch["metadata"] = {"resourceVersion": current.resource_version}
-        return patch
+        return patch, desired
 
-    async def _send(self, key: Key, patch: dict[str, Any]) -> None:
+    async def _send(self, key: Key, patch: dict[str, Any], status: Mapping[str, Any]) -> None:
         answer: Raw | None = None
-        self._intake.cache.begin_write(key)
+        self._intake.cache.begin_write(key, status)
         try:
             answer = await self._client.patch_status(key, patch)
         finally:

@@ -121,6 +121,27 @@ def test_the_echo_before_the_answer_is_no_foreign_change(cache: Cache) -> None:
     assert cache.end_write(SERVER, answer) == NO_CHANGE
 
 
+@pytest.mark.parametrize("echo_first", [True, False])
+def test_a_status_that_we_wrote_is_kept_as_we_have_it(cache: Cache, echo_first: bool) -> None:
+    """Its texts are those of our code, once for all objects; those of an answer are its own."""
+    status = ready("False")
+    cache.begin_write(SERVER, status)
+    answer = json.loads(json.dumps(stored(SERVER, version=11, status=status)))
+    if echo_first:
+        cache.put(Kind.MAIL_SERVER, answer)
+    cache.end_write(SERVER, answer)
+    kept = cache.get(SERVER)
+    assert kept is not None
+    assert kept == slimmed(answer)
+    assert kept["status"]["conditions"] is status["conditions"]
+
+
+def test_a_status_that_the_api_server_made_another_of_is_kept_as_it_is_there(cache: Cache) -> None:
+    cache.begin_write(SERVER, ready("Unknown"))
+    cache.end_write(SERVER, stored(SERVER, version=11, status=ready("False")))
+    assert cache.get(SERVER) == slimmed(stored(SERVER, version=11, status=ready("False")))
+
+
 def test_a_write_that_overtook_ours_is_noticed(cache: Cache) -> None:
     cache.begin_write(SERVER)
     put(cache, 12, status=ready("Unknown"))

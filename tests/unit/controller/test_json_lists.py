@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -74,3 +75,28 @@ def test_a_torn_list_has_what_came_before(data: st.DataObject) -> None:
                 found.append(value)
     ends = [text.index(json.dumps(each)) + len(json.dumps(each)) for each in items]
     assert found == [each for each, end in zip(items, ends, strict=True) if end <= cut]
+
+
+@given(VALUES, st.sampled_from(LOOKS), st.booleans())
+def test_an_object_says_what_it_says_to_json(value: Any, look: dict[str, Any], plain: bool) -> None:
+    text = json.dumps(value, ensure_ascii=plain, **look).encode("utf-8", "surrogatepass")
+    assert outcome(json_lists.decoded, text) == outcome(json.loads, text)
+
+
+@given(st.text(alphabet='{}[]:,"items01-.eE nulltrue\\ud8', max_size=30) | st.text())
+def test_what_is_no_json_is_refused(text: str) -> None:
+    octets = text.encode("utf-8", "surrogatepass")
+    assert outcome(json_lists.decoded, octets) == outcome(json.loads, octets)
+
+
+def test_an_object_that_is_deeper_than_most_is_decoded() -> None:
+    text = b'{"a":' * 400 + b"1" + b"}" * 400
+    assert json_lists.decoded(text) == json.loads(text)
+
+
+def outcome(decode: Callable[[bytes], Any], text: bytes) -> str:
+    """What is decoded, numbers as they are written in Python; or that it is refused."""
+    try:
+        return repr(decode(text))
+    except ValueError:
+        return "refused"

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Field types shared by the kinds: each carries its bounds, pattern and CEL rules into the CRD."""
 
+import functools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -66,6 +67,10 @@ class Model(BaseModel):
     )
 
 
+#: Texts that are known to fit: how many at most of a kind, and of how many characters.
+_KNOWN, _SHORT = 256, 128
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """Annotates a string with one pattern, which users never see: they read `sentence`.
@@ -84,13 +89,22 @@ class Text:
     also: Callable[[str], bool] | None = None
     also_rule: str = ""
     mend: Callable[[str], str] | None = None
+    #: Some that were found to fit: a spec is read several times, and what it names is in its
+    #: status, too.
+    _known: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def check(self, value: str) -> str:
         """Return `value`; raises `ValueError` with the sentence if it is none of these."""
+        if value in self._known:
+            return value
         if not self._fits(value):
             meant = self.mend(value) if self.mend is not None else value
             hint = f": did you mean {meant}?" if self._fits(meant) else ""
             raise ValueError(self.sentence + hint)
+        if len(self._known) >= _KNOWN:
+            self._known.clear()
+        if len(value) <= _SHORT:
+            self._known.add(value)
         return value
 
     def _fits(self, value: str) -> bool:
@@ -135,7 +149,13 @@ def parse_duration(text: object) -> timedelta:
     """Parse ``72h``, ``1h30m`` or ``45s``; raises `ValueError` on anything else."""
     if isinstance(text, timedelta):
         return text
-    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    return _duration_of(text if isinstance(text, str) else "")
+
+
+@functools.lru_cache(maxsize=256)
+def _duration_of(text: str) -> timedelta:
+    """Parse a duration; nearly all objects have the same few."""
+    match = _DURATION.fullmatch(text)
     if not match or not 0 < len(match[0]) <= DURATION_LENGTH:
         raise ValueError("must be a duration such as 45s, 5m, 1h30m or 72h")
     hours, minutes, seconds = (int(part[:-1]) if part else 0 for part in match.groups())

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """metav1.Time: how Kubernetes writes a time."""
 
+import functools
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +13,13 @@ _WRITTEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}
 
 def timestamp(moment: datetime) -> str:
     """Write a time as metav1.Time does: RFC 3339, UTC, whole seconds."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
+    return _text_of(moment.astimezone(UTC).replace(microsecond=0))
+
+
+# A status has a time several times, and so have those that were made in the same second.
+@functools.lru_cache(maxsize=64)
+def _text_of(second: datetime) -> str:
+    return second.isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
 
 
 def parse_timestamp(text: str) -> datetime:

@@ -15,6 +15,7 @@ from typing import Any
 from postroom.api.names import GROUP, REQUESTED_AT_ANNOTATIONS, Key, Kind
 from postroom.api.resource import Kept, Metadata
 from postroom.api.status import DEFAULT_STATUS
+from postroom.concurrency.sets_of_few import SetsOfFew
 from postroom.controller.shared_status import moved
 from postroom.controller.text_pool import LONGEST, pooled
 from postroom.reconcile import defaults
@@ -93,9 +94,9 @@ class Cache:
         #: Told of each object that appeared, was replaced, or is gone, when it is so.
         self.observers: list[Callable[[Key], None]] = []
         self._entries: dict[Key, _Entry] = {}
-        self._by_index: dict[tuple[Kind, str, str], set[str]] = {}
+        self._by_index: SetsOfFew[tuple[Kind, str, str], str] = SetsOfFew()
         #: Who stands under an index that names a namespace, wherever they are.
-        self._everywhere: dict[tuple[Kind, str], set[Key]] = {}
+        self._everywhere: SetsOfFew[tuple[Kind, str], Key] = SetsOfFew()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -119,11 +120,11 @@ class Cache:
 
     def names_under(self, kind: Kind, namespace: str, index: str) -> list[str]:
         """Return the names of the objects that stand under an index, sorted."""
-        return sorted(self._by_index.get((kind, namespace, index), ()))
+        return sorted(self._by_index.of((kind, namespace, index)))
 
     def keys_under(self, kind: Kind, index: str) -> list[Key]:
         """Return the objects of all namespaces under an index that names one, sorted."""
-        return sorted(self._everywhere.get((kind, index), ()))
+        return sorted(self._everywhere.of((kind, index)))
 
     # -- changes ------------------------------------------------------------------------------
 
@@ -226,19 +227,13 @@ class Cache:
 
     def _reindex(self, key: Key, before: frozenset[str], after: frozenset[str]) -> None:
         for index in before - after:
-            place = (key.kind, key.namespace, index)
-            names = self._by_index[place]
-            names.discard(key.name)
-            if not names:
-                del self._by_index[place]
+            self._by_index.discard((key.kind, key.namespace, index), key.name)
             if marks.namespace_in(index) is not None:
-                self._everywhere[key.kind, index].discard(key)
-                if not self._everywhere[key.kind, index]:
-                    del self._everywhere[key.kind, index]
+                self._everywhere.discard((key.kind, index), key)
         for index in after - before:
-            self._by_index.setdefault((key.kind, key.namespace, index), set()).add(key.name)
+            self._by_index.add((key.kind, key.namespace, index), key.name)
             if marks.namespace_in(index) is not None:
-                self._everywhere.setdefault((key.kind, index), set()).add(key)
+                self._everywhere.add((key.kind, index), key)
 
 
 # -- reading raw objects --------------------------------------------------------------------------
@@ -263,11 +258,15 @@ def slimmed(
     and of managedFields who wrote the spec and our annotations.
 
     Equal texts are kept once: decoded JSON holds every field name and enum value anew per object,
-    which is half of its size. So is a spec or a status that is the same as `earlier`, with what was
-    understood of it, and a status that we are writing, most texts of which are those of our code.
+    which is half of its size. So is what is the same as in `earlier`, with what was understood of
+    it, and a status that we are writing, most texts of which are those of our code.
     """
-    metadata = metadata_of(raw)
-    kept = {name: metadata[name] for name in _KEPT_METADATA if name in metadata}
+    metadata, was = metadata_of(raw), metadata_of(earlier)
+    kept = {
+        name: value if (value := was.get(name)) == metadata[name] else metadata[name]
+        for name in _KEPT_METADATA
+        if name in metadata
+    }
     annotations = metadata.get("annotations")
     if isinstance(annotations, Mapping):
         ours = {

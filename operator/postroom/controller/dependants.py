@@ -14,6 +14,7 @@ from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import Key, Kind
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
+from postroom.concurrency.sets_of_few import SetsOfFew
 from postroom.reconcile import indexes
 from postroom.reconcile.account import binding, used_by
 from postroom.reconcile.account.dependencies import references_of
@@ -28,34 +29,25 @@ class Dependants:
     """The reverse maps, kept in plain dicts."""
 
     def __init__(self) -> None:
-        self._references: dict[Key, frozenset[str]] = {}
-        #: One key where there is one: most things have one dependant, and a set takes as much room
-        #: as four of them.
-        self._dependants: dict[tuple[str, str], Key | set[Key]] = {}
+        # No sets, which take five times as much room.
+        self._references: dict[Key, tuple[str, ...]] = {}
+        self._dependants: SetsOfFew[tuple[str, str], Key] = SetsOfFew()
 
     def references(self, key: Key) -> frozenset[str]:
         """Return what an object stands on, as was noted last."""
-        return self._references.get(key, frozenset())
+        return frozenset(self._references.get(key, ()))
 
     def update(self, key: Key, references: frozenset[str]) -> None:
         """Note what an object stands on now; replaces what was noted before."""
         before = self.references(key)
+        if before == references:
+            return
         for gone in before - references:
-            place = _place(key.namespace, gone)
-            there = self._dependants.get(place)
-            if isinstance(there, set):
-                there.discard(key)
-            if there in (key, set()):
-                del self._dependants[place]
+            self._dependants.discard(_place(key.namespace, gone), key)
         for new in references - before:
-            place = _place(key.namespace, new)
-            there = self._dependants.setdefault(place, key)
-            if isinstance(there, set):
-                there.add(key)
-            elif there != key:
-                self._dependants[place] = {there, key}
+            self._dependants.add(_place(key.namespace, new), key)
         if references:
-            self._references[key] = references
+            self._references[key] = tuple(references)
         else:
             self._references.pop(key, None)
 
@@ -74,8 +66,7 @@ class Dependants:
             # An index may name the namespace where somebody waits for it.
             elsewhere = indexes.namespace_in(reference.partition("/")[2])
             for place in {namespace, elsewhere or namespace}:
-                there = self._dependants.get((place, reference), set())
-                found |= there if isinstance(there, set) else {there}
+                found.update(self._dependants.of((place, reference)))
         return sorted(found)
 
 

@@ -76,6 +76,8 @@ class KeyedQueue:
         self._heap: list[tuple[float, int, Key]] = []
         self._serial = 0
         self._timer: asyncio.TimerHandle | None = None
+        #: When the timer is to fire, by our clock.
+        self._armed_for = 0.0
         self._failures: dict[Key, int] = {}
         #: How many turns of what is more urgent there were since the last of each.
         self._passed_over = dict.fromkeys(Urgency, 0)
@@ -267,13 +269,16 @@ class KeyedQueue:
 
     def _arm(self) -> None:
         """Set the timer for the next scheduled key."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
             heapq.heappop(self._heap)
+        if self._timer is not None:
+            if self._heap and self._clock() < self._heap[0][0] == self._armed_for:
+                return  # it is the same one, and to come
+            self._timer.cancel()
+            self._timer = None
         if self._heap and not self._closed:
-            delay = max(0.0, self._heap[0][0] - self._clock())
+            self._armed_for = self._heap[0][0]
+            delay = max(0.0, self._armed_for - self._clock())
             self._timer = asyncio.get_running_loop().call_later(delay, self._fire)
 
     def _fire(self) -> None:

@@ -153,9 +153,7 @@ class Worker:
             raise
         if outcome is None:
             return
-        self._metrics.reconcile_seconds.labels(kind=key.kind.value).observe(
-            time.monotonic() - started
-        )
+        self._metrics.reconcile_seconds.labels(key.kind.value).observe(time.monotonic() - started)
         if outcome.status is not None and _tells_of_a_bug(outcome.status):
             self._metrics.reconcile_errors.labels(kind=key.kind.value).inc()
         # Before the write, so that what changes from here on brings the object back.

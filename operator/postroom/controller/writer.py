@@ -112,7 +112,7 @@ class Writer:
         """Make the stored status of an object equal to `status`, if it differs and still may."""
         desired = status.model_dump(mode="json", by_alias=True, exclude_none=True)
         result = await self._write(evaluated, desired)
-        self._metrics.status_writes.labels(result=result.value).inc()
+        self._metrics.status_writes.labels(result.value).inc()
         return result
 
     async def _write(self, evaluated: Evaluated, desired: dict[str, Any]) -> WriteResult:

@@ -39,7 +39,7 @@ from unit.controller.test_run import Probes
 
 ACCOUNTS, REMEMBERED = 40, 16
 #: Octets of an account and its status, as Python 3.11 counts them.
-MOST_HELD = 9_400
+MOST_HELD = 8_800
 
 
 class Office:

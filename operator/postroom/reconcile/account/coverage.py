@@ -7,6 +7,7 @@ only where no DMARC record of the subdomain asks for strict alignment (RFC 9989)
 looked at there was looked at for the domain above alone.
 """
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -68,6 +69,7 @@ async def coverage_of(domain: str, namespace: str, world: World) -> Coverage:
     return Coverage(invalid=invalid)
 
 
+@functools.lru_cache(maxsize=256)
 def references_to(domain: str) -> frozenset[str]:
     """Return what decides what covers a domain."""
     marks = [*map(indexes.by_domain, _declarable(domain))]

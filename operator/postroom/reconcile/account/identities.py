@@ -152,12 +152,14 @@ def _entries(view: AccountView, known: Knowledge) -> list[identities.IdentitySta
     spec, status = view.resource.spec, view.resource.status
     now = timestamp(view.world.now())
     declared = {identity.address: identity for identity in spec.identities}
-    own = declared.pop(spec.address, None) or identities.Identity(address=spec.address)
-    primary = {
-        "type": identities.IdentityType.PRIMARY,
-        "display_name": own.display_name or spec.display_name,
-    }
-    wanted = [own.model_copy(update=primary), *declared.values()]
+    own = declared.pop(spec.address, None)
+    primary = identities.Identity(
+        address=spec.address,
+        type=identities.IdentityType.PRIMARY,
+        display_name=(own.display_name if own is not None else None) or spec.display_name,
+        sender_profile=own.sender_profile if own is not None else None,
+    )
+    wanted = [primary, *declared.values()]
     found = [
         _declared(identity, known, _earlier(identity.address, status.identities), now)
         for identity in wanted
@@ -166,14 +168,20 @@ def _entries(view: AccountView, known: Knowledge) -> list[identities.IdentitySta
     named = {identity.address: identity.sender_profile for identity in wanted}
     return [
         # Of an address that was discovered earlier, too: the rules may be others now.
-        entry.model_copy(
-            update={
-                "sender_profile": named.get(entry.address)
-                or profile_for(entry.address, spec.sender_profiles)
-            }
+        _with_profile(
+            entry,
+            named.get(entry.address) or profile_for(entry.address, spec.sender_profiles),
         )
         for entry in found[: identities.IDENTITIES_LIMIT]
     ]
+
+
+def _with_profile(
+    entry: identities.IdentityStatus, profile: str | None
+) -> identities.IdentityStatus:
+    if entry.sender_profile == profile:
+        return entry
+    return entry.model_copy(update={"sender_profile": profile})
 
 
 def _earlier(

@@ -133,8 +133,11 @@ async def both_probed(
             imap = replace(imap, report=left_out)
         else:
             imap = await imap.probed(world, memory)
-    else:
+    elif to_smtp and to_imap:
         smtp, imap = await asyncio.gather(smtp.probed(world, memory), imap.probed(world, memory))
+    else:
+        # Most accounts have one of them or none, and a task for each costs more than that.
+        smtp, imap = await smtp.probed(world, memory), await imap.probed(world, memory)
     return replace(smtp, report=both_protocols.smtp_report(smtp, imap.report)), imap
 
 

@@ -5,6 +5,7 @@ Each function returns what it found or the verdict that says why not; a referenc
 be looked up now raises `LookupUnavailable`, which the engine turns into a retry.
 """
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -53,6 +54,8 @@ class Text:
     resolved: ResolvedReference
 
 
+# The text is kept for as long as the object is there, and many name the same.
+@functools.lru_cache(maxsize=1024)
 def reference_to(kind: str, name: str, namespace: str | None = None) -> str:
     """Return the text by which `Outcome.references` names an object, of another namespace too."""
     return f"{namespace}:{kind}/{name}" if namespace else f"{kind}/{name}"

@@ -5,7 +5,7 @@ The only place that decides Ready, Reconciling and Stalled (the state map of doc
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import cast
@@ -44,10 +44,10 @@ class Moment:
     """The time of a run, in both forms that are needed."""
 
     now: datetime
+    text: str = field(init=False)
 
-    @property
-    def text(self) -> str:
-        return timestamp(self.now)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", timestamp(self.now))
 
 
 def summarize(
@@ -83,14 +83,14 @@ def summarize(
     concluded = Conclusion({})
     if assessment.conclude is not None:
         concluded = assessment.conclude(conditions, before, now)
-    fields = {**concluded.fields, **followed.fields}
+    fields: dict[str, object] = {**concluded.fields, **followed.fields}
     if followed.findings:
         found = cast("Sequence[Finding]", (assessment.fields or {}).get("findings", ()))
         fields["findings"] = worst_first((*found, *followed.findings))
-    status = build_status(resource, conditions, assessment, moment, fields)
     # What is held back to be confirmed is no success, though Ready stands.
     if assessment.conclusive and ready.passed and confirmed.look_again is None:
-        status = status.model_copy(update={"last_ready_time": moment.text})
+        fields["last_ready_time"] = moment.text
+    status = build_status(resource, conditions, assessment, moment, fields)
     # Checks in a row without success; a new generation starts afresh.
     succeeded = assessment.conclusive and ready.passed
     if succeeded or memory.generation != generation:

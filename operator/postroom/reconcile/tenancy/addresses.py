@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from postroom.api.names import Key
+from postroom.concurrency.sets_of_few import SetsOfFew
 from postroom.dns.names import is_within
 from postroom.reconcile.tenancy.claims import ClaimBook
 
@@ -44,7 +45,7 @@ class AddressBook:
 
     def __init__(self) -> None:
         self._holdings: dict[Key, _Holding] = {}
-        self._accounts: dict[str, set[Key]] = {}
+        self._accounts: SetsOfFew[str, Key] = SetsOfFew()
         #: The addresses of more than one namespace.
         self._shared: set[str] = set()
 
@@ -55,7 +56,7 @@ class AddressBook:
             return  # as each picture of an account says anew
         self.forget(key)
         self._holdings[key] = holding
-        self._accounts.setdefault(holding.address, set()).add(key)
+        self._accounts.add(holding.address, key)
         self._count(holding.address)
 
     def forget(self, key: Key) -> None:
@@ -63,14 +64,11 @@ class AddressBook:
         holding = self._holdings.pop(key, None)
         if holding is None:
             return
-        accounts = self._accounts[holding.address]
-        accounts.discard(key)
-        if not accounts:
-            del self._accounts[holding.address]
+        self._accounts.discard(holding.address, key)
         self._count(holding.address)
 
     def _count(self, address: str) -> None:
-        if len({key.namespace for key in self._accounts.get(address, ())}) > 1:
+        if len({key.namespace for key in self._accounts.of(address)}) > 1:
             self._shared.add(address)
         else:
             self._shared.discard(address)
@@ -82,7 +80,7 @@ class AddressBook:
             return Contention.NONE
         oldest: dict[str, _Holding] = {}
         for holding in sorted(
-            (self._holdings[each] for each in self._accounts[mine.address]),
+            (self._holdings[each] for each in self._accounts.of(mine.address)),
             key=lambda holding: (holding.created, holding.key),
         ):
             if not holding.at_rest:
@@ -100,7 +98,7 @@ class AddressBook:
 
     def elsewhere(self, namespace: str, address: str) -> list[Key]:
         """Return the accounts of other namespaces for an address, sorted."""
-        accounts = self._accounts.get(address.lower(), ())
+        accounts = self._accounts.of(address.lower())
         return sorted(key for key in accounts if key.namespace != namespace)
 
     def contended_in(self, domain: str) -> list[Key]:
@@ -109,5 +107,5 @@ class AddressBook:
             key
             for address in self._shared
             if is_within(address.rpartition("@")[2], domain)
-            for key in self._accounts[address]
+            for key in self._accounts.of(address)
         )

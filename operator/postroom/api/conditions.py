@@ -123,9 +123,15 @@ class Verdict(Model):
         )
 
 
+_ORDER = {type_: place for place, type_ in enumerate(ConditionType)}
+
+
 def find(conditions: Iterable[Condition], wanted: ConditionType) -> Condition | None:
     """Return the condition of this type, if present."""
-    return next((condition for condition in conditions if condition.type is wanted), None)
+    for condition in conditions:
+        if condition.type is wanted:
+            return condition
+    return None
 
 
 def is_true(conditions: Iterable[Condition], wanted: ConditionType) -> bool:
@@ -142,9 +148,8 @@ def place(
     One that lies ahead of us was told by a clock that has been set since: it counts as now.
     The result follows the order of `ConditionType`, so that equal findings give equal lists.
     """
-    order = list(ConditionType)
     placed = []
-    for verdict in sorted(verdicts, key=lambda verdict: order.index(verdict.type)):
+    for verdict in sorted(verdicts, key=lambda verdict: _ORDER[verdict.type]):
         before = find(previous, verdict.type)
         unmoved = before is not None and before.status is verdict.status
         since = before.last_transition_time if before and unmoved else now

@@ -4,7 +4,7 @@
 import functools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -67,10 +67,6 @@ class Model(BaseModel):
     )
 
 
-#: Texts that are known to fit: how many at most of a kind, and of how many characters.
-_KNOWN, _SHORT = 256, 128
-
-
 @dataclass(frozen=True, slots=True)
 class Text:
     """Annotates a string with one pattern, which users never see: they read `sentence`.
@@ -89,22 +85,13 @@ class Text:
     also: Callable[[str], bool] | None = None
     also_rule: str = ""
     mend: Callable[[str], str] | None = None
-    #: Some that were found to fit: a spec is read several times, and what it names is in its
-    #: status, too.
-    _known: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def check(self, value: str) -> str:
         """Return `value`; raises `ValueError` with the sentence if it is none of these."""
-        if value in self._known:
-            return value
         if not self._fits(value):
             meant = self.mend(value) if self.mend is not None else value
             hint = f": did you mean {meant}?" if self._fits(meant) else ""
             raise ValueError(self.sentence + hint)
-        if len(self._known) >= _KNOWN:
-            self._known.clear()
-        if len(value) <= _SHORT:
-            self._known.add(value)
         return value
 
     def _fits(self, value: str) -> bool:

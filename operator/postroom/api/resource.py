@@ -184,13 +184,16 @@ def parse_status(kind: names.Kind, raw: object) -> CommonStatus:
 
 def _typed(model: type[ModelT], raw: Mapping[str, Any]) -> ModelT:
     if isinstance(raw, Kept):
-        return cast("ModelT", _remembered(model, raw))
+        remembered = _remembered_longer if model in _RELIED_ON else _remembered
+        return cast("ModelT", remembered(model, raw))
     return model.model_validate(raw, by_name=False, by_alias=True)
 
 
 #: Enough for what is being evaluated; what is understood takes several times as much memory as
-#: what came, so that more is not kept.
-_REMEMBERED = 512
+#: what came, so that more is not kept. Accounts stand on domains and servers: those that they take
+#: turns with are understood once for all of them, and are fewer.
+_REMEMBERED, _REMEMBERED_LONGER = 256, 1024
+_RELIED_ON = frozenset({SendingDomainSpec, SendingDomainStatus, MailServerSpec, MailServerStatus})
 
 
 @functools.lru_cache(maxsize=_REMEMBERED)
@@ -200,6 +203,11 @@ def _remembered_metadata(raw: Kept) -> Metadata:
 
 @functools.lru_cache(maxsize=_REMEMBERED)
 def _remembered(model: type[Model], raw: Kept) -> Model:
+    return model.model_validate(raw, by_name=False, by_alias=True)
+
+
+@functools.lru_cache(maxsize=_REMEMBERED_LONGER)
+def _remembered_longer(model: type[Model], raw: Kept) -> Model:
     return model.model_validate(raw, by_name=False, by_alias=True)
 
 

@@ -219,9 +219,9 @@ class Intake:
         return None if raw is None or metadata_of(raw).get("deletionTimestamp") else raw
 
     def _note(self, key: Key) -> None:
-        """Put an object into the maps."""
-        if (raw := self._present(key)) is not None:
-            self.dependants.update(key, declared(key.kind, raw))
+        """Put an object into the maps, unless it is about to go."""
+        raw = self._present(key)
+        self.dependants.update(key, declared(key.kind, raw) if raw is not None else frozenset())
 
     def _plan(self, key: Key, urgency: Urgency) -> None:
         """Put an object into the queue, for when it is due."""

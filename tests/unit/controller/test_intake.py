@@ -361,6 +361,26 @@ async def test_a_changed_spec_stands_on_what_it_names_before_it_runs(intake: Int
     assert waiting(intake) == {later, ACCOUNT}
 
 
+@pytest.mark.parametrize("goes", [None, "deleted", "terminating"])
+async def test_before_the_release_the_last_picture_tells_what_an_object_stands_on(
+    intake: Intake, goes: str | None
+) -> None:
+    for version, server in enumerate(("earlier", "later"), 1):
+        spec = {"address": "support@example.com", "serverRef": {"name": server}}
+        raw = stored(ACCOUNT, version=version, generation=version, spec=spec)
+        if goes == "terminating" and version == 2:
+            raw["metadata"]["deletionTimestamp"] = "2026-06-01T12:00:00Z"
+        intake.seen(ACCOUNT.kind, raw)
+    if goes == "deleted":
+        intake.gone(ACCOUNT, "uid-1")
+    intake.release()
+    stands_on = {
+        server: intake.dependants.of("mail", [f"MailServer/{server}"])
+        for server in ("earlier", "later")
+    }
+    assert stands_on == {"earlier": [], "later": [] if goes else [ACCOUNT]}
+
+
 async def test_what_is_deleted_is_forgotten_altogether(intake: Intake) -> None:
     known(intake, ACCOUNT)
     memory = intake.memory(ACCOUNT)

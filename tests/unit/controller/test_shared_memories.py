@@ -285,7 +285,7 @@ TABLE: dict[str, tuple[Callable[[pytest.MonkeyPatch], Memory], int]] = {
 #: What is bounded and not divided, since nothing that protects anybody is lost with an entry:
 #: what a pure function yielded is computed again, within the time that the bound says.
 COMPUTED_AGAIN = {
-    "api/fields.py": "a duration, and whether a text fits: 3 us",
+    "api/fields.py": "a duration: 2 us",
     "api/resource.py": "an object's spec and status: 0.3 ms, and only while it is evaluated",
     "api/times.py": "how a time is written: 1 us",
     "concurrency/shards.py": "a hash of a namespace's name: 10 us",

@@ -6,7 +6,7 @@ than a dict: an older picture never replaces a newer one, and the echo of our ow
 told from a change that somebody else made.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Flag, auto
 from types import MappingProxyType
@@ -284,20 +284,16 @@ def slimmed(
     if not isinstance(known := earlier.get("spec"), Kept) or known != spec:
         spec = pooled(spec)
         known = Kept(spec) if isinstance(spec, dict) else spec
-    known_statuses = (_PENDING, earlier.get("status"), writing)
-    return {"metadata": Kept(kept), "spec": known, "status": _kept_status(status, known_statuses)}
+    statuses = (_PENDING, earlier.get("status"), writing)
+    same = next((each for each in statuses if each == status), None)
+    if not isinstance(same, Kept):
+        status = pooled(status) if same is None else same
+        same = Kept(status) if isinstance(status, dict) else status
+    return {"metadata": Kept(kept), "spec": known, "status": same}
 
 
 #: What stands in every object that nobody has looked at yet: kept, and understood, once.
 _PENDING = Kept(DEFAULT_STATUS)
-
-
-def _kept_status(status: object, known: Iterable[object]) -> object:
-    found = next((each for each in known if each == status), None)
-    if isinstance(found, Kept):
-        return found
-    kept = pooled(status) if found is None else found
-    return Kept(kept) if isinstance(kept, dict) else kept
 
 
 def _managers(

@@ -166,22 +166,14 @@ def _entries(view: AccountView, known: Knowledge) -> list[identities.IdentitySta
     ]
     found += _discovered(wanted, known, status.identities, now)
     named = {identity.address: identity.sender_profile for identity in wanted}
-    return [
+    entries = []
+    for entry in found[: identities.IDENTITIES_LIMIT]:
         # Of an address that was discovered earlier, too: the rules may be others now.
-        _with_profile(
-            entry,
-            named.get(entry.address) or profile_for(entry.address, spec.sender_profiles),
-        )
-        for entry in found[: identities.IDENTITIES_LIMIT]
-    ]
-
-
-def _with_profile(
-    entry: identities.IdentityStatus, profile: str | None
-) -> identities.IdentityStatus:
-    if entry.sender_profile == profile:
-        return entry
-    return entry.model_copy(update={"sender_profile": profile})
+        profile = named.get(entry.address) or profile_for(entry.address, spec.sender_profiles)
+        same_profile = entry.sender_profile == profile
+        changes = {"sender_profile": profile}
+        entries.append(entry if same_profile else entry.model_copy(update=changes))
+    return entries
 
 
 def _earlier(

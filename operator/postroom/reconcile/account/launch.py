@@ -2,7 +2,6 @@
 """The launch checklist: what is to be done before applications use an account, as a pure function
 of its spec and of what status knows of it."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,6 +76,13 @@ class Found:
     state: LaunchState
     message: str
     certain: bool = True
+
+
+#: By what is missing. Most statuses have one of them, and all of these keep one text.
+_UNANSWERED = {
+    missing: Found(_OPEN, f"Set {missing}: somebody has to be told when the account fails.")
+    for missing in ("spec.owner", "spec.recoveryContact", "spec.owner and spec.recoveryContact")
+}
 
 
 def results_of(status: EmailAccountStatus) -> tuple[MessageResult, ...]:
@@ -161,7 +167,7 @@ def _of_spec(spec: EmailAccountSpec, backfill_limit: int) -> dict[LaunchItem, Fo
     fields = {"spec.owner": spec.owner, "spec.recoveryContact": spec.recovery_contact}
     missing = [name for name, value in fields.items() if value is None]
     if missing:
-        found[LaunchItem.OWNER_AND_RECOVERY_CONTACT] = _unanswered(" and ".join(missing))
+        found[LaunchItem.OWNER_AND_RECOVERY_CONTACT] = _UNANSWERED[" and ".join(missing)]
     if spec.imap is None:
         message = "The account reads no mailbox."
         found[LaunchItem.SMALL_BACKFILL] = Found(_NOT_NEEDED, message)
@@ -169,12 +175,6 @@ def _of_spec(spec: EmailAccountSpec, backfill_limit: int) -> dict[LaunchItem, Fo
         message = f"Lower spec.sync.backfillDays to {backfill_limit} or less: begin with little."
         found[LaunchItem.SMALL_BACKFILL] = Found(_OPEN, message)
     return found
-
-
-# Many statuses have it, which keep one text.
-@functools.lru_cache
-def _unanswered(missing: str) -> Found:
-    return Found(_OPEN, f"Set {missing}: somebody has to be told when the account fails.")
 
 
 def _sender_name(name: str | None) -> Found:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import signal
@@ -23,6 +24,7 @@ from cluster.faults.scene import SMTP, Keeper, Place, assert_all_is_well
 from cluster.objects import eventually
 from cluster.post_office import PostOffice
 from postroom.api.names import Kind
+from postroom.lab.lab import SUBMISSION_PORT
 
 #: It asks for the memory and the descriptors of one.
 OPERATORS_ARE_REAL = True
@@ -112,6 +114,41 @@ def test_mail_servers_come_and_go(place: Place, office: PostOffice, keeper: Keep
     place.busy()
     eventually(lambda: place.answered(Kind.MAIL_SERVER, "smtp"), "the server is looked at")
     assert_all_is_well(place, keeper, bystanders={"smtp": 5})
+
+
+@contextmanager
+def silence(office: PostOffice) -> Iterator[None]:
+    """Have the submission server take connections and say nothing, while DNS answers."""
+    servers = list[asyncio.Server]()
+
+    async def hears(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def begin() -> None:
+        await office.lab.smtp.stop()
+        server = await asyncio.start_server(hears, office.reach.address, SUBMISSION_PORT)
+        servers.append(server)
+
+    async def end() -> None:
+        servers[0].close()
+        await office.lab.smtp.start()
+
+    office.call(begin)
+    try:
+        yield
+    finally:
+        office.call(end)
+
+
+def test_a_mail_server_is_silent(place: Place, office: PostOffice, keeper: Keeper) -> None:
+    """What stands is looked at once, to its last deadline: silence counts after the second time."""
+    with silence(office):
+        look(place)
+        place.assert_nothing_flipped()
+    place.busy()
+    eventually(lambda: place.answered(Kind.MAIL_SERVER, "smtp"), "the server is looked at")
+    assert_all_is_well(place, keeper, bystanders={**LOOKED_AT, "smtp": 5})
 
 
 def test_the_lab_is_stopped_and_goes_on(place: Place, office: PostOffice, keeper: Keeper) -> None:

@@ -3,9 +3,16 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 
-from postroom.cli.options import ExitCode, fail, worst
+import postroom
+from postroom.cli.options import ExitCode, fail, say, worst
+
+#: Modules that print but what is ours, or what a shell reads.
+_OUR_OWN = {"options.py", "crds.py", "explain.py", "kubectl_completion.py", "schemas.py"}
 
 
 def test_what_went_wrong_is_one_sentence_by_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,3 +45,25 @@ def test_exit_codes_are_those_that_the_documentation_promises() -> None:
         ExitCode.COULD_NOT_LOOK,
     )
     assert codes == (0, 1, 2, 3)
+
+
+def test_what_is_said_is_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    say("a\x1b[2J\x9bb\u202ec\n::error::d\te")
+    say("f", errors=True)
+    printed = capsys.readouterr()
+    assert printed.out == "a\\u001b[2J\\u009bb\\u202ec\n\\u003a:error::d\\te\n"
+    assert printed.err == "f\n"
+
+
+def test_no_other_module_prints_lines_of_its_own() -> None:
+    """What others chose is in most of them; documents of a format, which has its own ways to write
+    it, end no line."""
+    printing = {
+        file.name
+        for file in (Path(postroom.__file__).parent / "cli").glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("typer.echo", "print")
+        and "nl" not in {keyword.arg for keyword in node.keywords}
+    }
+    assert printing <= _OUR_OWN

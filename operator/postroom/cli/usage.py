@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What both programs share of the command line itself: help, examples, guesses, version, errors."""
 
-import importlib.metadata
 import inspect
 import json
 import os
@@ -16,7 +15,6 @@ from typing import Any
 from typer.core import TyperGroup
 
 import postroom
-from postroom.api.suggest import hint
 
 #: Of a program; its verbs have the same.
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
@@ -143,6 +141,9 @@ def _value_type(hint: Any) -> Any:
 
 def no_such_verb(word: str, known: Sequence[str]) -> str:
     """The sentence about a mistyped verb."""
+    # Its table is read by pydantic, which --help would wait for longer than for all else.
+    from postroom.api.suggest import hint
+
     return f"there is no verb {word[:40]}{hint(word, known) or ': use one of ' + ', '.join(known)}"
 
 
@@ -172,6 +173,8 @@ def commit() -> str:
 
 def _commit_of_pip() -> str:
     """PEP 610: where a package that was installed from a repository came from."""
+    import importlib.metadata  # as much as the rest of this module
+
     try:
         noted = importlib.metadata.distribution("postroom").read_text("direct_url.json")
         return str(json.loads(noted or "{}").get("vcs_info", {}).get("commit_id", ""))

@@ -30,6 +30,8 @@ NOT_NEEDED = (
     "urllib3",
     "uvloop",
 )
+#: What reads specs, data files and metadata of packages.
+NOT_FOR_HELP = ("email", "importlib.metadata", "pydantic", "yaml")
 #: What looks at domains and servers, and at a cluster.
 NOT_THE_PLUGINS = (
     "aiohttp",
@@ -129,10 +131,17 @@ def test_all_is_as_before_where_an_import_fails() -> None:
     assert (gc.get_threshold(), ssl.SSLContext.set_default_verify_paths) == before
 
 
-def test_the_plugin_loads_neither_the_engine_nor_a_client_before_it_asks() -> None:
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [("main", NOT_FOR_HELP), ("kubectl_completion", NOT_THE_PLUGINS)],
+    ids=["the verbs of postroom", "kubectl postroom"],
+)
+def test_a_list_of_verbs_costs_nothing_of_what_they_load(
+    module: str, names: tuple[str, ...]
+) -> None:
     program = (
-        "import sys, postroom.cli.kubectl_completion\n"
-        f"print(*(name for name in {NOT_THE_PLUGINS!r} if name in sys.modules))"
+        f"import sys, postroom.cli.{module}\n"
+        f"print(*(name for name in {names!r} if name in sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, check=True, text=True, timeout=300

@@ -11,7 +11,7 @@ import yaml
 
 from postroom.cli.formats import as_json, github, gitlab, junit, sarif
 from postroom.cli.formats.results import CheckResult
-from postroom.log import without_commands
+from postroom.log import visible, without_commands
 
 
 class Format(StrEnum):
@@ -52,5 +52,8 @@ _WRITERS: Mapping[Format, Callable[[CheckResult], str]] = {
 
 
 def text_of(result: CheckResult, output: str) -> str:
-    """The text of a format that has one: a table is drawn for a terminal."""
-    return _WRITERS[Format(output)](result)
+    """The text of a format that has one: a table is drawn for a terminal.
+
+    What a format would write as it is can be seen all the same: many look at it in a terminal.
+    """
+    return visible(_WRITERS[Format(output)](result), kept="\n\t")

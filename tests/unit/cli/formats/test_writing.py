@@ -36,6 +36,18 @@ def test_the_forms_of_all_verbs_are_among_them() -> None:
     assert {form.value for form in Output} <= {form.value for form in Format}
 
 
+@pytest.mark.parametrize("form", [form for form in Format if form is not Format.TABLE])
+def test_what_is_quoted_steers_no_terminal(form: Format) -> None:
+    odd = "a\x1b[2J\x9bb\u202ec\x7fd\u2066"
+    remark = replace(made.BROKEN, message=odd, fix=odd, file=odd, subject=odd)
+    ready = {**made.condition("Ready", "False"), "message": odd}
+    result = replace(made.RESULT, remarks=[remark], objects=[made.raw("example", ready)])
+    text = text_of(result, form)
+    assert {mark for mark in text if not mark.isprintable()} <= {"\n", "\t"}
+    if form is Format.JUNIT:
+        ElementTree.fromstring(text)  # noqa: S314 - our own
+
+
 #: What GitHub's runner takes for a command (actions/runner: ActionCommand.TryParseV2 and TryParse),
 #: and Azure Pipelines' (`##[error]`, `##vso[task...]`).
 #: Both read line by line.

@@ -14,6 +14,7 @@ from aioimaplib import aioimaplib
 
 from bench.mail_servers import (
     FAR,
+    IMAP_BARE,
     IMAP_TLS,
     NAME,
     PASSWORD,
@@ -60,7 +61,8 @@ class Ours:
         target = endpoint(self.place, port, mode)
 
         async def probe(_: int) -> bool:
-            made = self.imap(target) if port % FAR == IMAP_TLS else self.smtp(target)
+            is_imap = port % FAR in (IMAP_TLS, IMAP_BARE)
+            made = self.imap(target) if is_imap else self.smtp(target)
             return works(await made)
 
         return probe
@@ -90,7 +92,7 @@ def works(report: ProbeReport) -> bool:
 
 def _policy(*ports: int) -> DialPolicy:
     far = (one + FAR for one in (SMTP_TLS, SMTP_STARTTLS, IMAP_TLS))
-    allowed = DEFAULT_PORTS | {IMAP_TLS, SILENT, *far, *ports}
+    allowed = DEFAULT_PORTS | {IMAP_TLS, IMAP_BARE, SILENT, *far, *ports}
     return DialPolicy((ipaddress.ip_network("127.0.0.0/8"),), allowed)
 
 
@@ -128,14 +130,17 @@ def bare_smtp(place: Place, mode: TLSMode, port: int | None = None) -> Attempt:
 
 
 def bare_imap(place: Place, *, everything: bool = False) -> Attempt:
-    """aioimaplib: CAPABILITY (its own wish), LOGIN, STATUS, EXAMINE, LOGOUT.
+    """aioimaplib: CAPABILITY (its own wish), LOGIN, STATUS, EXAMINE, LOGOUT, at a server without
+    extensions.
 
-    With `everything` also the other questions of our check: ID, the newest message, NAMESPACE.
+    With `everything`, at one that has them, also the other questions that our check has for it: ID,
+    the newest message, NAMESPACE, LIST, GETQUOTAROOT.
     """
     context = build_context(place.authority)
 
     async def probe(_: int) -> bool:
-        client = aioimaplib.IMAP4_SSL(place.address, IMAP_TLS, ssl_context=context)
+        port = IMAP_TLS if everything else IMAP_BARE
+        client = aioimaplib.IMAP4_SSL(place.address, port, ssl_context=context)
         await client.wait_hello_from_server()
         answers = [await client.login(USER, PASSWORD)]
         if everything:
@@ -148,6 +153,8 @@ def bare_imap(place: Place, *, everything: bool = False) -> Attempt:
             answers.append(await client.select(_MAILBOX))
             answers.append(await client.uid("fetch", "*", "(UID INTERNALDATE)"))
             answers.append(await client.namespace())
+            answers.append(await client.list('""', '"*"'))
+            answers.append(await client.getquotaroot(_MAILBOX))
         answers.append(await client.logout())
         return all(answer.result == "OK" for answer in answers)
 

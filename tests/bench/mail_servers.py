@@ -25,6 +25,8 @@ from postroom.lab.smtp import LabSmtp
 
 #: Ports on the address of the process; those of the long way are so many higher.
 SMTP_TLS, SMTP_STARTTLS, IMAP_TLS, SILENT = 2465, 2587, 2993, 2000
+#: IMAP of a server without extensions, which answers no more than what all servers know.
+IMAP_BARE = 2994
 FAR = 10_000
 #: The name in the certificates, besides the address itself.
 NAME = NAMES[0]
@@ -56,6 +58,7 @@ async def _serve(orders: Connection, address: str, far: float, pair: bytes) -> N
     await LabSmtp(accounts, context, address, SMTP_TLS, implicit=True).start()
     await LabSmtp(accounts, context, address, SMTP_STARTTLS, implicit=False).start()
     await LabImap(accounts, context, address, IMAP_TLS).start()
+    await LabImap(accounts, context, address, IMAP_BARE, "IMAP4rev1 AUTH=PLAIN SASL-IR").start()
     for port in (SMTP_TLS, SMTP_STARTTLS, IMAP_TLS):
         await LongWay(address, port, far).start(port + FAR)
     # Accepts, and never says anything.

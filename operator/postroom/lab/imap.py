@@ -14,7 +14,7 @@ from postroom.lab.mailboxes import QUOTA, SPECIAL_USES, Account, Accounts, Mailb
 _LINE_LIMIT = 64 * 1024
 #: How APPEND says when a message arrived (section 9, date-time).
 _DATE_TIME = "%d-%b-%Y %H:%M:%S %z"
-_CAPABILITIES = (
+CAPABILITIES = (
     "IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+ IDLE ID UIDPLUS MOVE UNSELECT NAMESPACE SPECIAL-USE "
     "QUOTA STATUS=SIZE"
 )
@@ -27,13 +27,19 @@ _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\([^()]*\))|([^\s"()]+)')
 
 
 class LabImap:
-    """The server. `start` raises `OSError` where the port is taken."""
+    """The server, which says that it `offers` so much. `start` raises `OSError` where the port is
+    taken."""
 
     def __init__(
-        self, accounts: Accounts, context: ssl.SSLContext, address: str, port: int
+        self,
+        accounts: Accounts,
+        context: ssl.SSLContext,
+        address: str,
+        port: int,
+        offers: str = CAPABILITIES,
     ) -> None:
         self._accounts, self._context = accounts, context
-        self._address, self._port = address, port
+        self._address, self._port, self._offers = address, port, offers
         self._server: asyncio.Server | None = None
         self._talking: set[asyncio.StreamWriter] = set()
 
@@ -55,7 +61,7 @@ class LabImap:
             writer.transport.abort()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session = _Session(self._accounts, reader, writer)
+        session = _Session(self._accounts, self._offers, reader, writer)
         self._talking.add(writer)
         try:
             await session.run()
@@ -71,9 +77,13 @@ class _Session:
     """One connection, one state: not authenticated, authenticated, or selected."""
 
     def __init__(
-        self, accounts: Accounts, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        accounts: Accounts,
+        offers: str,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> None:
-        self._accounts, self._reader, self._writer = accounts, reader, writer
+        self._accounts, self._offers, self._reader, self._writer = accounts, offers, reader, writer
         self._account: Account | None = None
         self._selected: Selected | None = None
         self._watched: Mailbox | None = None
@@ -83,7 +93,7 @@ class _Session:
         self._literal = b""
 
     async def run(self) -> None:
-        self._send(f"* OK [CAPABILITY {_CAPABILITIES}] postroom lab ready")
+        self._send(f"* OK [CAPABILITY {self._offers}] postroom lab ready")
         while self._open:
             line = await self._read_command()
             if not line:
@@ -155,7 +165,7 @@ class _Session:
                 if self._selected is not None:
                     self._selected.sync()
             case "CAPABILITY":
-                self._send(f"* CAPABILITY {_CAPABILITIES}")
+                self._send(f"* CAPABILITY {self._offers}")
             case "ID":
                 self._send('* ID ("name" "postroom lab")')
             case "LOGOUT":

@@ -2,8 +2,9 @@
 """Sessions over SMTP that are signed in, by one attempt with one mechanism; and the check."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.reasons import Reason
@@ -43,18 +44,18 @@ async def check(endpoint: Endpoint, login: Login | None, connector: Connector) -
 async def signed_in(state: SessionState) -> AsyncIterator[SmtpSession]:
     """A session that is secured, and signed in if there is a login; raises `Failure`."""
     state.keep_login_out_of_the_clear()
-    endpoint, seconds = state.endpoint, state.deadlines.total
-    async with AsyncExitStack() as at_the_end:
+    endpoint = state.endpoint
+    connection: socket.socket | None = None
+    client: SmtpClient | None = None
+    try:
         # An operation's time must not be what slow greetings leave of it.
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(state.deadlines.total):
             context = None
             if endpoint.tls is not TLSMode.NONE:
                 context = await state.connector.trust.context(endpoint.ca_bundle)
             implicit = context if endpoint.tls is TLSMode.IMPLICIT else None
             connection = await state.connector.dialler.dial(endpoint)
-            at_the_end.push_async_callback(tls.let_go, None, connection)
             client = SmtpClient(endpoint, connection, implicit)
-            at_the_end.callback(client.close)
             session = SmtpSession(state, client)
             await session.introduce(context)
             if state.login is not None:
@@ -64,6 +65,11 @@ async def signed_in(state: SessionState) -> AsyncIterator[SmtpSession]:
                 state.authenticated = True
         yield session
         client.say_goodbye()
+    finally:
+        if client is not None:
+            client.close()
+        if connection is not None:
+            await tls.let_go(None, connection)
 
 
 async def _present_password(session: SmtpSession, login: Login, offered: list[str]) -> None:

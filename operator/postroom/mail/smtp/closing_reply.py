@@ -7,8 +7,8 @@ import re
 _TAIL_LIMIT = 4096
 #: aiosmtplib takes no longer one.
 REPLY_LIMIT = 32 * 1024
-#: A line after which the reply goes on, and its last one (RFC 5321 section 4.2.1).
-_GOES_ON, _ENDS = re.compile(rb"(\d{3})-"), re.compile(rb"(\d{3})(?![0-9A-Za-z])")
+#: How a line begins: after a hyphen the reply goes on (RFC 5321 section 4.2.1).
+_LINE = re.compile(rb"(\d{3})(?:(-)|(?![0-9A-Za-z]))")
 _CLOSING = re.compile(rb"(?:\A|\n)((?:421-[^\n]*\n)*421 [^\n]*)\n?\Z")
 
 
@@ -98,9 +98,8 @@ class ClosingReply(asyncio.Protocol):
         while not self._ended and (end := self._reply.find(b"\n", self._read)) >= 0:
             line = bytes(self._reply[self._read : end])
             self._read = end + 1
-            found = _GOES_ON.match(line)
-            self._ended = found is None
-            found = found or _ENDS.match(line)
+            found = _LINE.match(line)
+            self._ended = found is None or found[2] is None
             if found is not None:
                 self.codes.add(found[1])
             self.is_none = found is None or len(self.codes) > 1

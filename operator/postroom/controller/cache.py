@@ -94,7 +94,8 @@ class Cache:
         #: Told of each object that appeared, was replaced, or is gone, when it is so.
         self.observers: list[Callable[[Key], None]] = []
         self._entries: dict[Key, _Entry] = {}
-        self._by_index: SetsOfFew[tuple[Kind, str, str], str] = SetsOfFew()
+        #: By kind and namespace, and there by index.
+        self._by_index: dict[tuple[Kind, str], SetsOfFew[str, str]] = {}
         #: Who stands under an index that names a namespace, wherever they are.
         self._everywhere: SetsOfFew[tuple[Kind, str], Key] = SetsOfFew()
 
@@ -120,7 +121,8 @@ class Cache:
 
     def names_under(self, kind: Kind, namespace: str, index: str) -> list[str]:
         """Return the names of the objects that stand under an index, sorted."""
-        return sorted(self._by_index.of((kind, namespace, index)))
+        there = self._by_index.get((kind, namespace))
+        return sorted(there.of(index)) if there is not None else []
 
     def keys_under(self, kind: Kind, index: str) -> list[Key]:
         """Return the objects of all namespaces under an index that names one, sorted."""
@@ -226,14 +228,19 @@ class Cache:
         self.claims.note(claim_from(metadata, domain, known, self.claims.keys, slim["spec"]))
 
     def _reindex(self, key: Key, before: frozenset[str], after: frozenset[str]) -> None:
+        if before == after:
+            return
+        there = self._by_index.setdefault((key.kind, key.namespace), SetsOfFew())
         for index in before - after:
-            self._by_index.discard((key.kind, key.namespace, index), key.name)
+            there.discard(index, key.name)
             if marks.namespace_in(index) is not None:
                 self._everywhere.discard((key.kind, index), key)
         for index in after - before:
-            self._by_index.add((key.kind, key.namespace, index), key.name)
+            there.add(index, key.name)
             if marks.namespace_in(index) is not None:
                 self._everywhere.add((key.kind, index), key)
+        if not there:
+            del self._by_index[key.kind, key.namespace]
 
 
 # -- reading raw objects --------------------------------------------------------------------------

@@ -31,7 +31,8 @@ class Dependants:
     def __init__(self) -> None:
         # No sets, which take five times as much room.
         self._references: dict[Key, tuple[str, ...]] = {}
-        self._dependants: SetsOfFew[tuple[str, str], Key] = SetsOfFew()
+        #: By namespace, and there by reference: pairs of both would take half as much again.
+        self._dependants: dict[str, SetsOfFew[str, Key]] = {}
 
     def references(self, key: Key) -> frozenset[str]:
         """Return what an object stands on, as was noted last."""
@@ -43,9 +44,16 @@ class Dependants:
         if before == references:
             return
         for gone in before - references:
-            self._dependants.discard(_place(key.namespace, gone), key)
+            namespace, reference = _place(key.namespace, gone)
+            there = self._dependants[namespace]
+            there.discard(reference, key)
+            if not there:
+                del self._dependants[namespace]
         for new in references - before:
-            self._dependants.add(_place(key.namespace, new), key)
+            namespace, reference = _place(key.namespace, new)
+            if namespace not in self._dependants:
+                self._dependants[namespace] = SetsOfFew()
+            self._dependants[namespace].add(reference, key)
         if references:
             self._references[key] = tuple(references)
         else:
@@ -66,7 +74,8 @@ class Dependants:
             # An index may name the namespace where somebody waits for it.
             elsewhere = indexes.namespace_in(reference.partition("/")[2])
             for place in {namespace, elsewhere or namespace}:
-                found.update(self._dependants.of((place, reference)))
+                if (there := self._dependants.get(place)) is not None:
+                    found.update(there.of(reference))
         return sorted(found)
 
 

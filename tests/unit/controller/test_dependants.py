@@ -58,7 +58,7 @@ def test_the_maps_always_mirror_the_last_updates(updates: list[tuple[Key, frozen
             assert found == sorted(one for one in expected if one.namespace == namespace)
     for key in last:
         maps.forget(key)
-    assert not len(maps._dependants)
+    assert not maps._dependants
 
 
 def test_an_account_without_server_stands_on_the_default_server() -> None:
@@ -103,7 +103,7 @@ def test_what_is_named_in_another_namespace_is_waited_for_there() -> None:
         assert maps.of("platform", [f"MailServer/{name}"]) == [ACCOUNT]
         assert maps.of(ACCOUNT.namespace, [f"MailServer/{name}"]) == []
     maps.forget(ACCOUNT)
-    assert not len(maps._dependants)
+    assert not maps._dependants
 
 
 def test_a_server_stands_on_its_secrets() -> None:

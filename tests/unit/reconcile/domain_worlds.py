@@ -26,7 +26,7 @@ from postroom.dns.verifying.report import DomainReport, RecordReport
 from postroom.reconcile.domain import sendingdomain
 from postroom.reconcile.status.outcome import Memory, Outcome
 from postroom.reconcile.status.summarize import summarize
-from unit.reconcile.assessments import NOW
+from unit.reconcile.assessments import NOW, Stored
 
 #: Ownership and two DKIM selectors gate Ready; SPF is advice.
 RECORDS = {
@@ -101,7 +101,7 @@ def _record(id: str, state: RecordState, *, certain: bool) -> RecordReport:
 class Domain:
     """One object and its operator's memory; `raw` is what the API server holds."""
 
-    spec: dict[str, Any] = field(default_factory=lambda: deepcopy(SPEC))
+    spec: dict[str, Any] = field(default_factory=lambda: Stored(deepcopy(SPEC)))
     now: datetime = NOW
     memory: Memory = field(default_factory=Memory)
     generation: int = 1
@@ -134,7 +134,7 @@ class Domain:
 
     def edit(self, **changes: Any) -> None:
         """Change the spec."""
-        self.spec = {**self.spec, **changes}
+        self.spec = Stored({**self.spec, **changes})
         self.generation += 1
 
     def look(
@@ -144,7 +144,7 @@ class Domain:
         self.outcome = self.outcome_of(self.memory, states, certain=certain, wake_after=wake_after)
         status = self.outcome.status
         assert status is not None
-        self.stored = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+        self.stored = Stored(status.model_dump(mode="json", by_alias=True, exclude_none=True))
         return self.verification
 
     def outcome_of(

@@ -30,7 +30,7 @@ from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.claims import ClaimBook
 from postroom.reconcile.world import ConfigMapContent, SecretContent
-from unit.reconcile.assessments import NOW
+from unit.reconcile.assessments import NOW, Stored
 
 NAMESPACE = "mail"
 SERVER = Key(Kind.MAIL_SERVER, NAMESPACE, "smtp")
@@ -143,7 +143,7 @@ class MailWorld:
         metadata = {"namespace": key.namespace, "name": key.name, "uid": key.name}
         self.objects[key] = {
             "metadata": {**metadata, "generation": generation},
-            "spec": spec,
+            "spec": Stored(spec),
             "status": self.objects.get(key, {}).get("status"),
         }
 
@@ -161,7 +161,7 @@ class MailWorld:
         outcome = await reconcile(key.kind, self.objects[key], self, memory, AT_ONCE)
         assert outcome.status is not None
         stored = outcome.status.model_dump(mode="json", by_alias=True, exclude_none=True)
-        self.objects[key]["status"] = stored
+        self.objects[key]["status"] = Stored(stored)
         return outcome.status
 
     @property

@@ -254,7 +254,8 @@ def test_the_interval_bounds_the_wait_of_a_generation_that_was_ready(
     domain.look(MISSING)
     raw = domain.raw
     raw["metadata"]["generation"] = int("300")
-    raw["status"] |= {"observedGeneration": int("300"), "lastReadyGeneration": was_ready}
+    ready = {"observedGeneration": int("300"), "lastReadyGeneration": was_ready}
+    raw["status"] = {**raw["status"], **ready}
     assert schedule.due_in(Kind.SENDING_DOMAIN, raw, domain.now) == schedule.jittered(wait, "u")
 
 

@@ -41,7 +41,7 @@ test: $(READY) ## all tests: unit, lab (real servers on loopback), cluster (real
 	$(BIN)/python -m pytest --numprocesses=$(REAL_PROCESSES) --dist=loadfile --no-loadscope-reorder -m "not clock" $(REAL)
 	$(BIN)/python -m pytest -m clock $(REAL)
 
-test-unit: $(READY) ## the fast ones: tests/unit, each property on ten examples
+test-unit: $(READY) ## the fast ones of tests/unit, each property on ten examples
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --hypothesis-profile=quick tests/unit
 
 # aioimaplib and cancellation differ from one Python to the next. A newer Python is found by name, or

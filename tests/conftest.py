@@ -79,6 +79,49 @@ _LONG = (
     "lab/test_mail_real_clients.py",
     "lab/test_chart.py",
 )
+#: Files of tests/unit that take seconds: they look through the whole program, import it anew, or
+#: bring what is absurdly large. `make test-unit` leaves them to `make test`.
+_SLOW = {
+    "api/test_fields_in_texts.py",
+    "cli/test_explain_complete.py",
+    "cli/test_loading.py",
+    "cli/test_plugin.py",
+    "cli/test_terminal.py",
+    "concurrency/test_full_passes.py",
+    "controller/inbound/test_dispatch.py",
+    "controller/inbound/test_process.py",
+    "controller/test_client_library.py",
+    "controller/test_queue_fairness.py",
+    "controller/test_run.py",
+    "controller/test_shared_memories.py",
+    "dns/asking/test_guarded_servers.py",
+    "dns/asking/test_losses.py",
+    "dns/asking/test_storms.py",
+    "dns/diagnosis/test_values.py",
+    "dns/spf/test_evaluate_hostile.py",
+    "dns/test_hostile_answers.py",
+    "dns/verifying/test_compromised.py",
+    "docs/test_build_site.py",
+    "docs/test_made_pages.py",
+    "house/test_bars.py",
+    "house/test_names_in_texts.py",
+    "house/test_picture.py",
+    "reconcile/tenancy/test_budgets.py",
+}
+_SLOW_PATHS = {HERE / "unit" / name for name in _SLOW}
+
+
+def pytest_configure() -> None:
+    """A name that stayed behind when its file moved would do nothing, unseen."""
+    named = {HERE / name for name in _LONG} | _SLOW_PATHS
+    if lost := sorted(str(path) for path in named if not path.exists()):
+        raise pytest.UsageError(f"tests/conftest.py names files that are not there: {lost}")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave slow files out of a quick run; True is yes, None leaves it to others."""
+    quick = config.getoption("--hypothesis-profile") == QUICK
+    return True if quick and collection_path in _SLOW_PATHS else None
 
 
 @pytest.hookimpl(wrapper=True)

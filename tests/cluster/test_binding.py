@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from cluster import admission
 from cluster.audit_log import forbidden, requests_of
 from cluster.lab_process import LabProcess
 from cluster.objects import KINDS, eventually, is_ready, reason_of
@@ -51,6 +52,7 @@ def allowed(
     rendered = installed.kubectl("kustomize", str(scratch), unrestricted).stdout
     assert "- --allow-bindings\n" in rendered
     installed.kubectl("apply", "--server-side", "-f", "-", input=rendered)
+    admission.until_refused(installed, admission.MARKED)
     yield installed
     kinds = "clusterrolebinding,validatingadmissionpolicybinding,clusterrole"
     for kind in (*kinds.split(","), "validatingadmissionpolicy"):
@@ -296,6 +298,7 @@ def test_without_the_policy_in_force_nothing_is_written(
 ) -> None:
     bound.plane.kubectl("delete", "validatingadmissionpolicybinding", *lost)
     try:
+        admission.until_taken(bound.plane, admission.MARKED)
         bound.account("support", SUPPORT, binding={"secretName": "support-mail"})
         process.start()
         eventually(lambda: bound.reason("support") == "BindingUnguarded", "it is told")
@@ -304,3 +307,4 @@ def test_without_the_policy_in_force_nothing_is_written(
         for component in ("binding", "token-rotation"):
             path = INSTALL / component / "base" / "policy.yaml"
             bound.plane.kubectl("apply", "--server-side", "-f", str(path))
+        admission.until_refused(bound.plane, admission.MARKED)

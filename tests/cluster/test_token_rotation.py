@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cluster import admission
 from cluster.audit_log import forbidden, requests_of, writes_of
 from cluster.lab_process import LabProcess
 from cluster.objects import KINDS, eventually, one
@@ -105,6 +106,7 @@ def allowed(
     )
     assert "- --allow-token-rotation\n" in rendered.stdout
     installed.kubectl("apply", "--server-side", "-f", "-", input=rendered.stdout)
+    admission.until_refused(installed, admission.FOREIGN)
     yield installed
     for kind in ADDED.split(","):
         installed.kubectl("delete", kind, "postroom-token-rotation", check=False)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cluster import admission
 from cluster.lab_process import LabProcess
 from cluster.objects import eventually
 from cluster.test_token_rotation import (  # noqa: F401 - `login` and `directory` are fixtures
@@ -90,6 +91,7 @@ def allowed(installed: ControlPlane, tmp_path: Path) -> Iterator[ControlPlane]:
         }
     )
     installed.kubectl("apply", "--server-side", "-f", "-", input=items)
+    admission.until_refused(installed, admission.FOREIGN)
     yield installed
     installed.kubectl("delete", "-f", "-", input=items, check=False)
 
@@ -162,6 +164,7 @@ def test_without_its_binding_nothing_is_written(
     directory: Path,  # noqa: F811
 ) -> None:
     allowed.kubectl("delete", "validatingadmissionpolicybinding", "postroom-token-rotation")
+    admission.until_taken(allowed, admission.FOREIGN)
     apply(allowed, namespace, login, lab)
     with operator(allowed, lab, login, directory, "--allow-token-rotation"):
         eventually(

@@ -70,6 +70,8 @@ class Intake:
         self._sources: dict[tuple[str, str, str], str] = {}
         #: Told the namespace whose Secrets must be read afresh (and which; None: all of them).
         self.on_stale_sources: Callable[[str, str | None], None] = lambda namespace, name: None
+        #: Told of an object that is no more: something may be at work for it.
+        self.on_gone: Callable[[Key], None] = lambda key: None
         self._released = False
         self._limiter = RequestLimiter()
 
@@ -135,6 +137,7 @@ class Intake:
         if Difference.VANISHED in difference:
             self.queue.forget(key)
             self.dependants.forget(key)
+            self.on_gone(key)
         if not self._released:
             # Who stands on what is known before the first run: its verdict is news to them.
             self._note(key)

@@ -124,6 +124,8 @@ class Dispatcher:
         self._told, self._spool, self._sinks, self._places = told, spool, sinks, places
         self._now, self._observe, self._may_carry = now, observe, may_carry
         self._begun, self._erred = begun, erred
+        # Nothing else brings it back, and its mail would be handed over until the process ends.
+        intake.on_gone = intake.queue.add
         self._announced = Announced(intake.cache)
         self._carrying: dict[Key, _Carrying] = {}
         #: How far couriers came that were ended, by the uid of their account: what was told of it

@@ -249,8 +249,10 @@ async def test_an_account_at_rest_is_left_alone_and_goes_on_where_it_was(
 async def test_an_account_that_goes_takes_its_courier_along(office: Office) -> None:
     office.furnish("mail", MAIL)
     await office.look()
+    assert office.dispatcher.accounts == 1
+    # Nobody has it looked at: that it is gone is all that is told.
     office.intake.gone(ACCOUNT)
-    await office.look()
+    await settled()
     assert office.dispatcher.accounts == 0
     applied = len(office.server.applied)
     await office.told.flush()

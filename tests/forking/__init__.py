@@ -72,6 +72,10 @@ class Forked:
         self._line.sendall(json.dumps(asked).encode() + b"\n")
         self.pid = int(self._told())
 
+    def __del__(self) -> None:
+        # Of one whose end nobody asked for: the warning would be another test's.
+        self._line.close()
+
     def _told(self) -> str:
         """The next number that comes: that of the process, then what it ended with."""
         said = b""

@@ -48,13 +48,14 @@ def main() -> None:
 def _attend(line: int, *streams: int) -> None:
     """Fork a process, and tell its number and its end."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Shells have what they start in the background ignore it, and all that this starts in turn.
+    interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)
     with open(line, "rb", closefd=False) as asking:
         asked = asking.readline()
     child = os.fork()
     if child == 0:
         os.close(line)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, interrupted)
         _become(*json.loads(asked), streams)
     # Whoever reads what those who asked print shall not wait for us.
     for each in (*streams, 0, 1, 2):

@@ -68,7 +68,14 @@ def without_private(text: str) -> str | None:
     """Return a text without the terms or tags that hold a private key; None where these cannot be
     told from the rest."""
     found = spans(text)
-    for start, end in reversed(found or ()):
+    parted = list[tuple[int, int]]()
+    for start, end in found or ():
+        # Those in one term go with it, at once.
+        if parted and _APART.isdisjoint(text[parted[-1][1] : start]):
+            first, last = parted.pop()
+            start, end = first, max(last, end)
+        parted.append((start, end))
+    for start, end in reversed(parted):
         text = _without(text, start, end)
     return None if found is None else text
 

@@ -31,6 +31,21 @@ def test_only_the_key_is_masked(before: list[str], after: list[str], secret: str
     assert keys.concealed(f"{expected} {PUBLIC}") == f"{expected} {PUBLIC}"
 
 
+#: Keys in forms that have no blank, and what may stand between them, nothing included.
+_TIGHT = sorted(text for text in LONG.values() if not set(text) & set(" ;,\n"))
+_BESIDE = st.sampled_from(
+    ["", "; ", ";", " ", ",", ", ", "p=", "=", "mx", "v=DKIM1; ", "rua=", PUBLIC]
+)
+
+
+@given(st.lists(st.sampled_from(_TIGHT) | _BESIDE, min_size=1, max_size=9).map("".join))
+def test_nothing_of_several_keys_is_left(text: str) -> None:
+    shown, left = concealing.concealed(text), concealing.without_private(text)
+    for each in (shown, left or ""):
+        assert not concealing.spans(each)
+        assert not any(secret[:40] in each for secret in _TIGHT)
+
+
 @pytest.mark.parametrize("text", [SPF, PUBLIC, "", f"v=DKIM1; p={PUBLIC}", "MIIE" * 30, "M" * 200])
 def test_what_is_no_private_key_stays(text: str) -> None:
     assert concealing.spans(text) == ()

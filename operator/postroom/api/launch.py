@@ -61,7 +61,7 @@ class Launch(Model):
         Field(
             max_length=16,
             # Written whole each time, by one writer. As a map of items, who owns which field of
-            # each is kept beside them, which made a write a third dearer for the API server.
+            # each is kept beside them, which made a write a fifth dearer for the API server.
             json_schema_extra={"x-kubernetes-list-type": "atomic"},
         ),
     ] = Field(

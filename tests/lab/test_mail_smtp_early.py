@@ -131,10 +131,66 @@ async def test_a_greeting_of_both_is_neither(greeting: bytes, mode: TLSMode) -> 
     implicit = mode is TLSMode.IMPLICIT
     async with Hostile(greeting, *rest, "read", context=context(), implicit=implicit) as running:
         report = await smtp(running, mode, LOGIN)
-    assert outcome(report) == ("Greeting", "UnexpectedGreeting")
+    assert outcome(report) == ("Greeting", "ProbeInconclusive")
     assert (report.conclusive, report.authenticated) == (False, None)
+    assert f"greets with {BOTH}" in report.message
     assert ECHO not in repr(report)
     assert not b"".join(running.received)
+
+
+BOTH = "lines that do not have one code"
+
+
+@pytest.mark.parametrize("both", [b"250-x\r\n550 canary\r\n", b"550-canary\r\n250 x\r\n"])
+async def test_extensions_of_both_are_neither(both: bytes) -> None:
+    """Nor is HELO tried, as after a no."""
+    steps = (b"220 x\r\n", "read", both, "read")
+    async with Hostile(*steps, context=context(), implicit=True) as running:
+        report = await smtp(running, TLSMode.IMPLICIT, LOGIN)
+    assert outcome(report) == ("Capabilities", "ProbeInconclusive")
+    assert (report.conclusive, report.authenticated) == (False, None)
+    assert f"answers EHLO with {BOTH}" in report.message
+    assert ECHO not in repr(report)
+    assert b"HELO" not in b"".join(running.received).split()
+
+
+@pytest.mark.parametrize("both", [b"454-canary\r\n220 x\r\n", b"220-x\r\n454 canary\r\n"])
+async def test_tls_does_not_begin_with_an_answer_of_both(both: bytes) -> None:
+    steps = (b"220 x\r\n", "read", b"250-hostile\r\n250 STARTTLS\r\n", "read", both, "read")
+    async with Hostile(*steps, context=context()) as running:
+        report = await smtp(running, TLSMode.START_TLS, LOGIN)
+    assert outcome(report) == ("TLS", "ProbeInconclusive")
+    assert not report.conclusive
+    assert f"answers it with {BOTH}" in report.message
+    assert b"".join(running.received).count(b"\x16\x03") == 0
+
+
+@pytest.mark.parametrize("both", [b"535-canary\r\n235 x\r\n", b"235-x\r\n535 canary\r\n"])
+async def test_a_login_of_both_is_neither(both: bytes) -> None:
+    steps = (b"220 x\r\n", "read", EHLO, "read", both, "read")
+    async with Hostile(*steps, context=context(), implicit=True) as running:
+        report = await smtp(running, TLSMode.IMPLICIT, LOGIN)
+    assert outcome(report) == ("Auth", "ProbeInconclusive")
+    assert (report.conclusive, report.authenticated) == (False, None)
+    assert f"answers AUTH with {BOTH}" in report.message
+
+
+@pytest.mark.parametrize("at", range(3))
+@pytest.mark.parametrize("both", [b"550-canary\r\n250 x\r\n", b"250-x\r\n550 canary\r\n"])
+async def test_a_transaction_of_both_is_neither(both: bytes, at: int) -> None:
+    async with server(*replies(*[YES] * at, both), "read") as running:
+        report = await send(running, MESSAGE)
+    assert report.answer.acceptance.value == "Unknown"
+    assert f"answers {('MAIL', 'RCPT', 'DATA')[at]} with {BOTH}" in report.answer.message
+
+
+@pytest.mark.parametrize("both", [b"550-canary\r\n250 x\r\n", b"250-x\r\n550 canary\r\n"])
+async def test_a_message_of_both_may_have_been_taken(both: bytes) -> None:
+    async with server(*replies(YES, YES, GO_ON), "content", both, "read") as running:
+        report = await send(running, MESSAGE)
+    assert (report.answer.acceptance.value, report.answer.reason.value) == (
+        *("Unknown", "MessageUnconfirmed"),
+    )
 
 
 async def test_a_longer_number_greets_nobody() -> None:

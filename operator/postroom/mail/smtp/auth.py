@@ -126,7 +126,7 @@ def _refused(
     session: SmtpSession, code: int, text: str, login: Login, challenge: str | None = None
 ) -> Failure:
     if not 400 <= code <= 599:
-        return session.no_verdict()
+        return session.no_verdict(text)
     session.state.said = text
     about = sasl.circumstances(Stage.AUTH, session.state.endpoint, login)
     meaning = sasl.with_refusal(meaning_of_smtp(code, text, about), sasl.refusal_in(challenge))

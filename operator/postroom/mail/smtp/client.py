@@ -33,9 +33,8 @@ _COMMAND_LIMIT = 512
 _GO_ON = 334
 #: Stands for what is no reply, as aiosmtplib has it.
 _NO_REPLY = -1
-#: What aiosmtplib says of a line or reply that is longer than it takes, and we of a greeting of
-#: several codes, or of lines with one and without.
-TOO_LONG, AMBIGUOUS = "Response too long", "no one code"
+#: What aiosmtplib says of a line or reply that is longer than it takes.
+TOO_LONG = "Response too long"
 #: RFC 5321 section 4.2.2.
 _READY = 220
 #: The server closes the connection (RFC 5321 section 4.2.2).
@@ -93,8 +92,6 @@ class SmtpClient(aiosmtplib.SMTP):
         )
         self.opened()
         greeting = await self.protocol.read_response()
-        if listener.is_none:
-            raise aiosmtplib.SMTPResponseException(_NO_REPLY, AMBIGUOUS if listener.codes else "")
         if greeting.code != _READY:
             raise aiosmtplib.SMTPConnectResponseError(*greeting)
         return greeting
@@ -131,7 +128,7 @@ class SmtpClient(aiosmtplib.SMTP):
         found = await reply
         # Who says yes before all of it has left us says it to something else.
         too_early = found.code < 400 and listener.unsent
-        return aiosmtplib.SMTPResponse(_NO_REPLY, "") if listener.is_none or too_early else found
+        return aiosmtplib.SMTPResponse(_NO_REPLY, "") if too_early else found
 
     async def secure(self, context: ssl.SSLContext, server_name: str) -> None:
         """Go on over TLS, where the server offers STARTTLS.

@@ -9,6 +9,11 @@ _TAIL_LIMIT = 4096
 REPLY_LIMIT = 32 * 1024
 #: How a line begins: after a hyphen the reply goes on (RFC 5321 section 4.2.1).
 _LINE = re.compile(rb"(\d{3})(?:(-)|(?![0-9A-Za-z]))")
+#: What is handed on for a reply that is none, with why as the text: aiosmtplib reads it as -1.
+#: Lines of different codes are none: who goes by the last takes them for another answer than who
+#: goes by the first (RFC 5321 section 4.2.1: the code MUST be the same on each).
+_NONE = "-1  {}\r\n"
+AMBIGUOUS = "no one code"
 _CLOSING = re.compile(rb"(?:\A|\n)((?:421-[^\n]*\n)*421 [^\n]*)\n?\Z")
 
 
@@ -18,7 +23,8 @@ class ClosingReply(asyncio.Protocol):
     aiosmtplib drops a reply that comes between two commands, and with it the reason for which the
     connection is closed. What comes behind a reply it takes for the next one, lines of different
     codes for one reply, and the beginning of a longer number for a code; and it reads a reply from
-    its beginning for each piece that comes. So it is handed one reply, when that has ended.
+    its beginning for each piece that comes. So it is handed one reply, when that has ended, and
+    something that is no answer in place of one whose lines do not have one code.
     """
 
     def __init__(
@@ -31,12 +37,9 @@ class ClosingReply(asyncio.Protocol):
         self._tail = heard
         #: What came of the present reply, and how much of that was read.
         self._reply, self._read = bytearray(heard), 0
-        #: Those of its lines, as far as they have any.
-        self.codes = set[bytes]()
+        #: Those of its lines; empty for one that has none.
+        self._codes = set[bytes]()
         self._ended = False
-        #: Whether what came in place of a reply is none: its lines have different codes, so that it
-        #: says both and nothing, or one of them has no code.
-        self.is_none = False
         self._tls_follows = False
         #: Whether more came in the clear than the answer to STARTTLS (RFC 3207 section 4.2).
         self.injected = False
@@ -67,8 +70,8 @@ class ClosingReply(asyncio.Protocol):
     def expect_reply(self) -> None:
         """From now on comes the reply to a command."""
         self._reply.clear()
-        self.codes.clear()
-        self._read, self._ended, self.is_none = 0, False, False
+        self._codes.clear()
+        self._read, self._ended = 0, False
 
     def expect_tls(self) -> None:
         """From now on nothing may come but one reply; whoever sends more is not listened to."""
@@ -91,7 +94,7 @@ class ClosingReply(asyncio.Protocol):
         if whole:
             self._reply.clear()
             self._read = 0
-            self._hearer.data_received(whole)
+            self._hearer.data_received(self._none() or whole)
 
     def _has_ended(self) -> bool:
         """Whether all of a reply has come; each line is read once."""
@@ -100,10 +103,14 @@ class ClosingReply(asyncio.Protocol):
             self._read = end + 1
             found = _LINE.match(line)
             self._ended = found is None or found[2] is None
-            if found is not None:
-                self.codes.add(found[1])
-            self.is_none = found is None or len(self.codes) > 1
+            self._codes.add(found[1] if found is not None else b"")
         return self._ended
+
+    def _none(self) -> bytes:
+        """What stands for the present reply where it is none; empty where it is one."""
+        if len(self._codes) > 1:
+            return _NONE.format(AMBIGUOUS).encode()
+        return _NONE.format("").encode() if b"" in self._codes else b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if isinstance(transport, asyncio.Transport):

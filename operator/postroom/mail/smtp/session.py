@@ -19,7 +19,8 @@ from postroom.mail.replies import Meaning, Stage, enhanced_code, meaning_of_smtp
 from postroom.mail.session.capabilities import known_keywords, known_mechanisms
 from postroom.mail.session.sasl import circumstances
 from postroom.mail.session.state import SessionState, recognised
-from postroom.mail.smtp.client import AMBIGUOUS, TOO_LONG, Injected, SmtpClient, ask_for_tls
+from postroom.mail.smtp.client import TOO_LONG, Injected, SmtpClient, ask_for_tls
+from postroom.mail.smtp.closing_reply import AMBIGUOUS
 
 AnswerT = TypeVar("AnswerT")
 
@@ -99,12 +100,6 @@ class SmtpSession:
                 "an SMTP server, shorten its texts; else correct host and port."
             )
             return self.state.failure(Reason.UNEXPECTED_GREETING, message)
-        if found == AMBIGUOUS:
-            message = (
-                f"{self.state.place} greets with lines that do not have one code, which clients "
-                "take for a yes or for a no: mend its greeting (RFC 5321 section 4.2.1)."
-            )
-            return self.state.passing(Reason.UNEXPECTED_GREETING, message)
         message = (
             f"What answers at {self.state.place} is no SMTP server: correct host, port or tls.mode."
         )
@@ -175,9 +170,9 @@ class SmtpSession:
             raise self.state.silent() from None
         except aiosmtplib.SMTPResponseException as error:
             if self.state.stage is ProbeStage.AUTH:
-                raise self.no_verdict() from None
+                raise self.no_verdict(error.message) from None
             if self.state.stage is ProbeStage.DONE:
-                raise self.no_reply() from None
+                raise self.no_reply(error.message) from None
             raise self._refuses_us(error.code, error.message, "answers EHLO with") from None
         except (aiosmtplib.SMTPException, OSError) as error:
             upgraded = self.state.endpoint.tls is TLSMode.START_TLS
@@ -186,7 +181,7 @@ class SmtpSession:
     def _refuses_us(self, code: int, text: str, does: str) -> Failure:
         """What an error reply before AUTH means; `does` is what the server does with the code."""
         if not 400 <= code <= 599:
-            return self._not_smtp(text)
+            return self._ambiguous(text, does) or self._not_smtp(text)
         self.state.said = text
         about = circumstances(Stage(self.state.stage.value), self.state.endpoint, None)
         meaning = meaning_of_smtp(code, text, about)
@@ -222,25 +217,40 @@ class SmtpSession:
     def meaning(self, stage: Stage, reply: SMTPResponse) -> tuple[Meaning, str]:
         """What an error reply to a command means, and the sentence for it; raises `Failure`."""
         if not 400 <= reply.code <= 599:
-            raise self.no_reply()
+            raise self.no_reply(reply.message)
         about = circumstances(stage, self.state.endpoint, self.state.login)
         meaning = meaning_of_smtp(reply.code, reply.message, about)
         enhanced = enhanced_code(reply.message)
         said = f"{reply.code} {enhanced}" if enhanced else str(reply.code)
         return meaning, f"{self.state.place} answers {self.asked} with {said}. {meaning.hint}"
 
-    def no_reply(self) -> Failure:
-        """What came is no reply to what was asked."""
+    def no_reply(self, found: str = "") -> Failure:
+        """What came is no reply to what was asked; `found` is what is wrong with it."""
         message = (
             f"{self.state.place} answers {self.asked} with what is no reply to it: its log may "
             "tell why."
         )
-        return self.state.passing(Reason.PROBE_INCONCLUSIVE, message)
+        return self._ambiguous(found, f"answers {self.asked} with") or self.state.passing(
+            Reason.PROBE_INCONCLUSIVE, message
+        )
 
-    def no_verdict(self) -> Failure:
-        """What came says nothing of the login."""
+    def no_verdict(self, found: str) -> Failure:
+        """What came says nothing of the login; `found` is what is wrong with it."""
         message = (
             f"{self.state.place} answers AUTH neither with yes nor with no: its log may tell why."
+        )
+        return self._ambiguous(found, "answers AUTH with") or self.state.passing(
+            Reason.PROBE_INCONCLUSIVE, message
+        )
+
+    def _ambiguous(self, found: str, does: str) -> Failure | None:
+        """A reply of several codes, with which the server `does` something; None for others."""
+        if found != AMBIGUOUS:
+            return None
+        message = (
+            f"{self.state.place} {does} lines that do not have one code, which some clients take "
+            "for a yes and others for a no: have it give each line of a reply the same code "
+            "(RFC 5321 section 4.2.1)."
         )
         return self.state.passing(Reason.PROBE_INCONCLUSIVE, message)
 

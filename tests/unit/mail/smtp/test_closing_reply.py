@@ -40,7 +40,7 @@ def test_a_farewell_is_heard_in_any_chunks(before: bytes, cuts: list[int]) -> No
     for piece in pieces(said, cuts):
         ear.data_received(piece)
     assert ear.text == "4.3.2 a\n4.3.2 b"
-    assert hearer.heard == (before or said)
+    assert hearer.heard == (b"-1  \r\n" if before.startswith(b"x") else before or said)
     ear.data_received(b"250 ok\r\n")
     assert ear.text is None
 
@@ -54,12 +54,14 @@ def test_a_reply_whose_lines_have_different_codes_is_seen_in_any_chunks(
 ) -> None:
     lines = [f"{code}-x\r\n" for code in codes[:-1]] + [f"{codes[-1]} 535-y\r\n"]
     said = "".join(lines).encode()
-    ear = ClosingReply(Hearer(), b"334 go on\r\n")
+    hearer = Hearer()
+    ear = ClosingReply(hearer, b"334 go on\r\n")
     ear.data_received(b"999-of another reply\r\n")
     ear.expect_reply()
+    hearer.heard = b""
     for piece in pieces(said, cuts):
         ear.data_received(piece)
-    assert ear.is_none is (len(set(codes)) > 1)
+    assert hearer.heard == (b"-1  no one code\r\n" if len(set(codes)) > 1 else said)
 
 
 @given(
@@ -75,10 +77,11 @@ def test_one_reply_is_handed_on_whole_and_nothing_behind_it(
     ear.expect_reply()
     for piece in pieces(reply + behind, cuts):
         ear.data_received(piece)
-    assert (hearer.heard, hearer.times) == (reply, 1)
+    handed_on = reply if reply[:3].isdigit() else b"-1  \r\n"
+    assert (hearer.heard, hearer.times) == (handed_on, 1)
     ear.expect_reply()
     ear.data_received(reply)
-    assert hearer.heard == 2 * reply
+    assert hearer.heard == 2 * handed_on
 
 
 @given(reply=st.sampled_from([b"220 x\r\n", b"220-x\r\n220 y\r\n"]), come=st.integers(0, 14))
@@ -126,9 +129,10 @@ def test_what_is_too_long_is_not_waited_for() -> None:
     ],
 )
 def test_a_code_has_three_digits(said: bytes, is_none: bool) -> None:
-    ear = ClosingReply(Hearer())
+    hearer = Hearer()
+    ear = ClosingReply(hearer)
     ear.data_received(said)
-    assert ear.is_none is is_none
+    assert hearer.heard.startswith(b"-1 ") is is_none
 
 
 @pytest.mark.parametrize("lines", [0, 1, 900])

@@ -6,6 +6,8 @@ from weakref import WeakSet
 
 import aiohttp
 
+from postroom.concurrency.unread import is_anything_unread
+
 
 class KeepingConnector(aiohttp.TCPConnector):
     """Keeps connections, but none on which something was said unasked: it would be taken for the
@@ -21,7 +23,7 @@ class KeepingConnector(aiohttp.TCPConnector):
             connection = await super().connect(*arguments, **options)
             protocol = connection.protocol
             is_kept = protocol in self._known
-            if is_kept and protocol is not None and protocol.should_close:
+            if is_kept and protocol is not None and _something_was_said(protocol):
                 connection.close()
                 continue
             self._known.add(protocol)
@@ -30,3 +32,10 @@ class KeepingConnector(aiohttp.TCPConnector):
 
     def handed_out(self, *, kept: bool) -> None:
         """Called for whoever asked for a connection, who may want to know whether it is new."""
+
+
+def _something_was_said(protocol: aiohttp.client_proto.ResponseHandler) -> bool:
+    """Whether anything came since the last answer, read or not; of TLS it may be no more than a
+    ticket, for which a connection too many is given up."""
+    transport = protocol.transport
+    return protocol.should_close or (transport is not None and is_anything_unread(transport))

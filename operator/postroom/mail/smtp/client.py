@@ -18,6 +18,7 @@ from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.typing import Default
 
 from postroom.concurrency import threads
+from postroom.concurrency.unread import read_all
 from postroom.mail.report import Endpoint, Login
 from postroom.mail.session.sasl import TokenExchange, cram_md5
 from postroom.mail.session.scram import ScramExchange
@@ -112,6 +113,7 @@ class SmtpClient(aiosmtplib.SMTP):
         timeout: float | Literal[Default.token] | None = Default.token,  # noqa: ASYNC109 - theirs
     ) -> aiosmtplib.SMTPResponse:
         """Send a command, and return the reply, or the 421 that the server said unasked."""
+        await read_all(self.transport)
         try:
             return await self._replied(super().execute_command(*args, timeout=timeout))
         except aiosmtplib.SMTPServerDisconnected:
@@ -135,6 +137,7 @@ class SmtpClient(aiosmtplib.SMTP):
 
         Raises `Injected` where more comes before it than the server's answer.
         """
+        await read_all(self.transport)
         listener = self._closing_reply
         if listener is not None:
             listener.expect_tls()
@@ -157,8 +160,10 @@ class SmtpClient(aiosmtplib.SMTP):
     async def hand_over(self, content: bytes) -> None:
         """Send the content of a message after 354; it must be as `transparent` makes it.
 
-        Raises `aiosmtplib.SMTPServerDisconnected` where nothing of it was sent.
+        What came before it is no reply to it. Raises `aiosmtplib.SMTPServerDisconnected` where
+        nothing of it was sent.
         """
+        await read_all(self.transport)
         if self.protocol is None:
             raise aiosmtplib.SMTPServerDisconnected("Server not connected")
         self.protocol.write(content)

@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from enum import Enum
+from ipaddress import IPv6Address, ip_address
 from typing import Any, Protocol
 
 from postroom.api.masked import Masked
@@ -24,9 +25,12 @@ _HOLDS, _REMEMBERED = 60.0, 128
 #: Seconds for which a token counts as one that the API server knows: it is asked about whenever its
 #: answer holds no more, however many others are not.
 _KNOWN = 3600.0
-#: Tokens that nobody knows, by second and at once: those that one address has asked about, and all.
+#: Tokens that nobody knows, by second and at once: those that one sender has asked about, and all.
 _RATE_OF_ONE, _AT_ONCE_OF_ONE = 1.0, 10
 _RATE, _AT_ONCE = 10.0, 50
+#: Bits of an IPv6 address that are of the network (RFC 4291 section 2.5.1); the rest is whatever a
+#: host likes, so that one host has 2^64 addresses.
+_NETWORK_BITS = 64
 #: Characters; a token of a ServiceAccount has about a thousand.
 _TOKEN_LIMIT = 16_384
 
@@ -69,7 +73,7 @@ class ScrapePermission:
 
     Anybody who reaches the port can send tokens, so that no refusal makes an answer be forgotten
     that grants; among each of the two, a user who has many has his own forgotten first. The API
-    server is asked about tokens that it does not know only so often, and so often for an address.
+    server is asked about tokens that it does not know only so often, and so often for a sender.
     """
 
     def __init__(
@@ -123,9 +127,25 @@ class ScrapePermission:
 
     def _in_pace(self, address: str | None) -> bool:
         """Whether the API server may be asked about one more token that may be nobody's."""
-        place = address or ""
-        pace = self._paces.get(place)
+        sender = sender_of(address)
+        pace = self._paces.get(sender)
         if pace is None:
             pace = TokenBucket(_RATE_OF_ONE, _AT_ONCE_OF_ONE, self._clock)
-        self._paces.put(place, pace, _KNOWN)
+        self._paces.put(sender, pace, _KNOWN)
         return pace.try_take() and self._pace.try_take()
+
+
+def sender_of(address: str | None) -> str:
+    """Whose address that is: an IPv4 address, also one mapped into IPv6, or the network of an IPv6
+    address; all that are none are one."""
+    try:
+        found = ip_address(address or "")
+    except ValueError:
+        return ""
+    if not isinstance(found, IPv6Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    network = int(found) >> (128 - _NETWORK_BITS)
+    # A link-local address has no network but that of its interface.
+    return f"{network:x}%{found.scope_id or ''}"

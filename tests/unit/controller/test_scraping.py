@@ -177,12 +177,35 @@ async def test_wrong_tokens_cost_only_so_many_questions() -> None:
     assert new is Permission.GRANTED, "another address is asked for"
 
 
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        [f"2001:db8:1:2::{number:x}" for number in range(1, 200)],
+        [f"2001:db8:1:2:{number:x}::1" for number in range(1, 200)],
+        [f"fe80::{number:x}%eth0" for number in range(1, 200)],
+        ["::ffff:10.0.0.2", "10.0.0.2", "::ffff:a00:2"] * 60,
+        ["", "unix", "nobody's"] * 60,
+    ],
+)
+async def test_the_addresses_of_one_sender_are_one(addresses: list[str]) -> None:
+    reviews = Reviews()
+    permission = ScrapePermission(reviews, "/metrics", Clock())
+    for number, address in enumerate(addresses):
+        await permission.of(f"Bearer {number}", address=address)
+    assert len(reviews.asked) == 10
+    for other in ("2001:db8:1:3::1", "::ffff:10.0.0.3", "::1", "fe80::1%eth1"):
+        got = await permission.of(f"Bearer {other}@prometheus", address=other)
+        assert got is Permission.GRANTED
+
+
 async def test_however_many_addresses_ask_there_is_a_bound() -> None:
     reviews, clock = Reviews(), Clock()
     permission = ScrapePermission(reviews, "/metrics", clock)
     for number in range(1000):
         await permission.of(f"Bearer {number}", address=f"10.0.{number % 250}.1")
+        await permission.of(f"Bearer y{number}", address=f"2001:db8:{number:x}::1")
     assert len(reviews.asked) == 50
+    assert len(permission._paces) <= 128
 
 
 async def test_who_asks_with_one_token_at_once_is_asked_for_once() -> None:

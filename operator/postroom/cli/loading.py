@@ -2,12 +2,14 @@
 """Loads what a process works with until its end: the operator, and `postroom deliver`."""
 
 import gc
-import ssl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 #: Passes of Python's collector through what is young, before one through everything.
 _NEVER = 1_000_000
+#: Where OpenSSL looks for the system's authorities: a file without any, and what is no directory.
+_NO_AUTHORITIES = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
 
 
 @contextmanager
@@ -20,15 +22,14 @@ def for_good() -> Iterator[None]:
     """
     young, middle, full = gc.get_threshold()
     gc.set_threshold(young, middle, _NEVER)
-    reads = ssl.SSLContext.set_default_verify_paths
-    ssl.SSLContext.set_default_verify_paths = _trust_nobody  # type: ignore[assignment,method-assign]
+    said = {name: os.environ.get(name) for name in _NO_AUTHORITIES}
+    os.environ.update(_NO_AUTHORITIES)
     try:
         yield
         gc.freeze()
     finally:
-        ssl.SSLContext.set_default_verify_paths = reads  # type: ignore[method-assign]
+        for name, value in said.items():
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value
         gc.set_threshold(young, middle, full)
-
-
-def _trust_nobody(context: ssl.SSLContext) -> None:
-    """Leave a context as it is: without authorities, it takes no certificate for proven."""

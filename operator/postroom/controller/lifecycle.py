@@ -60,8 +60,6 @@ def in_its_own_loop(life: Coroutine[Any, Any, int]) -> int:
     A library's task that cannot be cancelled would keep asyncio from ever closing the loop, and
     with it a process alive that has stopped working.
     """
-    # Modules stay as long as the process.
-    full_passes.set_aside()
     tls_buffers.shrink()
     with asyncio.Runner() as runner:
         code = runner.run(life)

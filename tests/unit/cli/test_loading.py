@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import ssl
 import subprocess
 import sys
@@ -124,11 +125,17 @@ def test_the_authorities_of_the_system_are_read_by_who_asks_for_them(
     assert loaded["trusted"] == ssl.create_default_context().cert_store_stats()["x509_ca"]
 
 
-def test_all_is_as_before_where_an_import_fails() -> None:
-    before = gc.get_threshold(), ssl.SSLContext.set_default_verify_paths
+@pytest.mark.parametrize("bundle", [None, "", "/etc/ssl/our.pem"])
+def test_all_is_as_before_where_an_import_fails(
+    bundle: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    if bundle is not None:
+        monkeypatch.setenv("SSL_CERT_FILE", bundle)
+    before = gc.get_threshold(), dict(os.environ)
     with pytest.raises(ModuleNotFoundError), loading.for_good():
         import postroom.no_such_module  # type: ignore[import-not-found]  # noqa: F401
-    assert (gc.get_threshold(), ssl.SSLContext.set_default_verify_paths) == before
+    assert (gc.get_threshold(), dict(os.environ)) == before
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One GET with a bearer token, as guarded as asking for the token is.
+"""GET with a bearer token, as guarded as asking for the token is.
 
 Only https, only verified, only judged addresses, no redirect, no cookie, no proxy, bounded in time
 and size. Nothing of a request or response is logged.

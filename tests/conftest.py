@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from patient import PatientLoop
 from properties import bound_examples, multiply_examples
+from reports import spare_reports
 
 # Those of tests are, by themselves: what theirs compare is told as well where they fail.
 pytest.register_assert_rewrite("closed_loop", "cluster", "lab", "soak", "unit")
@@ -106,6 +107,7 @@ _SLOW = {
     "house/test_bars.py",
     "house/test_names_in_texts.py",
     "house/test_picture.py",
+    "house/test_reports.py",
     "reconcile/tenancy/test_budgets.py",
 }
 _SLOW_PATHS = {HERE / "unit" / name for name in _SLOW}
@@ -116,6 +118,12 @@ def pytest_configure() -> None:
     named = {HERE / name for name in _LONG} | _SLOW_PATHS
     if lost := sorted(str(path) for path in named if not path.exists()):
         raise pytest.UsageError(f"tests/conftest.py names files that are not there: {lost}")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Have processes of a run on several processors send only what is shown."""
+    if hasattr(session.config, "workerinput"):
+        spare_reports(session.config)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -12,6 +12,7 @@ from postroom.api.findings import Fix
 Spec = tuple[tuple[str, Any], ...]
 
 REPORTS = "mailto:tls@example.com"
+OTHER_REPORTS = "mailto:a@example.net,https://reports.example.net/tls"
 LOGO, MARK = "https://example.com/logo.svg", "https://example.com/mark.pem"
 TLS_RPT: Spec = (("tlsRPT", {"rua": [REPORTS]}),)
 BIMI: Spec = (("bimi", {"logo": LOGO, "certificate": MARK}),)
@@ -68,6 +69,10 @@ def _reports() -> list[Case]:
             "TLS_RPT_MULTIPLE",
             _second(id, f"{version}mailto:a@example.net"),
         ),
+        ("backslash", "Wrong", "VALUE_ESCAPED", _typed(id, rf"v=TLSRPTv1\; rua={OTHER_REPORTS}")),
+        ("caption", "Wrong", "VALUE_INCLUDES_NAME", _typed(id, f"TXT {version}{OTHER_REPORTS}")),
+        ("others' blanks", "Wrong", "TLS_RPT_SYNTAX", _typed(id, f"{version}{OTHER_REPORTS} x")),
+        ("commas", "Wrong", "TLS_RPT_SYNTAX", _typed(id, f"v=TLSRPTv1, rua={OTHER_REPORTS}")),
     ]
     return [
         Case(f"{code}: {name}", id, state, code, mistake, spec=TLS_RPT)
@@ -98,6 +103,9 @@ def _indicators() -> list[Case]:
         ("other logo", "Wrong", "BIMI_LOGO_OTHER", _typed(id, f"v=BIMI1; l={MARK}; a={MARK}")),
         ("no certificate", "Wrong", "BIMI_CERTIFICATE_OTHER", _typed(id, f"v=BIMI1; l={LOGO}")),
         ("two", "Conflicting", "BIMI_MULTIPLE", _second(id, f"v=BIMI1; l={LOGO}")),
+        ("two brands", "Conflicting", "BIMI_MULTIPLE", _second(id, "v=BIMI1; l=; avp=brand")),
+        ("lower case", "Wrong", "BIMI_SYNTAX", _typed(id, f"v=bimi1; l={LOGO}; avp=brand")),
+        ("caption", "Wrong", "VALUE_INCLUDES_NAME", _typed(id, f"TXT v=BIMI1; l={MARK}; avp=x")),
     ]
     weak = Case(
         "BIMI_DMARC_WEAK: policy none",

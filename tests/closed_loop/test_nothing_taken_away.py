@@ -26,6 +26,8 @@ from postroom.dns.texts.pasted import (
 from postroom.dns.texts.quoting import quoted
 
 _PER_CAUSE = 2
+#: Further lists of tags, of which some may be wanted and others somebody else's.
+_LIST = re.compile(r"v=(?:TLSRPTv1|BIMI1)", re.IGNORECASE)
 _MASKED = "(a private key)"
 _DASHES = {0x2013: "-", 0x2014: "-"}
 #: Causes whose fix names no value, so that a secret is repeated nowhere.
@@ -87,6 +89,9 @@ def _unsaid(record: Record, found: Taking) -> list[str]:
                 for term in _terms(plain)
                 if _ascii(term).lower() not in published and not _is_said(_ascii(term), finding)
             ]
+        if _LIST.search(plain):
+            tags = [re.sub(r"^[la]=", "", tag) for tag in _terms(re.sub(r"[\s\\]", ";", plain))]
+            return [tag for tag in tags if tag not in published and not _is_said(tag, finding)]
         read = dkim.parse(value)
         key = read.key if read.usable else None
         # A mistyped form of the wanted key is nobody's.

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns import dmarc
 from postroom.dns.texts import tag_list
+from postroom.dns.texts.quoting import quoted
+from postroom.dns.texts.tag_slips import meant
 
 VERSION = "BIMI1"
 
@@ -42,9 +44,10 @@ def _location(text: str) -> tuple[str, str, str, str]:
 
 
 def record_for(there: Iterable[str], logo: str, certificate: str | None) -> str:
-    """Write a record with this logo and mark certificate; further tags of a single one are kept."""
+    """Write a record with this logo and mark certificate; further tags of a single one are kept,
+    also where nobody can read it but what it was meant to say is plain."""
     texts = list(there)
-    kept = tag_list.parse(texts[0]).tags if len(texts) == 1 and is_record(texts[0]) else {}
+    kept = _tags(texts[0]) if len(texts) == 1 else {}
     tags = {"v": VERSION, "l": logo}
     if certificate is not None:
         tags["a"] = certificate
@@ -53,6 +56,31 @@ def record_for(there: Iterable[str], logo: str, certificate: str | None) -> str:
     return tag_list.written(
         tags | {name: kept[name] for name in kept if name not in ("v", "l", "a")}
     )
+
+
+def left_out(there: Iterable[str], value: str) -> str:
+    """Name in a sentence which tags the offered record has not, or not so; "" for none.
+
+    The logo and the certificate that are wanted are told by the finding itself.
+    """
+    offered = tag_list.parse(value).tags
+    gone = dict.fromkeys(
+        quoted(f"{name}={said}")
+        for text in there
+        for name, said in _tags(text).items()
+        if said and name not in ("v", "l") and offered.get(name) != said
+        if name != "a" or "a" not in offered
+    )
+    return f"The fix leaves out {'; '.join(gone)}." if gone else ""
+
+
+def _tags(text: str) -> dict[str, str]:
+    """The tags of a record; of a text that nobody can read those that it was meant to have."""
+    found = tag_list.parse(text)
+    if is_record(text) and found.problem is None:
+        return found.tags
+    tags = tag_list.parse(meant(text, f"v={VERSION}", "bimi", ("l", "a", "avp", "lps"))).tags
+    return {name: said for name, said in tags.items() if re.fullmatch(r"[!-~]+", said)}
 
 
 def policy_problem(found: dmarc.Discovery) -> tuple[str, str] | None:

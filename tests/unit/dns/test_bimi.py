@@ -64,6 +64,7 @@ def test_where_case_matters(one: str, other: str, same: bool) -> None:
 
 
 LOGO, MARK = "https://x.net/l.svg", "https://x.net/a.pem"
+BOTH = f"v=BIMI1; l={LOGO}; a={MARK}"
 
 
 @pytest.mark.parametrize(
@@ -75,15 +76,33 @@ LOGO, MARK = "https://x.net/l.svg", "https://x.net/a.pem"
         ([f"v=BIMI1; a={MARK}; l=old; avp=brand"], None, f"v=BIMI1; l={LOGO}; a={MARK}; avp=brand"),
         (["v=BIMI1; l=old; a=old"], MARK, f"v=BIMI1; l={LOGO}; a={MARK}"),
         (["v=BIMI1; l=old; a="], None, f"v=BIMI1; l={LOGO}"),
-        # Which of several, and what of a text that is no record, cannot be told.
+        # Which of several cannot be told.
         ([f"v=BIMI1; a={MARK}", "v=BIMI1; avp=x"], None, f"v=BIMI1; l={LOGO}"),
-        (["v=bimi1; avp=brand"], None, f"v=BIMI1; l={LOGO}"),
+        # What nobody can read keeps what it was plainly meant to say.
+        (["v=bimi1; avp=brand"], None, f"v=BIMI1; l={LOGO}; avp=brand"),
+        ([f"v=BIMI1, l={LOGO}, a={MARK}"], None, f"v=BIMI1; l={LOGO}; a={MARK}"),
+        ([f'"l={LOGO}; a={MARK}; avp=brand; v=BIMI1"'], MARK, f"{BOTH}; avp=brand"),
+        ([f"v:BIMI1; a: {MARK}; l:x; avp=\u00fc"], None, f"v=BIMI1; l={LOGO}; a={MARK}"),
     ],
 )
 def test_a_record_keeps_what_else_one_said(
     there: list[str], certificate: str | None, made: str
 ) -> None:
     assert bimi.record_for(there, LOGO, certificate) == made
+
+
+@pytest.mark.parametrize(
+    ("there", "named"),
+    [
+        ([f"v=BIMI1; l=old; a={MARK}; avp=brand"], ()),
+        ([f"v=BIMI1; l=old; a={MARK}", "v=BIMI1; l=old; avp=x"], (f"a={MARK}", "avp=x")),
+        ([f"v=BIMI1 l=old a={MARK}"], ()),
+    ],
+)
+def test_what_a_record_loses_is_named(there: list[str], named: tuple[str, ...]) -> None:
+    said = bimi.left_out(there, bimi.record_for(there, LOGO, None))
+    assert bool(said) is bool(named)
+    assert all(tag in said for tag in named)
 
 
 def problem(domain: str, records: dict[str, str]) -> str | None:

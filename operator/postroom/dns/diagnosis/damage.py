@@ -7,11 +7,19 @@ from functools import partial
 from itertools import permutations
 from operator import eq
 
-from postroom.dns import dmarc, spf
+from postroom.dns import bimi, dmarc, spf
 from postroom.dns.diagnosis.case import Case
 from postroom.dns.finding_codes import Code
-from postroom.dns.requirements import DMARCWanted, TextWanted
+from postroom.dns.requirements import (
+    BIMIWanted,
+    DMARCWanted,
+    MTASTSWanted,
+    TextWanted,
+    TLSRPTWanted,
+)
+from postroom.dns.texts import tag_list
 from postroom.dns.texts.pasted import DAMAGE_LIMIT, DETAILS, UNDO, Undo, detail_of, placeholder
+from postroom.dns.tls import mta_sts, tls_rpt
 
 _TEXTS_LIMIT = 20
 _STRING_LIMIT = 255
@@ -108,16 +116,22 @@ def _is_of_kind(case: Case, text: str) -> bool:
             return spf.is_spf(text) and not spf.parse(text).problems
         case DMARCWanted():
             return dmarc.is_dmarc(text) and dmarc.parse(text).problem is None
+        case TLSRPTWanted():
+            return tls_rpt.is_record(text) and tls_rpt.record_problem(text) is None
+        case MTASTSWanted():
+            return bool(mta_sts.select([text])) and mta_sts.record_problem(text) is None
+        case BIMIWanted():
+            return bimi.is_record(text) and tag_list.parse(text).problem is None
     return False
 
 
 def _mended(case: Case, text: str) -> Iterator[Damage]:
     """Undo one kind of damage if that is all it takes, else one after the other."""
-    good: Callable[[str], bool] = partial(eq, case.planned.value)
-    if isinstance(case.planned.wanted, spf.Requirement | DMARCWanted):
-        if _is_of_kind(case, text):
-            return  # A sound policy was not damaged, however little it says.
-        good = partial(_is_of_kind, case)
+    good: Callable[[str], bool] = partial(_is_of_kind, case)
+    if isinstance(case.planned.wanted, TextWanted):
+        good = partial(eq, case.planned.value)
+    elif _is_of_kind(case, text):
+        return  # A sound policy was not damaged, however little it says.
     beside_a_policy = any(_is_of_kind(case, other) for other in texts_of(case) if other != text)
     plain = [(code, undo) for code, undo in UNDO if code not in _OF_NOTES]
     if beside_a_policy and not good(_undo_all(text, plain)):

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the fix of a cause takes away, and the value that keeps what the user's own text says."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from postroom.api.findings import Fix, RecordToRemove
 from postroom.api.sendingdomain import RecordState
-from postroom.dns import dmarc, spf
+from postroom.dns import bimi, dmarc, spf
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.diagnosis import synthesis
 from postroom.dns.diagnosis.case import Case
 from postroom.dns.judging import spf as spf_judge
 from postroom.dns.judging import spf_merge
+from postroom.dns.judging import tls_rpt as tls_rpt_judge
 from postroom.dns.judging.judge import judge
-from postroom.dns.requirements import VALUE_LIMIT, DMARCWanted
+from postroom.dns.requirements import VALUE_LIMIT, BIMIWanted, DMARCWanted, TLSRPTWanted
+from postroom.dns.tls import tls_rpt
 
 _REMOVE_LIMIT = 16
 
@@ -68,6 +70,11 @@ def value_from(case: Case, text: str) -> str | None:
         # What else may keep the record from being valid, the plan's own value would not mend.
         policy = dmarc.with_requirements(text, wanted.policy, wanted.rua)
         return policy if len(policy) <= VALUE_LIMIT else None
+    if isinstance(wanted, TLSRPTWanted):
+        return tls_rpt_judge.value_from(case.planned, wanted, [text])
+    if isinstance(wanted, BIMIWanted):
+        record = bimi.record_for([text], wanted.logo, wanted.certificate)
+        return record if len(record) <= VALUE_LIMIT else None
     if not isinstance(wanted, spf.Requirement):
         return None
     made = _offer_from(case, wanted, text).value
@@ -78,8 +85,15 @@ def value_from(case: Case, text: str) -> str | None:
 def consequences(case: Case, text: str) -> str:
     """What `value_from` leaves out of a text of the user's own; "" for nothing."""
     wanted = case.planned.wanted
+    left_out: Callable[[Sequence[str], str], str] | None = None
     if isinstance(wanted, DMARCWanted):
-        said = dmarc.left_out([text], value_from(case, text) or case.planned.value)
+        left_out = dmarc.left_out
+    elif isinstance(wanted, BIMIWanted):
+        left_out = bimi.left_out
+    elif isinstance(wanted, TLSRPTWanted):
+        left_out = tls_rpt.left_out
+    if left_out is not None:
+        said = left_out([text], value_from(case, text) or case.planned.value)
         return f" {said}" if said else ""
     if not isinstance(wanted, spf.Requirement) or value_from(case, text) is None:
         return ""

@@ -132,7 +132,8 @@ def _faulty(
 ) -> judgement.Judgement:
     value = bimi.record_for(observed, wanted.logo, wanted.certificate)
     value = value if len(value) <= VALUE_LIMIT else planned.value
-    message = f"The {judgement.where(planned)} {sentence}."
+    gone = bimi.left_out(observed, value)
+    message = f"The {judgement.where(planned)} {sentence}. {gone}".rstrip()
     cause = judgement.Cause(
         code, message, replace(planned, observed, value), judgement.Evidence.SHOWN
     )

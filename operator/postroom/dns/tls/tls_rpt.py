@@ -2,8 +2,10 @@
 """TLS-RPT records (RFC 8460 section 3): where reports on TLS of incoming mail go."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from postroom.dns.texts.quoting import quoted
+from postroom.dns.texts.tag_slips import meant
 from postroom.dns.texts.text_fields import fields
 
 VERSION = "v=TLSRPTv1"
@@ -13,6 +15,12 @@ _DESTINATIONS_LIMIT = 50
 #: percent-encoded (RFC 8460 section 3).
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\"-+\--:<-~]+")
 _USED = re.compile(r"(?:mailto:[^@]+@[^@]+|https://[^/]+.*)", re.IGNORECASE)
+#: What people type around an address, before one of mail, and behind it as in DMARC records.
+_AROUND = "<>()[]{}'\"`."
+_MAILTO_MEANT = re.compile(r"(?:e-?mail|mailt?o?|malto|maito)[ \t]{0,4}[:=]/{0,2}", re.IGNORECASE)
+_SIZE = re.compile(r"![0-9]{0,20}[kmgt]?$", re.IGNORECASE)
+#: Most of what is left out that is named one by one.
+_NAMED_LIMIT = 6
 
 
 def is_record(text: str) -> bool:
@@ -40,7 +48,7 @@ def record_problem(text: str) -> str | None:
         return "a comma in rua= stands where no report address follows or precedes it"
     if not all(map(_URI.fullmatch, parts)):
         return "each report address (rua=) must begin with mailto: or https:, parted by commas"
-    if not destinations(text):
+    if not _used(parts):
         return "no report address (rua=) is a mailto: or https: one, which senders can use"
     return None
 
@@ -48,10 +56,27 @@ def record_problem(text: str) -> str | None:
 def destinations(text: str) -> tuple[str, ...]:
     """Return the report addresses that senders can use, as written; rua= may be there repeatedly.
 
-    Of a record that breaks the grammar those that were meant, so that mending it loses none.
+    Of a text that senders cannot read those that it was plainly meant to name, so that mending it
+    loses none.
     """
-    parts = _parts(text)[:_DESTINATIONS_LIMIT]
-    return tuple(part for part in parts if _URI.fullmatch(part) and _USED.fullmatch(part))
+    if is_record(text) and record_problem(text) is None:
+        return _used(_parts(text))
+    return _used([_plain(item) for is_address, item in _meant(text) if is_address])
+
+
+def left_out(texts: Iterable[str], value: str) -> str:
+    """Name in a sentence what of these texts the value in their place has not; "" for nothing."""
+    kept = {_key(uri) for uri in destinations(value)}
+    gone = dict.fromkeys(
+        quoted(item) + (", which is no mailto: or https: address" if is_address else "")
+        for text in texts
+        for is_address, item in _meant(text)
+        if not (is_address and _key(_plain(item)) in kept)
+    )
+    if not gone:
+        return ""
+    more = f" and {len(gone) - _NAMED_LIMIT} more" if len(gone) > _NAMED_LIMIT else ""
+    return f"The fix leaves out {'; '.join([*gone][:_NAMED_LIMIT])}{more}."
 
 
 def missing_from(there: Iterable[str], wanted: Sequence[str]) -> tuple[str, ...]:
@@ -70,6 +95,31 @@ def _parts(text: str) -> list[str]:
     """The items of every rua=, in their order; empty ones, which the grammar forbids, as well."""
     lists = [field.value for field in fields(text, "rua")[0] if field.name == "rua"]
     return [item.strip(" \t") for value in lists for item in value.split(",") if value]
+
+
+def _used(parts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(
+        part
+        for part in parts[:_DESTINATIONS_LIMIT]
+        if _URI.fullmatch(part) and _USED.fullmatch(part)
+    )
+
+
+def _meant(text: str) -> Iterator[tuple[bool, str]]:
+    """What a text was meant to say behind its version: whether it is an address, and the item."""
+    for part in meant(text, VERSION, "tls-?rpt", ("rua",)).split(";")[1:]:
+        name, _, value = part.strip().partition("=")
+        if name == "rua":
+            yield from ((True, item) for item in re.split(r"[\s,]+", value) if item)
+        elif part.strip():
+            # An address that a semicolon parts from the list, where a comma was due.
+            yield "=" not in part.partition(":")[0] and ("@" in part or "://" in part), part.strip()
+
+
+def _plain(item: str) -> str:
+    """An address without what was typed around it; one of mail alone gets its scheme."""
+    bare = _SIZE.sub("", _MAILTO_MEANT.sub("mailto:", item.strip(_AROUND), count=1))
+    return bare if ":" in bare or "@" not in bare else f"mailto:{bare}"
 
 
 def _key(uri: str) -> str:

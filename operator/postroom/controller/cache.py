@@ -142,7 +142,7 @@ class Cache:
             return NO_CHANGE
         if entry is None:
             slim = slimmed(raw)
-            indexes = marks.indexes_in(kind, slim.get("spec"))
+            indexes = marks.standing(kind, slim)
             self._entries[key] = _Entry(slim, indexes)
             self._reindex(key, frozenset(), indexes)
             self._claim(key, slim, indexes)
@@ -199,7 +199,7 @@ class Cache:
             entry.suspect = True
             difference &= ~Difference.STATUS
         if Difference.SPEC in difference or Difference.APPEARED in difference:
-            after = marks.indexes_in(key.kind, slim.get("spec"))
+            after = marks.standing(key.kind, slim)
             self._reindex(key, entry.indexes, after)
         change = Change(difference, before=entry.indexes, after=after)
         entry.indexes = after
@@ -225,7 +225,8 @@ class Cache:
             return
         status, metadata = slim.get("status"), Metadata.of(metadata_of(slim))
         known = status if isinstance(status, Mapping) else {}
-        self.claims.note(claim_from(metadata, domain, known, self.claims.keys, slim["spec"]))
+        claim = claim_from(metadata, domain, known, self.claims.keys, slim["spec"])
+        self.claims.note(claim.left() if marks.LEAVING in indexes else claim)
 
     def _reindex(self, key: Key, before: frozenset[str], after: frozenset[str]) -> None:
         if before == after:

@@ -22,6 +22,8 @@ from postroom.api.sendingdomain import SendingDomainSpec
 DEFAULT = "default=true"
 #: Accounts that nobody is to use; here so that those who do are told when one of them changes.
 DISCONNECTED, SUSPENDED = "connection=Disconnected", "suspend=true"
+#: Objects that are being deleted, and that a finalizer of somebody's may keep for ever.
+LEAVING = "deleted=true"
 #: From so many messages a day Gmail, Yahoo and Microsoft ask more of a sender.
 BULK_DAILY = 5000
 _DOMAIN, _ADDRESS, _IDENTITY = "domain=", "address=", "identity="
@@ -67,7 +69,7 @@ def address_among(indexes: Iterable[str]) -> str | None:
 
 def is_at_rest(indexes: Iterable[str]) -> bool:
     """Whether an account's indexes say that nothing is done with it."""
-    return not {DISCONNECTED, SUSPENDED}.isdisjoint(indexes)
+    return not {DISCONNECTED, SUSPENDED, LEAVING}.isdisjoint(indexes)
 
 
 def known_by(indexes: Iterable[str]) -> set[str]:
@@ -155,6 +157,14 @@ def indexes_of(spec: Model) -> frozenset[str]:
             return frozenset(found | {mark for mark, is_set in marks.items() if is_set})
         case _:
             return frozenset()
+
+
+def standing(kind: Kind, raw: Mapping[str, Any]) -> frozenset[str]:
+    """Return every index of an object as the API server has it; that somebody deletes it is a new
+    generation, too."""
+    found = indexes_in(kind, raw.get("spec"))
+    leaving = (raw.get("metadata") or {}).get("deletionTimestamp")
+    return found | {LEAVING} if leaving else found
 
 
 def indexes_in(kind: Kind, spec: Any) -> frozenset[str]:

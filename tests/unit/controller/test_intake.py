@@ -14,9 +14,13 @@ from postroom.api.status import DEFAULT_STATUS
 from postroom.controller.cache import Cache
 from postroom.controller.intake import Intake
 from postroom.controller.queue import KeyedQueue
+from postroom.dns import ownership
+from postroom.reconcile.tenancy.addresses import Contention
+from postroom.reconcile.tenancy.claims import Claim, ClaimBook
 from unit.controller.samples import ACCOUNT, DOMAIN, SERVER, ready, stored
 
 NOW = datetime(2026, 6, 1, 12, 1, tzinfo=UTC)
+KEY = b"k" * 32
 
 
 @pytest.fixture
@@ -324,6 +328,62 @@ async def test_whoever_sends_as_an_address_looks_again_when_others_contend_for_i
     rival = ACCOUNT._replace(namespace="elsewhere")
     intake.seen(rival.kind, stored(rival, version=11, uid="uid-2"))
     assert waiting(intake) == {rival, ACCOUNT, other}
+
+
+def leaving(key: Key, version: int) -> dict[str, Any]:
+    """An object that is being deleted, and that a finalizer keeps."""
+    raw = stored(key, version=version, generation=2, status=ready())
+    raw["metadata"]["deletionTimestamp"] = "2026-06-01T12:00:00Z"
+    return raw
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_what_a_finalizer_keeps_keeps_no_address_from_others(
+    intake: Intake, restarted: bool
+) -> None:
+    rival = ACCOUNT._replace(namespace="zz-elsewhere")
+    if not restarted:
+        known(intake, ACCOUNT, rival)
+        claims, book = intake.cache.claims, intake.cache.addresses
+        assert book.contention(rival, claims) is Contention.LOST
+    intake.seen(ACCOUNT.kind, leaving(ACCOUNT, 11))
+    if restarted:
+        known(intake, rival)
+    else:
+        assert rival in waiting(intake)
+    claims, book = intake.cache.claims, intake.cache.addresses
+    assert book.contention(rival, claims) is Contention.NONE
+
+
+def verified(moment: str) -> dict[str, Any]:
+    return {**ready(), "verification": "Verified", "verifiedAt": moment}
+
+
+@pytest.mark.parametrize("proven", [False, True])
+async def test_what_a_finalizer_keeps_keeps_no_domain_from_others(proven: bool) -> None:
+    """A proof of an object that nobody looks at any more could have been withdrawn since."""
+    intake = Intake(Cache(ClaimBook((KEY,))), KeyedQueue(), now=lambda: NOW)
+    rival = DOMAIN._replace(namespace="elsewhere")
+    mine = verified("2026-01-02T00:00:00Z")
+    if proven:
+        name, token = ownership.challenge(KEY, DOMAIN.namespace, "example.com")
+        record = {"purpose": "Ownership", "state": "Valid", "name": name, "observed": [token]}
+        mine["records"] = [record]
+    claimed = {**ready("False"), "verification": "Failed"}
+    claimed["conditions"][0]["reason"] = "DomainClaimed"
+    intake.seen(DOMAIN.kind, stored(DOMAIN, version=10, status=mine))
+    intake.seen(rival.kind, stored(rival, version=10, status=claimed))
+    intake.release()
+    waiting(intake)
+    claims = intake.cache.claims
+    assert (claims.refuses(rival), claims.refuses(DOMAIN)) == (True, False)
+    intake.seen(DOMAIN.kind, {**leaving(DOMAIN, 11), "status": mine})
+    assert rival in waiting(intake)
+    assert (claims.refuses(rival), claims.refuses(DOMAIN)) == (False, False)
+    # A run that began before must not bring the claim back.
+    claims.hold(Claim("mail", "example", "example.com", verified_at="2026-01-02", proven=proven))
+    intake.seen(rival.kind, stored(rival, version=12, status=verified("2026-06-01T12:00:00Z")))
+    assert (claims.refuses(rival), claims.refuses(DOMAIN)) == (False, True)
 
 
 @pytest.mark.parametrize("known_by", ["support", "address=support@example.com"])

@@ -50,6 +50,7 @@ class Tenants:
         self.secrets: dict[tuple[str, str], SecretContent] = {}
         self.config_maps: dict[tuple[str, str], dict[str, str]] = {}
         self.memories: dict[Key, Memory] = {}
+        self.leaving: set[Key] = set()
         self.created = 0
         self.book = ClaimBook(self.rules.keys)
 
@@ -74,7 +75,8 @@ class Tenants:
         if typed is None:
             self.book.forget(key)
         else:
-            self.book.note(claim_of(cast("SendingDomain", typed), self.rules.keys))
+            claim = claim_of(cast("SendingDomain", typed), self.rules.keys)
+            self.book.note(claim.left() if key in self.leaving else claim)
 
     def _born(self, key: Key) -> dict[str, Any]:
         self.created += 1
@@ -86,8 +88,14 @@ class Tenants:
             "creationTimestamp": f"2026-11-01T00:00:{self.created % 60:02}Z",
         }
 
+    def leave(self, key: Key) -> None:
+        """Delete an object that a finalizer keeps: nobody looks at it any more."""
+        self.leaving.add(key)
+        self._note(key)
+
     def delete(self, key: Key) -> None:
         """Delete an object."""
+        self.leaving.discard(key)
         self.objects.pop(key, None)
         self.memories.pop(key, None)
         self.book.forget(key)

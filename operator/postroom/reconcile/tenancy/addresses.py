@@ -3,8 +3,9 @@
 
 The oldest account keeps it, but for one thing: who holds the address's domain goes before who does
 not, so that nobody is kept from their own addresses by a neighbour who was quick. Accounts that are
-suspended or disconnected keep nothing from others: so an address is handed over. Everything
-follows from the stored objects, so that the order of events and a restart change nothing.
+suspended, disconnected or being deleted keep nothing from others: so an address is handed over.
+Everything follows from the stored objects, so that the order of events and a restart change
+nothing.
 """
 
 from dataclasses import dataclass

@@ -6,8 +6,9 @@ below the other. A published ownership token, which is bound to namespace and ke
 domain and what lies below; of a domain above it says nothing. Among those without one the domain
 that was verified earlier keeps it (ties: the older object, then namespace and name), as long as its
 verification is kept up: who is suspended, or has failed or not been seen for long, gives way to
-whoever verifies it. Everything follows from the stored object, so that the order of events and a
-restart change nothing.
+whoever verifies it. What is being deleted is looked at no more, however long a finalizer keeps it:
+neither its verification nor its proof keeps anybody from the domain. Everything follows from the
+stored object, so that the order of events and a restart change nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Claim:
 
     `proven` tells that its token is published; `verified_at` is empty where it is not verified;
     `refused` tells that the status says DomainClaimed. `suspended` is what the spec says, `lapsed`
-    that the verification is not kept up (`has_lapsed`).
+    that the verification is not kept up (`has_lapsed`), `leaving` that the object is being deleted.
     """
 
     namespace: str
@@ -51,6 +52,11 @@ class Claim:
     refused: bool = False
     suspended: bool = False
     lapsed: bool = False
+    leaving: bool = False
+
+    def left(self) -> Claim:
+        """The claim once its object is being deleted."""
+        return replace(self, proven=False, suspended=True, leaving=True)
 
     @property
     def key(self) -> Key:
@@ -190,7 +196,8 @@ class ClaimBook:
 
     def hold(self, claim: Claim) -> None:
         """Let a claim count as it is about to be stored: who is judged meanwhile must know it."""
-        if claim.key in self._claims:
+        before = self._claims.get(claim.key)
+        if before is not None and not before.leaving:
             self._claims[claim.key] = claim
 
     def forget(self, key: Key) -> None:

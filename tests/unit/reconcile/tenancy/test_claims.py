@@ -273,6 +273,27 @@ def test_who_is_suspended_keeps_nobody_from_a_domain(
         assert verdict(tenants.look(second), READY) == CLAIMED
 
 
+@pytest.mark.parametrize("proven", [False, True])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_a_finalizer_keeps_keeps_nobody_from_a_domain(restarted: bool, proven: bool) -> None:
+    """Nobody looks at it any more, so that its verification would never end."""
+    tenants = tenants_of(DOMAIN)
+    first, second = claim(tenants, "first"), claim(tenants, "second")
+    users = account(tenants, "first"), account(tenants, "second")
+    if proven:
+        tenants.prove("first", DOMAIN)
+    tenants.look(first)
+    assert verdict(tenants.look(second), READY) == CLAIMED
+    tenants.leave(first)
+    if restarted:
+        tenants.restart()
+    assert tenants.book.unsettled_by("first", DOMAIN) == [second]
+    assert sender(tenants, users[0]) == "DomainVerified", "until somebody has it"
+    assert verdict(tenants.look(second), READY) == GOOD
+    assert sender(tenants, users[0]) != "DomainVerified"
+    assert sender(tenants, users[1]) == "DomainVerified"
+
+
 def test_a_suspended_domain_that_nobody_else_verified_is_as_it_was() -> None:
     tenants = tenants_of(DOMAIN)
     first, second = claim(tenants, "first"), claim(tenants, "second")
@@ -489,6 +510,7 @@ _WHAT = st.sampled_from(
     ["look"] * 6
     + ["prove"] * 2
     + ["apply", "delete", "unprove", "break", "restart", "settle", "suspend", "resume", "wait"]
+    + ["leave"]
 )
 _EVENTS = st.tuples(_WHAT, _CLAIMS, _FORMS)
 _Event = tuple[str, tuple[str, str], str]
@@ -525,13 +547,15 @@ class History:
         elif what in ("suspend", "resume") and key in tenants.objects:
             suspend(tenants, key, what == "suspend")
         elif what == "wait" and key in tenants.objects:
-            tenants.look(key, timedelta(hours=80))
+            self.look(key, timedelta(hours=80))
+        elif what == "leave" and key in tenants.objects:
+            tenants.leave(key)
         elif what == "look" and key in tenants.objects:
-            tenants.look(key)
+            self.look(key)
         elif what == "prove":
             tenants.prove(namespace, domain)
             if key in tenants.objects:
-                tenants.look(key)
+                self.look(key)
         elif what == "unprove":
             tenants.zone.records.pop((f"_postroom-challenge.{domain}", "TXT"), None)
         elif what == "break":
@@ -543,6 +567,10 @@ class History:
         elif what == "settle":
             self.settle()
 
+    def look(self, key: Key, wait: timedelta = timedelta(minutes=5)) -> None:
+        if key not in self.tenants.leaving:
+            self.tenants.look(key, wait)
+
     def settle(self) -> None:
         """Look at what the claims treat otherwise than its status, as the intake does."""
         for _ in range(20):
@@ -553,7 +581,7 @@ class History:
         raise AssertionError("the claims do not settle")
 
     def unsettled(self, key: Key) -> bool:
-        return self.tenants.book.is_unsettled(key)
+        return key not in self.tenants.leaving and self.tenants.book.is_unsettled(key)
 
     def published(self, status: SendingDomainStatus, key: Key, domain: str) -> bool:
         """Whether the domain's last look saw its own namespace's token."""
@@ -567,9 +595,11 @@ class History:
             status = self.tenants.status(key)
             ready = verdict(status, READY)
             has = ready is not None and ready[0] == ConditionStatus.TRUE.value
-            if has and (by_status or not self.tenants.book.refuses(key)):
+            leaving = key in self.tenants.leaving
+            if has and ((by_status and not leaving) or not self.tenants.book.refuses(key)):
                 domain = raw["spec"]["domain"]
-                found.append((key, domain, self.published(status, key, domain)))
+                proven = not leaving and self.published(status, key, domain)
+                found.append((key, domain, proven))
         return found
 
     def check(self, *, by_status: bool) -> None:

@@ -7,6 +7,9 @@ from typing import Self
 
 from pydantic import ValidationError
 
+from postroom.api.fields import Model
+from postroom.api.resource import sentence
+
 PREFIX = "POSTROOM_"
 
 
@@ -18,8 +21,7 @@ class SettingsError(ValueError):
         """The first of what pydantic has found; never with a value, which may be secret."""
         first = error.errors(include_input=False, include_url=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
-        message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-        return cls(f"{origin.get(name, name)}: {message}")
+        return cls(f"{origin.get(name, name)}: {sentence(first, Model)}")
 
 
 def gathered(

@@ -315,10 +315,12 @@ def _read_keys(given: dict[str, object], origin: dict[str, str]) -> None:
     for file in several:
         try:
             text = Path(str(file)).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise SettingsError(
-                f"{origin[KEY_FILE]}: the file cannot be read ({type(error).__name__})"
+                f"{origin[KEY_FILE]}: the file cannot be read ({error.strerror})"
             ) from None
+        except UnicodeDecodeError:
+            raise SettingsError(f"{origin[KEY_FILE]}: the file is not UTF-8 text") from None
         if not _KEY_LEAST <= len(text) <= _KEY_FILE_LIMIT:
             bounds = f"{_KEY_LEAST} to {_KEY_FILE_LIMIT}"
             raise SettingsError(f"{origin[KEY_FILE]}: the key must have {bounds} characters")

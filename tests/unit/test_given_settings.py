@@ -32,4 +32,4 @@ def test_the_sentence_names_what_was_typed_and_never_its_value() -> None:
     with pytest.raises(ValidationError) as raised:
         Model.model_validate({"count": "hush"})
     sentence = str(SettingsError.of(raised.value, {"count": "--count"}))
-    assert sentence.startswith("--count: must be a valid integer") and "hush" not in sentence
+    assert sentence.startswith("--count: must be a whole number") and "hush" not in sentence

@@ -84,10 +84,10 @@ def test_texts_of_the_environment_become_values(name: str, text: str, value: obj
         ("allow_ports", "70000", "ports from 1 to 65535"),
         ("namespaces", "team-*", "names of namespaces"),
         ("sweep_interval", "soon", "duration"),
-        ("workers", "0", "greater than or equal to 1"),
-        ("workers", "many", "valid integer"),
+        ("workers", "0", "must be at least 1"),
+        ("workers", "many", "must be a whole number"),
         ("log_format", "xml", "'json' or 'text'"),
-        ("watch_secrets", "maybe", "valid boolean"),
+        ("watch_secrets", "maybe", "must be true or false"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_it_takes(name: str, text: str, says: str) -> None:

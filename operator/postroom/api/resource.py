@@ -217,7 +217,7 @@ def problems_of(error: ValidationError, model: type[Model]) -> tuple[Problem, ..
     for detail in error.errors():
         # Parts that pydantic adds for validators are no fields.
         fields = [part for part in detail["loc"] if not ("[" in str(part) or "(" in str(part))]
-        problems.append(Problem(("spec", *fields), _sentence(detail, model)))
+        problems.append(Problem(("spec", *fields), sentence(detail, model)))
     return tuple(problems)
 
 
@@ -248,7 +248,8 @@ _BOUNDS = {
 }
 
 
-def _sentence(detail: Any, model: type[Model]) -> str:
+def sentence(detail: Any, model: type[Model]) -> str:
+    """What pydantic found, in our words; the value itself is not repeated."""
     context, kind = detail.get("ctx") or {}, detail["type"]
     match kind:
         case "extra_forbidden":

@@ -23,7 +23,7 @@ _Name = Annotated[
 def sync(
     name: _Name,
     namespace: plugin_options.NamespaceOption = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.")] = 60,
+    timeout: plugin_options.TimeoutOption = 60,
     output: plugin_options.OutputOption = Output.TABLE,
     kubeconfig: plugin_options.KubeconfigOption = None,
     context: plugin_options.ContextOption = None,
@@ -47,7 +47,7 @@ def test(
     ] = None,
     namespace: plugin_options.NamespaceOption = None,
     timeout: Annotated[
-        float, typer.Option(help="Seconds to wait: up to 5 minutes to send, then 10 to arrive.")
+        float, plugin_options.waiting("How long to wait: it is sent in 5m, and found in 10m.")
     ] = 960,
     output: plugin_options.OutputOption = Output.TABLE,
     kubeconfig: plugin_options.KubeconfigOption = None,
@@ -78,7 +78,7 @@ def test(
 def backfill(
     name: _Name,
     namespace: plugin_options.NamespaceOption = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.")] = 120,
+    timeout: plugin_options.TimeoutOption = 120,
     output: plugin_options.OutputOption = Output.TABLE,
     kubeconfig: plugin_options.KubeconfigOption = None,
     context: plugin_options.ContextOption = None,

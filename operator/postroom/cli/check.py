@@ -14,7 +14,6 @@ from typing import Any
 import typer
 
 from postroom.api.conditions import ConditionStatus, ConditionType, find, is_true
-from postroom.api.fields import parse_duration
 from postroom.api.names import API_VERSION
 from postroom.cli import check_options, described, manifests, options, table, terminal
 from postroom.cli.check_options import Destination
@@ -84,7 +83,7 @@ def check(
             },
             os.environ,
         )
-        patience = parse_duration(wait) if wait else timedelta()
+        patience = check_options.patience(wait)
         provider = provider_of(targets, provider, settings, asks=not offline, says=not quiet)
         source = CheckInput(targets, namespace, provider, set_ or (), ignore or (), source_root)
         run = CheckRun(

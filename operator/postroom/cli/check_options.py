@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The options of `postroom check` that no other verb has, and what is read from several of them."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
 
+from postroom.api.fields import parse_duration
 from postroom.cli.formats.writing import Format
 from postroom.cli.secret_stores import Credentialing, SecretsFrom
 
@@ -105,3 +107,11 @@ def credentials_of(
     if source is not SecretsFrom.CLUSTER and (kubeconfig is not None or context is not None):
         raise BadOption("--kubeconfig and --context go with --secrets-from cluster.")
     return Credentialing(without, source, folder, kubeconfig, context)
+
+
+def patience(wait: str | None) -> timedelta:
+    """Read --wait; raises `ValueError` that names it."""
+    try:
+        return parse_duration(wait) if wait else timedelta()
+    except ValueError as error:
+        raise ValueError(f"--wait: {error}") from None

@@ -145,7 +145,7 @@ class Cluster:
         got = await self._answer(self._api.get(key))
         if got is None:
             raise PluginError(
-                f"{key.kind.plural} {key.name} does not exist in namespace {key.namespace}."
+                f"{key.kind.value} {key.name} does not exist in namespace {key.namespace}."
             )
         return {**got, "apiVersion": API_VERSION, "kind": key.kind.value}
 
@@ -164,7 +164,12 @@ class Cluster:
                     )
                 case 404:
                     sentence = "the cluster does not know postroom's kinds: kubectl apply -k crds"
-                case 401 | 403:
+                case 401:
+                    sentence = (
+                        f"the cluster at {self._api.server} does not know you: the credentials of "
+                        "the kubeconfig are refused, or have ended."
+                    )
+                case 403:
                     sentence = (
                         "you may not do that: ask for rights on the resources of postroom.dev."
                     )

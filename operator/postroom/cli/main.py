@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """``postroom``: the verbs, each in a module of its own, loaded when it is called."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 import typer.main
 
 from postroom.cli import usage
 from postroom.cli.options import say
+
+#: What writing ends with where nobody is to blame but the disk, or whoever closed the file.
+_UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 #: verb -> what it does. Every module has a function of the verb's name, or a program with verbs;
 #: a dash is an underscore there.
@@ -93,6 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(program: Any, arguments: Sequence[str] | None) -> None:
     """Run a typer program at the edge of the process."""
+    if sys.stdout is None:  # closed by whoever called us, as `>&-` does
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until we end
     try:
         code = program(
             args=list(arguments) if arguments is not None else None,
@@ -107,6 +113,11 @@ def run(program: Any, arguments: Sequence[str] | None) -> None:
         # The reader, such as head, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in _UNWRITTEN or error.filename is not None:
+            _of_ourselves(error)
+        say(f"postroom: the output cannot be written: {error.strerror}.", errors=True)
+        sys.exit(os.EX_IOERR)
     except Exception as error:
         if hasattr(error, "format_message"):
             # Something was typed wrong; without arguments that is no error, but a wish for help.
@@ -116,12 +127,16 @@ def run(program: Any, arguments: Sequence[str] | None) -> None:
             else:
                 say(usage.sentence_of(error), errors=True)
             sys.exit(code)
-        if os.environ.get("POSTROOM_DEBUG"):
-            raise
-        say(
-            f"postroom: an error of postroom itself ({type(error).__name__}): set POSTROOM_DEBUG=1 "
-            "to see where, and report it.",
-            errors=True,
-        )
-        sys.exit(70)
+        _of_ourselves(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _of_ourselves(error: Exception) -> NoReturn:
+    if os.environ.get("POSTROOM_DEBUG"):
+        raise error
+    say(
+        f"postroom: an error of postroom itself ({type(error).__name__}): set POSTROOM_DEBUG=1 "
+        "to see where, and report it.",
+        errors=True,
+    )
+    sys.exit(os.EX_SOFTWARE)

@@ -76,7 +76,8 @@ def status(
             place = None if all_namespaces else namespace or cluster.namespace
             found = await cluster.select(wanted, place)
         if output is Output.TABLE and not found:
-            say(f"There is no resource of {GROUP}" + (f" in {place}." if place else "."))
+            elsewhere = f" in {place}: -n names another namespace, -A all." if place else "."
+            say(f"There is no resource of {GROUP}{elsewhere}")
         plugin_options.show(found, output, full=any(name for _, name in wanted))
 
     plugin_options.edge(look())
@@ -89,7 +90,7 @@ def verify(
         typer.Argument(help="KIND/NAME, or KIND NAME.", autocompletion=plugin_options.targets),
     ],
     namespace: plugin_options.NamespaceOption = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.")] = 60,
+    timeout: plugin_options.TimeoutOption = 60,
     output: plugin_options.OutputOption = Output.TABLE,
     kubeconfig: plugin_options.KubeconfigOption = None,
     context: plugin_options.ContextOption = None,

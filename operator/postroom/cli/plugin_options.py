@@ -12,6 +12,7 @@ import yaml
 
 from postroom.api.conditions import ConditionStatus, ConditionType
 from postroom.api.crd import PRESENTATIONS
+from postroom.api.fields import parse_duration
 from postroom.api.names import GROUP, Kind
 from postroom.cli import completion, table, terminal
 from postroom.cli.cluster import PluginError
@@ -32,6 +33,25 @@ KubeconfigOption = Annotated[
 ContextOption = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
 
 
+def _seconds(given: object) -> float:
+    """Read a time to wait: a duration, or a number of seconds, which a default is, too."""
+    text = str(given)
+    try:
+        return parse_duration(f"{text}s" if text.isdecimal() else text).total_seconds()
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def waiting(why: str) -> Any:
+    """The option that says how long something is waited for."""
+    return typer.Option(help=why, parser=_seconds, metavar="DURATION")
+
+
+TimeoutOption = Annotated[
+    float, waiting("How long to wait for the answer, such as 5m; a bare number: seconds.")
+]
+
+
 def edge(work: Coroutine[Any, Any, None], program: str = "kubectl-postroom") -> None:
     """Do the work; what cannot be done becomes one sentence, and exit code 2, or 3 where nobody
     answered in time."""
@@ -48,7 +68,7 @@ def kind_of(word: str) -> Kind:
         names = {kind.value.lower(), kind.plural, PRESENTATIONS[kind].short_name}
         if word.lower().removesuffix(f".{GROUP}") in names:
             return kind
-    known = ", ".join(kind.plural for kind in Kind)
+    known = ", ".join(f"{kind.value.lower()}/NAME" for kind in Kind)
     raise PluginError(f"{word} is no kind of postroom: use one of {known}.")
 
 

@@ -4,6 +4,7 @@
 import inspect
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -199,10 +200,24 @@ def _commit_of_checkout() -> str:
     return asked.stdout.strip() if asked.returncode == 0 else ""
 
 
+#: What the libraries say of values, and what we say of them everywhere else.
+_WORDS: Mapping[str, str] = {
+    "Value error, ": "",
+    "Input should be a valid (?:integer|number)(?:, unable to parse string as an? [a-z]+)?": (
+        "must be a number"
+    ),
+    "Input should be greater than or equal to ": "must be at least ",
+    "Input should be less than or equal to ": "must be at most ",
+    "Choose from: ": "Use one of ",
+}
+
+
 def sentence_of(error: Any) -> str:
     """What was typed wrong, in the form of all other errors: who says it, and one sentence."""
     context = error.ctx
     path = context.command_path if context is not None else "postroom"
-    message = str(error.format_message()).replace("Value error, ", "")
+    message = " ".join(str(error.format_message()).split())
+    for theirs, ours in _WORDS.items():
+        message = re.sub(theirs, ours, message)
     end = "" if message.endswith((".", "?", ")")) else "."
     return f"{path}: {message[:1].lower()}{message[1:]}{end}\nTry '{path} -h' for help."

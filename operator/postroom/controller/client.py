@@ -18,7 +18,7 @@ import aiohttp
 from postroom import __version__
 from postroom.api.masked import Masked
 from postroom.api.names import API_VERSION, GROUP, VERSION, Key, Kind
-from postroom.controller import api_paths, json_lists, watching
+from postroom.controller import api_paths, json_lists, no_answer, watching
 from postroom.controller.client_library import config as kube_config
 from postroom.controller.kubeconfig import Connection, ConnectionSettingsError, connection
 
@@ -328,8 +328,7 @@ class Cluster:
             )
             data = await response.read()
         except (aiohttp.ClientError, OSError, kube_config.ConfigException) as error:
-            # The type is enough: texts of transport errors may hold paths of credentials.
-            raise ApiError(what, 0, type(error).__name__) from None
+            raise ApiError(what, 0, no_answer.clause(error)) from None
         if not 200 <= response.status < 300:
             # A Status object (meta/v1), which the answer need not be.
             message = _decoded(data).get("message")

@@ -153,7 +153,7 @@ def test_a_look_back_ends_well_only_where_it_was_done(
     [
         ("mailserver/support", {}, "mailserver/support has no mailbox: name an EmailAccount."),
         ("emailaccount/", {}, "name an EmailAccount."),
-        ("absent", {}, "emailaccounts absent does not exist in namespace mail."),
+        ("absent", {}, "EmailAccount absent does not exist in namespace mail."),
         ("support", {"suspend": True}, "EmailAccount support is suspended"),
         ("support", {"connection": "Disconnected"}, "EmailAccount support is disconnected"),
     ],

@@ -54,22 +54,22 @@ async def test_without_names_all_kinds_are_meant(namespace: str | None) -> None:
 
 
 async def test_what_does_not_exist_is_named() -> None:
-    with pytest.raises(PluginError, match="mailservers smtp does not exist in namespace mail"):
+    with pytest.raises(PluginError, match="MailServer smtp does not exist in namespace mail"):
         await Cluster(Answers()).select([(Kind.MAIL_SERVER, "smtp")], "mail")
 
 
 @pytest.mark.parametrize(
     ("status", "sentence"),
     [
-        (0, "the cluster at https://cluster.example does not answer (ClientConnectorError)"),
-        (401, "you may not do that"),
+        (0, "the cluster at https://cluster.example does not answer (it cannot be reached)"),
+        (401, "the cluster at https://cluster.example does not know you"),
         (403, "you may not do that"),
         (404, "kubectl apply -k crds"),
         (500, "the API server answers 500."),
     ],
 )
 async def test_a_refusal_is_one_sentence_without_the_servers(status: int, sentence: str) -> None:
-    api = Answers(ApiError("GET x", status, "ClientConnectorError" if not status else "canary"))
+    api = Answers(ApiError("GET x", status, "it cannot be reached" if not status else "canary"))
     with pytest.raises(PluginError) as raised:
         await Cluster(api).select([], None)
     assert sentence in str(raised.value)

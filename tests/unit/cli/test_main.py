@@ -3,6 +3,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -35,21 +41,57 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "says"),
     [
-        ("nothing",),
-        ("check",),
-        ("check", "x.yaml", "-o", "xml"),
-        ("check", ".", "--wait", "soon"),
-        ("check", ".", "--allow-cidr", "everything"),
-        ("check", ".", "--dns-resolver", "dns.example.com"),
-        ("run", "--workers", "many"),
+        (("nothing",), "there is no verb nothing"),
+        (("check",), "missing argument 'TARGETS'"),
+        (("check", "x.yaml", "-o", "xml"), "'xml' is not one of"),
+        (("check", ".", "--wait", "soon"), "--wait: must be a duration"),
+        (("check", ".", "--wait", "5"), "--wait: must be a duration"),
+        (("check", ".", "--allow-cidr", "everything"), "--allow-cidr: must be networks"),
+        (("check", ".", "--dns-resolver", "dns.example.com"), "--dns-resolver: must be an IP"),
+        (("check", ".", "--ownership-key-file", "/no/file"), "No such file or directory"),
+        (("check", ".", "--ownership-key-file", "/"), "Is a directory"),
+        (("records", "a.example", "--ttl", "5"), "invalid value for '--ttl': must be at least 60."),
+        (("records", "a.example", "--ttl", "999999"), "must be at most 86400."),
+        (("records", "a.example", "--ttl", "soon"), "'--ttl': must be a number."),
+        (("auth", "login"), "missing option '--provider'. Use one of google, microsoft."),
+        (("run", "--workers", "many"), "--workers: must be a whole number"),
     ],
 )
 def test_bad_arguments_end_in_a_sentence(
-    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], says: str
 ) -> None:
     code, _, err = call(capsys, *arguments)
     assert code == 2
-    assert err.strip()
-    assert "Traceback" not in err
+    assert says in err
+    # Nothing that only those who program understand.
+    assert not re.search(r"Traceback|Error\b|[Ii]nput should|\\t|parse string", err)
+
+
+@pytest.mark.parametrize("verb", ["explain", "crds"])
+def test_an_output_that_takes_nothing_ends_in_a_sentence(verb: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "postroom", verb],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.stderr == "postroom: the output cannot be written: No space left on device.\n"
+    assert done.returncode == os.EX_IOERR
+
+
+def test_a_closed_output_is_no_error_of_postroom(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "{apiVersion: postroom.dev/v1alpha1, kind: SendingDomain, metadata: {name: a}, spec: {}}"
+    )
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" -m postroom check --offline a.yaml >&-', sys.executable],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, "a.yaml:1: spec.domain: is required\n")

@@ -34,7 +34,8 @@ def test_another_word_is_answered_with_those_that_there_are(word: str) -> None:
     with pytest.raises(PluginError) as raised:
         kind_of(word)
     assert str(raised.value) == (
-        f"{word} is no kind of postroom: use one of sendingdomains, mailservers, emailaccounts."
+        f"{word} is no kind of postroom: use one of sendingdomain/NAME, mailserver/NAME, "
+        "emailaccount/NAME."
     )
 
 

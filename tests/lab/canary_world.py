@@ -165,7 +165,7 @@ class CanaryWorld(DirectoryWorld):
         self._watch.see(f"{name}, status of {key.kind}", json.dumps(self._raw[key]["status"]))
         self._watch.see(f"{name}, outcome", outcome)
         self._watch.see(f"{name}, events", *(notice.message for notice in outcome.notices))
-        self._watch.see(f"{name}, memory", repr(vars(memory)))
+        self._watch.see(f"{name}, memory", repr(memory.known()))
 
     async def _show_metrics(self, name: str) -> None:
         metrics = Metrics()

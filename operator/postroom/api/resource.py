@@ -192,7 +192,7 @@ def _typed(model: type[ModelT], raw: Mapping[str, Any]) -> ModelT:
 #: Enough for what is being evaluated; what is understood takes several times as much memory as
 #: what came, so that more is not kept. Accounts stand on domains and servers: those that they take
 #: turns with are understood once for all of them, and are fewer.
-_REMEMBERED, _REMEMBERED_LONGER = 256, 1024
+_REMEMBERED, _REMEMBERED_LONGER = 128, 1024
 _RELIED_ON = frozenset({SendingDomainSpec, SendingDomainStatus, MailServerSpec, MailServerStatus})
 
 

@@ -17,7 +17,7 @@ from postroom.api.resource import Kept, Metadata
 from postroom.api.status import DEFAULT_STATUS
 from postroom.concurrency.sets_of_few import SetsOfFew
 from postroom.controller.shared_status import moved
-from postroom.controller.text_pool import LONGEST, pooled
+from postroom.controller.text_pool import LONGEST, pooled, pooled_texts
 from postroom.reconcile import defaults
 from postroom.reconcile import indexes as marks
 from postroom.reconcile.tenancy.addresses import AddressBook
@@ -35,7 +35,7 @@ _KEPT_METADATA = (
     "creationTimestamp",
     "deletionTimestamp",
 )
-
+_COMMON_METADATA = ("namespace", "creationTimestamp")
 
 #: Under these names in what is kept of metadata: the field manager that wrote the spec, and by
 #: annotation those that ask for something.
@@ -78,7 +78,8 @@ NO_CHANGE = Change(Difference.NOTHING)
 @dataclass(slots=True)
 class _Entry:
     raw: Raw
-    indexes: frozenset[str]
+    #: No set, which takes three times as much room.
+    indexes: tuple[str, ...]
     #: Our own write of this status is on its way: a changed status may be its echo.
     writing: Mapping[str, Any] | None = None
     #: A status changed while `writing`; judged when the write ends.
@@ -143,7 +144,7 @@ class Cache:
         if entry is None:
             slim = slimmed(raw)
             indexes = marks.standing(kind, slim)
-            self._entries[key] = _Entry(slim, indexes)
+            self._entries[key] = _Entry(slim, pooled_texts(indexes))
             self._reindex(key, frozenset(), indexes)
             self._claim(key, slim, indexes)
             return Change(Difference.APPEARED | Difference.READY, after=indexes)
@@ -155,12 +156,13 @@ class Cache:
         if entry is None or (uid is not None and metadata_of(entry.raw).get("uid") != uid):
             return NO_CHANGE
         del self._entries[key]
-        self._reindex(key, entry.indexes, frozenset())
+        before = frozenset(entry.indexes)
+        self._reindex(key, before, frozenset())
         self.claims.forget(key)
         self.addresses.forget(key)
         for observer in self.observers:
             observer(key)
-        return Change(Difference.VANISHED, before=entry.indexes)
+        return Change(Difference.VANISHED, before=before)
 
     def begin_write(self, key: Key, status: Mapping[str, Any] = MappingProxyType({})) -> None:
         """Note that our own status write is on its way; `status` is what it is to make of the whole
@@ -192,19 +194,18 @@ class Cache:
         return Change(Difference.STATUS) if overwritten else NO_CHANGE
 
     def _replace(self, key: Key, entry: _Entry, slim: Raw) -> Change:
-        before, after = entry.raw, entry.indexes
+        before = after = frozenset(entry.indexes)
+        difference = _difference(entry.raw, slim)
         entry.raw = slim
-        difference = _difference(before, slim)
         if Difference.STATUS in difference and entry.writing is not None:
             entry.suspect = True
             difference &= ~Difference.STATUS
         if Difference.SPEC in difference or Difference.APPEARED in difference:
             after = marks.standing(key.kind, slim)
-            self._reindex(key, entry.indexes, after)
-        change = Change(difference, before=entry.indexes, after=after)
-        entry.indexes = after
+            self._reindex(key, before, after)
+            entry.indexes = pooled_texts(after)
         self._claim(key, slim, after)
-        return change
+        return Change(difference, before=before, after=after)
 
     def _claim(self, key: Key, slim: Raw, indexes: frozenset[str]) -> None:
         """Keep the books of claims and addresses; a spec that cannot be understood is in none."""
@@ -270,7 +271,7 @@ def slimmed(
 
     Equal texts are kept once: decoded JSON holds every field name and enum value anew per object,
     which is half of its size. So is what is the same as in `earlier`, with what was understood of
-    it, and a status that we are writing, most texts of which are those of our code.
+    it.
     """
     metadata, was = metadata_of(raw), metadata_of(earlier)
     kept = {
@@ -278,6 +279,8 @@ def slimmed(
         for name in _KEPT_METADATA
         if name in metadata
     }
+    # Many have these in common; name, uid and version are nobody else's.
+    kept.update((name, pooled(kept[name])) for name in _COMMON_METADATA if name in kept)
     annotations = metadata.get("annotations")
     if isinstance(annotations, Mapping):
         ours = {
@@ -292,10 +295,11 @@ def slimmed(
     if not isinstance(known := earlier.get("spec"), Kept) or known != spec:
         spec = pooled(spec)
         known = Kept(spec) if isinstance(spec, dict) else spec
-    statuses = (_PENDING, earlier.get("status"), writing)
+    statuses = (_PENDING, earlier.get("status"))
     same = next((each for each in statuses if each == status), None)
-    if not isinstance(same, Kept):
-        status = pooled(status) if same is None else same
+    if same is None:
+        # Most texts of a status that we are writing are those of our code.
+        status = pooled(writing if writing == status else status)
         same = Kept(status) if isinstance(status, dict) else status
     return {"metadata": Kept(kept), "spec": known, "status": same}
 

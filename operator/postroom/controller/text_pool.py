@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Equal texts of what the cache holds, kept once: decoded JSON has every field name and enum value
-anew per object."""
+"""Equal parts of what the cache holds, kept once: decoded JSON has every field name and enum value
+anew per object, and statuses of many accounts differ in few of their conditions and items.
 
+So nothing of what comes from here may be changed.
+"""
+
+from collections.abc import Iterable
 from typing import Any
 
 #: Texts that were met before. Not `sys.intern`, which keeps texts for ever on some Pythons.
@@ -9,10 +13,18 @@ _pool: dict[str, str] = {}
 _LIMIT, _DEEPEST = 20_000, 32
 #: Characters of a text that is worth looking for another like it.
 LONGEST = 128
+#: Objects of texts and numbers that were met lately, by a hash of theirs: what is equal was mostly
+#: written in the same second, as it tells the time.
+_objects: dict[int, dict[str, Any]] = {}
+_LATELY = 512
+#: Numbers and truth values are equal across types.
+_EXACT = frozenset({str, int, bool, type(None)})
+_NONE: list[Any] = []
 
 
 def pooled(value: Any, depth: int = 0) -> Any:
-    """Copy decoded JSON so that equal texts are the same object."""
+    """Copy decoded JSON so that equal texts are the same object, and mostly so equal objects of
+    nothing but texts and whole numbers; not to be changed."""
     if len(_pool) >= _LIMIT:
         _pool.clear()
     once = _pool.setdefault
@@ -22,12 +34,30 @@ def pooled(value: Any, depth: int = 0) -> Any:
         return value
     # Texts are most of what there is, and a call for each would be most of what this costs.
     if isinstance(value, dict):
-        return {
+        copy = {
             once(name, name): once(inner, inner)
             if isinstance(inner, str) and len(inner) <= LONGEST
             else pooled(inner, depth + 1)
             for name, inner in value.items()
         }
+        return _shared(copy) if depth else copy
     if isinstance(value, list):
-        return [pooled(item, depth + 1) for item in value]
+        return [pooled(item, depth + 1) for item in value] if value else _NONE
     return value
+
+
+def pooled_texts(texts: Iterable[str]) -> tuple[str, ...]:
+    """Short texts, equal ones of which are the same object."""
+    return tuple([_pool.setdefault(text, text) for text in texts])
+
+
+def _shared(made: dict[str, Any]) -> dict[str, Any]:
+    """An object that is the same as one that was met lately, else this one."""
+    values = (*made.values(),)
+    kinds = (*map(type, values),)
+    if not _EXACT.issuperset(kinds):
+        return made
+    if len(_objects) >= _LATELY:
+        _objects.clear()
+    known = _objects.setdefault(hash((*made, values, kinds)), made)
+    return known if known == made and (*map(type, known.values()),) == kinds else made

@@ -86,6 +86,8 @@ async def reconcile(
         # The one boundary where a bug of ours must stop; the traceback goes to the log only.
         logger.exception("evaluating %s failed", _untyped(kind, raw).key)
         outcome = explained(_bug(_untyped(kind, raw), world.now()))
+    finally:
+        memory.tidy()
     return sync.cleared(raw, outcome) if kind is Kind.EMAIL_ACCOUNT else outcome
 
 

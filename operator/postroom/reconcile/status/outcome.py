@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from postroom.api.conditions import ConditionType
 from postroom.api.emailaccount_status import SyncPhase
@@ -104,41 +105,76 @@ class Lag:
     renewals: int = 0
 
 
+#: What a memory has several of, by name; nearly always none, and then no dict is kept.
+_SEVERAL = (
+    "first_failures",
+    "wrong",
+    "rejections",
+    "probes",
+    "sends",
+    "sent_at",
+    "pauses",
+    "failed_probes",
+    "due",
+)
+
+
+_CHILDLESS: ChildStates = MappingProxyType({})
+
+
 class Memory:
     """What the engine remembers of an object between runs in one process.
 
-    Losing it costs a repeated look or a later one, never a wrong verdict.
+    Losing it costs a repeated look or a later one, never a wrong verdict. There is one for each
+    object that is watched: dicts that are empty are made when somebody asks, until `tidy`.
     """
 
+    __slots__ = (
+        *_SEVERAL,
+        "asked_at",
+        "at_mailbox",
+        "children",
+        "clock_set_by",
+        "deep_day",
+        "deferred_since",
+        "evaluated",
+        "failures",
+        "generation",
+        "identities",
+        "lag",
+        "unasked",
+    )
+
+    #: When each condition that status does not show as False yet was first seen failing, and
+    #: which of its records: (condition, record id, or "" where it has none).
+    first_failures: dict[tuple[ConditionType, str], datetime]
+    #: When each required record that stands wrong was first seen with this content.
+    wrong: dict[str, tuple[datetime, tuple[str, ...]]]
+    #: Credential versions that a server rejected, with its verdict.
+    rejections: dict[str, Rejection]
+    #: The last probe of each protocol, so that a change elsewhere does not repeat it.
+    probes: dict[str, RecentProbe]
+    #: Messages of ours by token: None where status says Sending and nothing was sent yet, else
+    #: what became of sending it, so that an old view of status never sends it again.
+    sends: dict[str, Answer | None]
+    #: When those of them were sent that were.
+    sent_at: dict[str, datetime]
+    #: The servers that want to be left alone, by host.
+    pauses: dict[str, Pause]
+    #: How often in a row each protocol failed.
+    failed_probes: dict[str, int]
+    #: When each protocol that failed is to be looked at again.
+    due: dict[str, datetime]
+
     def __init__(self) -> None:
-        #: When each condition that status does not show as False yet was first seen failing, and
-        #: which of its records: (condition, record id, or "" where it has none).
-        self.first_failures: dict[tuple[ConditionType, str], datetime] = {}
-        #: When each required record that stands wrong was first seen with this content.
-        self.wrong: dict[str, tuple[datetime, tuple[str, ...]]] = {}
         #: What the resolver does not show yet.
         self.lag: Lag | None = None
         #: The day of the last thorough look (`schedule.deep_day`).
         self.deep_day: int | None = None
         #: When somebody last edited the spec or asked for a look: the next ones follow closely.
         self.asked_at: datetime | None = None
-        #: Credential versions that a server rejected, with its verdict.
-        self.rejections: dict[str, Rejection] = {}
         #: What is being done at the mailbox in the run that is under way, and since when.
         self.at_mailbox: tuple[SyncPhase, datetime] | None = None
-        #: The last probe of each protocol, so that a change elsewhere does not repeat it.
-        self.probes: dict[str, RecentProbe] = {}
-        #: Messages of ours by token: None where status says Sending and nothing was sent yet, else
-        #: what became of sending it, so that an old view of status never sends it again.
-        self.sends: dict[str, Answer | None] = {}
-        #: When those of them were sent that were.
-        self.sent_at: dict[str, datetime] = {}
-        #: The servers that want to be left alone, by host.
-        self.pauses: dict[str, Pause] = {}
-        #: How often in a row each protocol failed.
-        self.failed_probes: dict[str, int] = {}
-        #: When each protocol that failed is to be looked at again.
-        self.due: dict[str, datetime] = {}
         #: The last look at the account's identities: providers and servers are not asked often.
         self.identities: IdentityLook | None = None
         #: Since when a new spec waits for the first verdict on its dependencies.
@@ -154,9 +190,28 @@ class Memory:
         #: The generation that `failures` counts for.
         self.generation: int = -1
         #: What became of the children that the last run wanted; without an entry nobody tried yet.
-        self.children: ChildStates = {}
+        self.children: ChildStates = _CHILDLESS
         #: How far the wall clock was set, as far as the times above go; None: nobody has looked.
         self.clock_set_by: timedelta | None = None
+
+    if not TYPE_CHECKING:  # else any name would be one of its own
+
+        def __getattr__(self, name: str) -> Any:
+            """Several of which there is none yet."""
+            if name not in _SEVERAL:
+                raise AttributeError(name)
+            setattr(self, name, several := {})
+            return several
+
+    def tidy(self) -> None:
+        """Keep no room for what there is none of: a run has ended."""
+        for name in _SEVERAL:
+            if not getattr(self, name):
+                delattr(self, name)
+
+    def known(self) -> dict[str, Any]:
+        """Everything by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @contextmanager
     def busy_at_mailbox(self, phase: SyncPhase, now: datetime) -> Iterator[None]:

@@ -11,7 +11,7 @@ from postroom.reconcile.status.outcome import Memory
 
 def shift(memory: Memory, by: timedelta) -> None:
     """Move every time that is remembered."""
-    for name, value in vars(memory).items():
+    for name, value in memory.known().items():
         setattr(memory, name, _shifted(value, by))
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from postroom.api.emailaccount_status import SyncPhase
@@ -29,4 +31,27 @@ def test_two_objects_share_no_memory() -> None:
     one.sends["token"] = None
     one.wrong["spf"] = (NOW, ("v=spf1 -all",))
     one.failed_probes["SMTP"] = 1
-    assert vars(other) == vars(Memory())
+    assert other.known() == Memory().known()
+
+
+def test_no_room_is_kept_for_what_there_is_none_of() -> None:
+    memory = Memory()
+    memory.sends["token"] = None
+    assert memory.due == {} and memory.wrong == {}
+    before = memory.known()
+    memory.tidy()
+    kept = [one for one in gc.get_referents(memory) if isinstance(one, dict)]
+    assert kept == [{"token": None}]
+    assert memory.known() == before
+
+
+def test_what_is_put_where_there_was_none_is_there() -> None:
+    memory = Memory()
+    memory.tidy()
+    memory.due["SMTP"] = NOW
+    memory.tidy()
+    assert memory.due == {"SMTP": NOW}
+
+
+def test_it_has_nothing_of_another_name() -> None:
+    assert not hasattr(Memory(), "due_at")

@@ -148,15 +148,18 @@ def test_objects_can_be_deleted_without_the_operator(
     installed.kubectl("delete", "sdom/hello", "-n", namespace, "--timeout=120s")
 
 
+def role_in(place: str, owner: str) -> str:
+    """What the installation for one namespace grants there, to a ServiceAccount of the owner's."""
+    role = (ROOT / "manifests" / "install" / "namespaced" / "rbac.yaml").read_text()
+    return role.replace("namespace: mail", f"namespace: {place}").replace(
+        "name: postroom, namespace: postroom-system", f"name: own, namespace: {owner}"
+    )
+
+
 def test_one_namespace_with_a_role_only(
     installed: ControlPlane, lab: LabProcess, tmp_path: Path, namespace: str
 ) -> None:
-    role = (ROOT / "manifests" / "install" / "namespaced" / "rbac.yaml").read_text()
-    role = role.replace("namespace: mail", f"namespace: {namespace}")
-    role = role.replace(
-        "name: postroom, namespace: postroom-system", f"name: own, namespace: {namespace}"
-    )
-    installed.kubectl("apply", "-f", "-", input=role)
+    installed.kubectl("apply", "-f", "-", input=role_in(namespace, namespace))
     installed.kubectl("create", "serviceaccount", "own", "-n", namespace)
     kubeconfig = service_account_kubeconfig(installed, tmp_path, "own", namespace)
     flags = (*lab.reach.flags, f"--namespace={namespace}", "--log-format=text")
@@ -165,3 +168,27 @@ def test_one_namespace_with_a_role_only(
         eventually(lambda: is_ready(one(installed, namespace, DOMAIN, "hello")), "ready")
     user = f"system:serviceaccount:{namespace}:own"
     assert forbidden(requests_of(installed, user)) == []
+
+
+def test_a_namespace_that_takes_its_permission_away_holds_no_other_up(
+    installed: ControlPlane, lab: LabProcess, tmp_path: Path, namespace: str
+) -> None:
+    """Its administrator may delete a RoleBinding of it, and whoever may the namespace."""
+    other = f"{namespace}-other"
+    installed.kubectl("create", "namespace", other)
+    for place in (namespace, other):
+        installed.kubectl("apply", "-f", "-", input=role_in(place, namespace))
+    installed.kubectl("create", "serviceaccount", "own", "-n", namespace)
+    installed.kubectl("apply", "-n", other, "-f", "-", input=hello())
+    binding = ("rolebinding", "--all", "-n", other)
+    installed.kubectl("delete", *binding)
+    kubeconfig = service_account_kubeconfig(installed, tmp_path, "own", namespace)
+    flags = (*lab.reach.flags, f"--namespace={other}", f"--namespace={namespace}")
+    with OperatorProcess(kubeconfig, tmp_path, (*flags, "--log-format=text")):
+        installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello())
+        eventually(lambda: is_ready(one(installed, namespace, DOMAIN, "hello")), "ready")
+        assert not is_judged(one(installed, other, DOMAIN, "hello"))
+        installed.kubectl("apply", "-f", "-", input=role_in(other, namespace))
+        # Both may not have it without a token: either verdict tells that it is looked at.
+        eventually(lambda: is_judged(one(installed, other, DOMAIN, "hello")), "judged")
+    installed.kubectl("delete", "namespace", other, "--wait=false")

@@ -256,13 +256,12 @@ class Cluster:
     # -- transport ----------------------------------------------------------------------------
 
     def watch_session(
-        self, takers: Mapping[str, watching.Take] = MappingProxyType({})
+        self, takers: Mapping[str, watching.Take] = MappingProxyType({}), *, several: bool = False
     ) -> aiohttp.ClientSession:
-        """Return a session with our credentials for the watch feed, and with who takes in what it
-        brings; the caller closes it."""
+        """Return a session with our credentials for the watch feed, as `watching.session`."""
         connector = aiohttp.TCPConnector(limit=32, ssl=self._api.rest_client.ssl_context)
         proxy, agent = self._configuration.proxy, self._api.user_agent
-        return watching.session(connector, proxy, agent, self._authorize, takers)
+        return watching.session(connector, proxy, agent, self._authorize, takers, several=several)
 
     async def _authorize(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType

@@ -129,9 +129,10 @@ class Feed:
             pause = doubled(2.0, _LONGEST_LOGIN_PAUSE, self._logins)
             logger.warning("the API server rejects our credentials; next attempt in %.0f s", pause)
             await asyncio.sleep(pause)
+        several = len(self._settings.namespaces) > 1
         return kopf.AiohttpSession(
             server=self._cluster.server,
-            aiohttp_session=self._cluster.watch_session(self._takers()),
+            aiohttp_session=self._cluster.watch_session(self._takers(), several=several),
         )
 
 

@@ -4,6 +4,9 @@
 At the start, to know when the cache is complete, because the watch does not tell when its first
 list ends. Later, because an object that is deleted while a watch is lost leaves no event, and a
 watch that stalls says nothing at all.
+
+Of several namespaces one may refuse us: whoever may write there has removed the RoleBinding, or the
+namespace is gone. That is no reason to leave the others alone, and tells nothing of its objects.
 """
 
 import asyncio
@@ -26,6 +29,9 @@ logger = logging.getLogger(__name__)
 _WATCH_LAG = 10.0
 #: While waiting for the first list of the watch: how often to look, and when to list again.
 _POLL, _RELIST = 0.05, 10.0
+#: How often a namespace that refuses us is asked before the first list is taken to be complete
+#: without it: an API server that begins may refuse everybody for a moment.
+_PATIENCE = 5
 #: Objects that are released between two pauses, in which everything else goes on: some
 #: milliseconds.
 _AT_ONCE = 64
@@ -66,6 +72,8 @@ class Sweep:
         self._clock = clock
         self._watch_lag = watch_lag
         self._last_end: float | None = None
+        #: Those that the first list did without.
+        self._left_out: set[str | None] = set()
 
     def age(self) -> float:
         """Return for how many seconds no sweep has ended well; -1 before the first."""
@@ -90,7 +98,9 @@ class Sweep:
         backoff, failures = Backoff(cap=30.0), 0
         while True:
             try:
-                listed = await self._list(kind)
+                listed, refused = await self._list(kind)
+                for scope, error in refused.items():
+                    self._do_without(scope, error, failures)
             except ApiError as error:
                 failures += 1
                 if error.status == 404:
@@ -105,6 +115,15 @@ class Sweep:
             if await self._arrived(listed):
                 return
             logger.info("still waiting for the watch of %s", kind.plural)
+
+    def _do_without(self, scope: str | None, error: ApiError, failures: int) -> None:
+        """Begin without a namespace that has refused us often enough; raises the refusal before."""
+        if scope in self._left_out:
+            return
+        if failures < _PATIENCE:
+            raise error
+        self._left_out.add(scope)
+        logger.warning("nothing of namespace %s is looked at until it may be: %s", scope, error)
 
     async def _arrived(self, listed: Mapping[Key, Listed]) -> bool:
         deadline = self._clock() + _RELIST
@@ -124,12 +143,15 @@ class Sweep:
                 logger.warning("sweep failed: %s", error)
 
     async def once(self) -> None:
-        """Drop what is gone, read what the watch has not brought; raises `ApiError`."""
+        """Drop what is gone, read what the watch has not brought; raises `ApiError`, where it is of
+        one namespace alone after all others."""
+        hidden: ApiError | None = None
         for kind in START_ORDER:
             # What appears while the list is under way is not in it, and must not be dropped.
             known = {key: self._seen(key) for key in self._cache.keys(kind)}
-            listed = await self._list(kind)
-            vanished = [key for key in known if key not in listed]
+            listed, refused = await self._list(kind)
+            hidden = next(iter(refused.values()), hidden)
+            vanished = [key for key in known if key not in listed and key.namespace not in refused]
             behind = [key for key, version in listed.items() if self._seen(key) != version]
             if vanished or behind:
                 await asyncio.sleep(self._watch_lag)
@@ -137,6 +159,8 @@ class Sweep:
                 await self._drop(key, known[key])
             for key in behind:
                 await self._catch_up(key, listed[key])
+        if hidden is not None:
+            raise hidden
         self._last_end = self._clock()
 
     async def _drop(self, key: Key, seen: Listed | None) -> None:
@@ -172,17 +196,26 @@ class Sweep:
         raw = self._cache.get(key)
         return None if raw is None else _identity(raw)
 
-    async def _list(self, kind: Kind) -> dict[Key, Listed]:
-        """List one kind in every scope; a list that expired half way is started again once."""
+    async def _list(self, kind: Kind) -> tuple[dict[Key, Listed], dict[str | None, ApiError]]:
+        """List one kind in every scope; a list that expired half way is started again once.
+
+        With it those of several scopes that refuse us, unless all do.
+        """
         found: dict[Key, Listed] = {}
+        refused: dict[str | None, ApiError] = {}
         for scope in self._scopes:
             try:
                 found |= await self._client.list_metadata(kind, scope)
             except ApiError as error:
-                if error.status != 410:
+                if error.status == 410:
+                    found |= await self._client.list_metadata(kind, scope)
+                elif error.status == 403:
+                    refused[scope] = error
+                else:
                     raise
-                found |= await self._client.list_metadata(kind, scope)
-        return found
+        if len(refused) == len(self._scopes):
+            raise next(iter(refused.values()))
+        return found, refused
 
 
 def _identity(raw: Mapping[str, Any]) -> Listed:

@@ -40,10 +40,13 @@ def session(
     user_agent: str,
     authorize: aiohttp.ClientMiddlewareType,
     takers: Mapping[str, Take] = MappingProxyType({}),
+    *,
+    several: bool = False,
 ) -> aiohttp.ClientSession:
     """Return a session whose requests `authorize` adds credentials to; the caller closes it.
 
-    `takers` take in what is in the collections of these paths, as those of all namespaces.
+    `takers` take in what is in the collections of these paths, as those of all namespaces. It is
+    `several` namespaces that are watched, one by one, or all or one at once.
     """
 
     async def check_open(
@@ -72,10 +75,33 @@ def session(
         headers={"User-Agent": user_agent},
         proxy=proxy,
         read_bufsize=2**21,
-        middlewares=(authorize, _reduce, take_in, check_open),
+        middlewares=(
+            *((one_of_several,) if several else ()),
+            *(authorize, _reduce, take_in, check_open),
+        ),
         response_class=_WatchResponse,
     )
     return made
+
+
+class Refused(aiohttp.ClientConnectionError):
+    """One of several namespaces may not be watched. To kopf that a collection may not be read is
+    the end of everything, and that there is no way to it is no more than a reason to try again."""
+
+
+async def one_of_several(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Have the watch of one namespace wait until it may go on, and those of the others go on."""
+    response = await handler(request)
+    if (
+        response.status == 403
+        and request.method == "GET"
+        and _OF_NAMESPACE.search(request.url.path)
+    ):
+        response.release()
+        raise Refused(f"{request.url.path} may not be read")
+    return response
 
 
 class _WatchResponse(aiohttp.ClientResponse):

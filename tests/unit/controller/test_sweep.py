@@ -25,6 +25,8 @@ class Cluster:
 
     def __init__(self, *objects: tuple[Key, Object]) -> None:
         self.objects = dict(objects)
+        #: Namespaces whose lists are refused.
+        self.refuse: set[str | None] = set()
         self.failures: list[int] = []
         self.lists: list[tuple[Kind, str | None]] = []
 
@@ -32,6 +34,8 @@ class Cluster:
         self.lists.append((kind, namespace))
         if self.failures:
             raise ApiError("GET list", self.failures.pop(0))
+        if namespace in self.refuse:
+            raise ApiError("GET list", 403)
         return {
             key: Listed(raw["metadata"]["uid"], raw["metadata"]["resourceVersion"])
             for key, raw in self.objects.items()
@@ -125,6 +129,58 @@ async def test_the_fill_outlasts_failures_and_absent_crds(
     one = Bench(cluster)
     await asyncio.wait_for(one.sweep.fill(), 1)
     assert "kubectl apply -k crds" in caplog.text
+
+
+async def test_one_namespace_that_refuses_us_holds_no_other_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("postroom.controller.sweep.Backoff.delay", lambda *_: 0.0)
+    cluster = Cluster(server())
+    one = Bench(cluster, "gone", SERVER.namespace)
+    cluster.refuse = {"gone"}
+    one.intake.seen(SERVER.kind, server()[1])
+    await asyncio.wait_for(one.sweep.fill(), 5)
+    assert one.intake.queue.waiting == 1
+    assert caplog.text.count("nothing of namespace gone is looked at") == 1
+    # An API server that begins may refuse everybody, one namespace after the other.
+    first = [scope for asked, scope in cluster.lists if asked is Kind.SENDING_DOMAIN]
+    assert first.count("gone") > 3
+
+
+async def test_a_process_that_is_refused_everywhere_does_not_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried = asyncio.Event()
+    cluster = Cluster()
+    cluster.refuse = {"a", "b"}
+
+    def delay(_: object, failures: int) -> float:
+        if failures > 20:
+            tried.set()
+        return 0.0
+
+    monkeypatch.setattr("postroom.controller.sweep.Backoff.delay", delay)
+    one = Bench(cluster, "a", "b")
+    fill = asyncio.ensure_future(one.sweep.fill())
+    await asyncio.wait_for(tried.wait(), 5)
+    assert not fill.done()
+    cluster.refuse = set()
+    await asyncio.wait_for(fill, 5)
+
+
+async def test_what_may_not_be_listed_is_kept_and_the_rest_is_swept() -> None:
+    hidden = SERVER._replace(namespace="hidden")
+    cluster = Cluster()
+    one = Bench(cluster, "hidden", SERVER.namespace)
+    one.released(server(), (hidden, stored(hidden, status=ready())))
+    await one.sweep.fill()
+    cluster.refuse = {"hidden"}
+    before = one.sweep._last_end
+    with pytest.raises(ApiError):
+        await one.sweep.once()
+    assert hidden in one.intake.cache
+    assert SERVER not in one.intake.cache
+    assert one.sweep._last_end == before, "a sweep that saw not all is told as none"
 
 
 async def test_a_list_that_expires_half_way_is_started_again() -> None:

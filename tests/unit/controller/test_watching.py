@@ -155,6 +155,24 @@ async def test_of_a_refusal_nothing_is_taken_in(tmp_path: Path) -> None:
     assert taken == []
 
 
+@pytest.mark.parametrize("query", ["", "?watch=true"])
+async def test_of_several_namespaces_one_that_refuses_us_is_no_way_for_now(
+    query: str, tmp_path: Path
+) -> None:
+    """For which kopf tries again; of a refusal it ends, and with it the watches of all others."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"kind": "Status", "code": 403}, status=403)
+
+    async with (
+        cluster_at(handler, tmp_path) as cluster,
+        cluster.watch_session(several=True) as session,
+    ):
+        with pytest.raises(aiohttp.ClientConnectionError, match=f"{OURS} may not be read"):
+            await session.get(f"{cluster.server}{OURS}{query}")
+        assert (await session.get(f"{cluster.server}{ALL}{query}")).status == 403
+
+
 async def test_a_list_is_taken_in_entry_by_entry(tmp_path: Path) -> None:
     """So that no more than one is decoded at a time: of a torn one the first are there."""
     body = json.dumps({"items": [thing(f"t{number}", number) for number in range(20)]})

@@ -101,3 +101,63 @@ def test_what_was_stored_is_served_changed_and_made_anew(
     stands({"suspend": True})
     anew = [{**raw, "metadata": {"generateName": "new-"}, "status": None} for raw in mine]
     said("create", "--validate=strict", "--dry-run=server", "-f", "-", given=anew)
+
+
+@pytest.mark.parametrize("version", VERSIONS[-1:])
+def test_a_status_that_two_managers_share_is_written_on_and_neither_loses_its_part(
+    plane: ControlPlane, namespace: str, version: str, group: str
+) -> None:
+    def said(*words: str, given: dict[str, Any] | None = None, check: bool = True) -> str:
+        text = None if given is None else json.dumps(given)
+        done = plane.kubectl(*words, "-n", namespace, input=text, check=check)
+        return done.stdout if done.returncode == 0 else ""
+
+    def stored() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(
+            said("get", place, "-o", "json", "--show-managed-fields")
+        )
+        return found
+
+    def owners(found: dict[str, Any]) -> dict[str, Any]:
+        return {each["manager"]: each["fieldsV1"] for each in found["metadata"]["managedFields"]}
+
+    raw = max(
+        (each for each in objects(version) if each["kind"] == "EmailAccount"),
+        key=lambda each: len(json.dumps(each["status"])),
+    )
+    labels = {"team": "mail"}
+    raw = {**raw, "apiVersion": f"{group}/v1alpha1"}
+    raw["metadata"] = {"name": raw["metadata"]["name"], "labels": labels}
+    place = f"emailaccounts.{group}/{raw['metadata']['name']}"
+    # As the operator wrote it before, beside what `postroom deliver` applies.
+    spec = ("apply", "--server-side", "--field-manager=people", "-f", "-")
+    eventually(
+        lambda: bool(said(*spec, given={**raw, "status": None}, check=False)), "it is stored"
+    )
+    merge = ("--subresource=status", "--type=merge", "--field-manager=postroom", "-p")
+    said("patch", place, *merge, json.dumps({"status": raw["status"]}))
+    before = stored()
+    define(plane, group, TODAY)
+    delivering = {**raw["status"]["conditions"][0], "type": "InboundDelivering"}
+    named = {"name": raw["metadata"]["name"]}
+    head = {"apiVersion": raw["apiVersion"], "kind": raw["kind"], "metadata": named}
+    apply = ("apply", "--server-side", "--subresource=status", "--field-manager=deliver", "-f", "-")
+    said(*apply, given={**head, "status": {"conditions": [delivering], "inbound": {"waiting": 3}}})
+    # As the operator writes now: the whole status, and nothing else.
+    found = stored()
+    assert found["status"]["inbound"] == {**raw["status"]["inbound"], "waiting": 3}
+    status = {**found["status"], "serverName": "another", "findings": []}
+    version_of = {"resourceVersion": found["metadata"]["resourceVersion"]}
+    body = {**head, "metadata": {**named, "namespace": namespace, **version_of}}
+    path = f"/apis/{group}/v1alpha1/namespaces/{namespace}/emailaccounts/{named['name']}/status"
+    put = ("replace", "--raw", f"{path}?fieldManager=postroom", "-f", "-")
+    said(*put, given={**body, "status": status})
+    now = stored()
+    assert now["status"] == status
+    assert (now["spec"], now["metadata"].get("labels")) == (before["spec"], labels)
+    assert owners(now)["deliver"] == owners(found)["deliver"]
+    assert owners(now)["people"] == owners(before)["people"]
+    assert owners(now)["postroom"]["f:status"]["f:serverName"] == {}
+    # What it takes away of its own goes, and nothing else does.
+    said(*apply, given={**head, "status": {"conditions": [delivering]}})
+    assert stored()["status"] == {**status, "inbound": raw["status"]["inbound"]}

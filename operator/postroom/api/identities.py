@@ -2,7 +2,7 @@
 """The addresses that an account may send as, and what was found out about each."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -13,10 +13,6 @@ from postroom.api.fields import DisplayName, InternationalAddress, Model, Switch
 DECLARED_LIMIT, IDENTITIES_LIMIT = 32, 64
 #: Longest display name, in characters.
 DISPLAY_NAME_LIMIT = 128
-_BY_ADDRESS: dict[str, Any] = {
-    "x-kubernetes-list-type": "map",
-    "x-kubernetes-list-map-keys": ["address"],
-}
 
 
 class IdentityType(StrEnum):
@@ -109,7 +105,13 @@ def _unique(identities: list[Identity]) -> list[Identity]:
 #: ``spec.identities``.
 Identities = Annotated[
     list[Identity],
-    Field(max_length=DECLARED_LIMIT, json_schema_extra=_BY_ADDRESS),
+    Field(
+        max_length=DECLARED_LIMIT,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["address"],
+        },
+    ),
     AfterValidator(_unique),
 ]
 
@@ -186,6 +188,4 @@ class IdentityStatus(Model):
 
 
 #: ``status.identities``: the primary one, then the declared ones, then those discovered.
-IdentityStatuses = Annotated[
-    list[IdentityStatus], Field(max_length=IDENTITIES_LIMIT, json_schema_extra=_BY_ADDRESS)
-]
+IdentityStatuses = Annotated[list[IdentityStatus], Field(max_length=IDENTITIES_LIMIT)]

@@ -93,12 +93,10 @@ class SendingDomainStatus(CommonStatus):
         default_factory=list,
         description="SHA-256 of the DKIM public keys (SPKI DER, in hexadecimal digits) whose "
         "private half was seen in DNS: they are never valid again.",
-        json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     records: Annotated[list[RecordStatus], Field(max_length=64)] = Field(
         default_factory=list,
         description="Everything that must be published, and what is there.",
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]},
     )
     publication: Publication | None = Field(
         default=None, description="What was handed to external-dns; absent: nothing."
@@ -106,8 +104,4 @@ class SendingDomainStatus(CommonStatus):
     findings: Annotated[list[Finding], Field(max_length=FINDINGS_LIMIT)] = Field(
         default_factory=list,
         description="Root causes, worst first, each with one fix.",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["code", "subject"],
-        },
     )

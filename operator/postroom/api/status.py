@@ -140,10 +140,6 @@ class MarkedStatus(CommonStatus):
     findings: Annotated[list[Finding], Field(max_length=FINDINGS_LIMIT)] = Field(
         default_factory=list,
         description="Causes and warnings, worst first.",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["code", "subject"],
-        },
     )
 
 

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import forking
 from postroom.lab.controlplane import ControlPlane
@@ -23,6 +23,7 @@ _IMPORTED = {
         "postroom.controller.inbound.process",
     ),
 }
+_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "operator")}
 _spawned = OperatorProcess._spawned
 
 
@@ -54,8 +55,19 @@ def check(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return _ran(("-m", "postroom", "check", "-", *arguments), imported, text)
 
 
+def lab(*arguments: str, told: IO[str]) -> forking.Forked:
+    """Start `postroom lab`, which tells a file what it does, each line at once."""
+    with Path(os.devnull).open("rb") as nothing:
+        return forking.Forked(
+            [sys.executable, "-m", "postroom", "lab", *arguments],
+            ("postroom.cli.main", "postroom.cli.lab"),
+            environment={**_ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
+            streams=(nothing.fileno(), told.fileno(), told.fileno()),
+        )
+
+
 def _ran(
     arguments: tuple[str, ...], imported: tuple[str, ...], input: str
 ) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "operator")}
-    return forking.run([sys.executable, *arguments], imported, environment=environment, input=input)
+    command = [sys.executable, *arguments]
+    return forking.run(command, imported, environment=_ENVIRONMENT, input=input)

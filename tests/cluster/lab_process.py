@@ -7,8 +7,6 @@ import imaplib
 import os
 import signal
 import ssl
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,8 +19,13 @@ import dns.rcode
 import dns.update
 import yaml
 
+from cluster import forked
+from cluster.objects import eventually
+from forking import Forked
 from postroom.lab.lab import DNS_PORT, IMAPS_PORT, PASSWORDS, Reach
-from postroom.lab.operator_process import ROOT
+
+#: How /proc/net/tcp says that nothing waits to be read.
+_NOTHING = ":00000000"
 
 
 class LabProcess:
@@ -32,23 +35,17 @@ class LabProcess:
         self.reach = Reach(address, DNS_PORT)
         self.manifest = state / "lab-ca.yaml"
         self._state = state
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Forked | None = None
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "postroom", "lab"),
-                f"--address={self.reach.address}",
-                f"--state-dir={self._state}",
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT / "operator"), "PYTHONUNBUFFERED": "1"},
-        )
-        assert self._process.stdout is not None
+        reading, writing = os.pipe()
+        self._told = open(reading)  # noqa: PTH123 - closed with the process
+        with open(writing, "w") as told:  # noqa: PTH123 - a descriptor
+            self._process = forked.lab(
+                f"--address={self.reach.address}", f"--state-dir={self._state}", told=told
+            )
         seen = []
-        for line in self._process.stdout:
+        for line in self._told:
             seen.append(line)
             if "Stop with" in line:
                 return self
@@ -63,8 +60,7 @@ class LabProcess:
         assert self._process is not None
         self._process.terminate()
         self._process.wait(timeout=60)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        self._told.close()
 
     @property
     def ca_pem(self) -> str:
@@ -82,23 +78,42 @@ class LabProcess:
         pid = self._process.pid
         try:
             os.kill(pid, signal.SIGSTOP)
-            os.waitid(os.P_PID, pid, os.WSTOPPED)
+            eventually(lambda: _is_stopped(pid), "it is stopped")
             yield
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-            assert state == "T", "nobody let it go on"
+            assert _is_stopped(pid), "nobody let it go on"
         finally:
             os.kill(pid, signal.SIGCONT)
 
-    def messages(self, address: str) -> int:
-        """How many lie in an INBOX."""
+    @contextmanager
+    def _signed_in(self, address: str) -> Iterator[imaplib.IMAP4_SSL]:
         trusting = ssl.create_default_context(cadata=self.ca_pem)
         trusting.check_hostname = False
         place = self.reach.address, IMAPS_PORT
         with imaplib.IMAP4_SSL(*place, ssl_context=trusting, timeout=60) as client:
             client.login(address, PASSWORDS[address])
+            yield client
+
+    def has_unread(self, process: int) -> bool:
+        """Whether a process has asked its IMAP server for something that is not read yet."""
+        links = {_link_of(each) for each in Path(f"/proc/{process}/fd").iterdir()}
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        here = f":{IMAPS_PORT:04X}"
+        asking = {row[1] for row in rows if row[2].endswith(here) and f"socket:[{row[9]}]" in links}
+        told = {row[2] for row in rows if row[1].endswith(here) and not row[4].endswith(_NOTHING)}
+        return bool(asking & told)
+
+    def messages(self, address: str) -> int:
+        """How many lie in an INBOX."""
+        with self._signed_in(address) as client:
             _, (count,) = client.select("INBOX", readonly=True)
             assert count is not None
             return int(count)
+
+    def arrive(self, recipient: str, content: bytes) -> None:
+        """Have a message come: it is put into the INBOX, whoever watches that."""
+        with self._signed_in(recipient) as client:
+            answer, told = client.append("INBOX", "", "", content)
+            assert answer == "OK", told
 
     def put(self, zone: str, owner: str, kind: str, *texts: str) -> None:
         """Put these records in the place of all of the name and type."""
@@ -114,3 +129,17 @@ class LabProcess:
         answer = dns.query.tcp(update, self.reach.address, port=self.reach.dns_port, timeout=60)
         assert answer.rcode() == dns.rcode.NOERROR
         time.sleep(1.1)  # the TTL of what was there
+
+
+def _is_stopped(process: int) -> bool:
+    """Whether all its threads are."""
+    states = Path(f"/proc/{process}/task").glob("*/stat")
+    return {each.read_text().rpartition(")")[2].split()[0] for each in states} == {"T"}
+
+
+def _link_of(descriptor: Path) -> str:
+    """Where a descriptor leads; nothing if it was closed meanwhile."""
+    try:
+        return str(descriptor.readlink())
+    except FileNotFoundError:
+        return ""

@@ -20,9 +20,10 @@ from typing import Any, Self
 import yaml
 
 from cluster import services
+from cluster.api_client import apply
 from cluster.audit_log import forbidden, requests_of
 from cluster.objects import one
-from cluster.post_office import SUPPORT, PostOffice, account
+from cluster.post_office import SUPPORT, Mailboxes, PostOffice, account
 from kstatus import conditions_of
 from postroom.api.names import Kind
 from postroom.lab.controlplane import ControlPlane
@@ -55,7 +56,7 @@ def worker_rights(plane: ControlPlane, scratch: Path) -> Iterator[None]:
     ]
     assert len(own) == 7
     made = yaml.safe_dump_all(own)
-    plane.kubectl("apply", "--server-side", "-f", "-", input=made)
+    apply(plane, made)
     yield
     plane.kubectl("delete", "-f", "-", "--ignore-not-found", input=made)
 
@@ -162,14 +163,14 @@ class _Taker(BaseHTTPRequestHandler):
 
 @contextmanager
 def worker_processes(
-    rights: ControlPlane, office: PostOffice, namespaces: Sequence[str], tmp_path: Path, *more: str
+    rights: ControlPlane, office: Mailboxes, namespaces: Sequence[str], tmp_path: Path, *more: str
 ) -> Iterator[list[OperatorProcess]]:
     """Two workers, not started yet; no request of theirs may have been forbidden."""
     place = tmp_path / "worker"
     place.mkdir()  # the operator's kubeconfig is beside it
     kubeconfig = service_account_kubeconfig(rights, place, ACCOUNT)
     flags = (
-        *office.lab.reach.network_flags,
+        *office.reach.network_flags,
         *(f"--namespace={namespace}" for namespace in namespaces),
         f"--spool-dir={place}",
         "--log-format=text",
@@ -198,14 +199,14 @@ def hand_over(
     }
     spec = account(address, inbound={"deliver": asked})
     manifests = office.manifests(support=spec)
-    rights.kubectl("apply", "-n", namespace, "-f", "-", input=manifests)
+    apply(rights, manifests, namespace)
 
 
 def make_key(plane: ControlPlane, namespace: str, **data: str) -> None:
     """Make the Secret that signs, or another one in its place."""
     hook = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "tickets-hook"}}
     text = json.dumps({**hook, "stringData": data})
-    plane.kubectl("apply", "-n", namespace, "-f", "-", input=text)
+    apply(plane, text, namespace)
 
 
 def new_key() -> str:
@@ -213,7 +214,7 @@ def new_key() -> str:
     return "whsec_" + base64.b64encode(os.urandom(32)).decode()
 
 
-def arrive(office: PostOffice, subject: str, address: str = SUPPORT) -> None:
+def arrive(office: Mailboxes, subject: str, address: str = SUPPORT) -> None:
     """Have a message come."""
     text = f"From: a@example.net\r\nTo: {address}\r\nSubject: {subject}\r\n\r\nHello.\r\n"
     office.arrive(address, text.encode())

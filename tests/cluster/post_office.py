@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from postroom.api.names import API_VERSION
 from postroom.lab.lab import IMAPS_PORT, PASSWORDS, SUBMISSION_PORT, Lab, Reach
@@ -19,6 +19,18 @@ from postroom.lab.lab import IMAPS_PORT, PASSWORDS, SUBMISSION_PORT, Lab, Reach
 SUPPORT, BILLING = "support@send.example.com", "billing@send.example.com"
 #: What lies in the INBOX of each account in the beginning.
 AT_FIRST = 3
+
+
+class Mailboxes(Protocol):
+    """A lab at which mail arrives, whichever process it is in."""
+
+    @property
+    def reach(self) -> Reach: ...
+
+    @property
+    def ca_pem(self) -> str: ...
+
+    def arrive(self, recipient: str, content: bytes) -> None: ...
 
 
 class PostOffice:
@@ -109,37 +121,8 @@ class PostOffice:
         self._loop.close()
 
     def manifests(self, **accounts: dict[str, Any]) -> str:
-        """A List of the lab's authority, Secrets, a MailServer, and these accounts by name."""
-        secrets = [
-            {
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "metadata": {"name": address.partition("@")[0]},
-                "stringData": {"username": address, "password": password},
-            }
-            for address, password in PASSWORDS.items()
-        ]
-        authority = {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": "lab-ca"},
-            "data": {"ca.crt": self.lab.ca_pem},
-        }
-        specs = {("EmailAccount", name): spec for name, spec in accounts.items()}
-        specs["MailServer", "smtp"] = {
-            "host": "smtp.mail.example.org",
-            "port": SUBMISSION_PORT,
-            "tls": {"caBundleRef": {"name": "lab-ca"}},
-            "credentialsRef": {"name": "relay"},
-            "default": True,
-        }
-        ours = [
-            {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
-            for (kind, name), spec in specs.items()
-        ]
-        return json.dumps(
-            {"apiVersion": "v1", "kind": "List", "items": [authority, *secrets, *ours]}
-        )
+        """What is applied for it, and for these accounts by name."""
+        return manifests(self.ca_pem, **accounts)
 
 
 def account(address: str, *, reads: bool = True, **spec: Any) -> dict[str, Any]:
@@ -151,3 +134,35 @@ def account(address: str, *, reads: bool = True, **spec: Any) -> dict[str, Any]:
     }
     login = {"credentialsRef": {"name": address.partition("@")[0]}}
     return {"address": address, **login, **({"imap": imap} if reads else {}), **spec}
+
+
+def manifests(ca_pem: str, **accounts: dict[str, Any]) -> str:
+    """A List of a lab's authority, Secrets, a MailServer, and these accounts by name."""
+    secrets = [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": address.partition("@")[0]},
+            "stringData": {"username": address, "password": password},
+        }
+        for address, password in PASSWORDS.items()
+    ]
+    authority = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "lab-ca"},
+        "data": {"ca.crt": ca_pem},
+    }
+    specs = {("EmailAccount", name): spec for name, spec in accounts.items()}
+    specs["MailServer", "smtp"] = {
+        "host": "smtp.mail.example.org",
+        "port": SUBMISSION_PORT,
+        "tls": {"caBundleRef": {"name": "lab-ca"}},
+        "credentialsRef": {"name": "relay"},
+        "default": True,
+    }
+    ours = [
+        {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
+        for (kind, name), spec in specs.items()
+    ]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": [authority, *secrets, *ours]})

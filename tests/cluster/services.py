@@ -7,8 +7,9 @@ Service, with the same port.
 
 from __future__ import annotations
 
-import yaml
+import json
 
+from cluster.api_client import apply
 from cluster.objects import eventually
 from postroom.lab.controlplane import ControlPlane
 
@@ -24,7 +25,7 @@ def allow_loopback(plane: ControlPlane) -> None:
         "metadata": {"name": "loopback"},
         "spec": {"cidrs": [_LOOPBACK]},
     }
-    plane.kubectl("apply", "-f", "-", input=yaml.safe_dump(cidr))
+    apply(plane, json.dumps(cidr))
 
 
 def expose(plane: ControlPlane, namespace: str, name: str, address: str, port: int) -> None:
@@ -37,11 +38,14 @@ def expose(plane: ControlPlane, namespace: str, name: str, address: str, port: i
         "metadata": {"name": name, "namespace": namespace},
         "spec": {"clusterIP": address, "ports": [{"port": port}]},
     }
-    made = yaml.safe_dump(service)
 
     def is_made() -> bool:
-        ran = plane.kubectl("apply", "-f", "-", input=made, check=False)
-        assert ran.returncode == 0 or "already allocated" in ran.stderr, ran.stderr
-        return ran.returncode == 0
+        try:
+            apply(plane, json.dumps(service))
+        except AssertionError as refused:
+            if "already allocated" not in str(refused):
+                raise
+            return False
+        return True
 
     eventually(is_made, f"{address} is free")

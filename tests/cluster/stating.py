@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cluster.api_client import apply
 from cluster.lab_process import LabProcess
 from cluster.objects import eventually, is_observed, is_ready, one
 from kstatus import conditions_of
@@ -139,7 +140,7 @@ class Stage:
 
     def _apply(self, *items: Raw) -> None:
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-        self._plane.kubectl("apply", "--server-side", "-n", self._namespace, "-f", "-", input=text)
+        apply(self._plane, text, self._namespace)
 
     def _edit(self, kinds: Iterable[Kind], state: State, change: Raw) -> None:
         for kind in kinds:

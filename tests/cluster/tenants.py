@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from cluster.api_client import refusal
+from cluster.api_client import apply, refusal
 from cluster.objects import eventually, path_of
 from postroom.api.names import API_VERSION, Kind
 from postroom.lab.controlplane import ControlPlane
@@ -35,7 +35,7 @@ def policies(
     described = {"resources": [f"{here}/{directory}"], **fields}
     (scratch / "kustomization.yaml").write_text(json.dumps(described))
     text = plane.kubectl("kustomize", str(scratch), "--load-restrictor=LoadRestrictionsNone").stdout
-    plane.kubectl("apply", "--server-side", "-f", "-", input=text)
+    apply(plane, text)
     bound = [
         item["spec"]["policyName"]
         for item in yaml.load_all(text, Loader=yaml.CSafeLoader)

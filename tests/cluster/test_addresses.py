@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from cluster.api_client import apply
 from cluster.objects import eventually, hello, is_ready, objects, one, reason_of
 from cluster.post_office import BILLING, SUPPORT, PostOffice, account
 from kstatus import compute, conditions_of
@@ -44,8 +45,8 @@ def test_an_address_belongs_to_one(
 ) -> None:
     plane = installed
 
-    def apply(place: str, manifests: str) -> None:
-        plane.kubectl("apply", "-n", place, "-f", "-", input=manifests)
+    def make(place: str, manifests: str) -> None:
+        apply(plane, manifests, place)
 
     def get(place: str, name: str = "support") -> dict[str, Any]:
         return one(plane, place, ACCOUNT, name)
@@ -61,9 +62,9 @@ def test_an_address_belongs_to_one(
     def refused(place: str) -> bool:
         return reason_of(get(place)) == "AddressConflict" and sender(place) is None
 
-    apply(neighbour, office.manifests(support=account(SUPPORT)))
+    make(neighbour, office.manifests(support=account(SUPPORT)))
     eventually(lambda: sender(neighbour) == SUPPORT, "the first one has the address")
-    apply(namespace, office.manifests(support=account(SUPPORT)))
+    make(namespace, office.manifests(support=account(SUPPORT)))
     eventually(lambda: refused(namespace), "the second one is refused")
     assert compute(get(namespace)) == "Failed"
     assert neighbour not in json.dumps(get(namespace)["status"])
@@ -80,7 +81,7 @@ def test_an_address_belongs_to_one(
     patch(neighbour, {"connection": "Connected"})
     eventually(lambda: refused(namespace), "and taken back")
 
-    apply(namespace, hello("send"))
+    make(namespace, hello("send"))
     eventually(lambda: is_ready(one(plane, namespace, DOMAIN, "send")), "the domain is verified")
     eventually(lambda: sender(namespace) == SUPPORT, "who has the domain has its addresses")
     eventually(lambda: refused(neighbour), "who has not gives way")
@@ -92,7 +93,7 @@ def test_an_address_belongs_to_one(
     plane.kubectl("delete", "eacct", "support", "-n", namespace)
     support = account(SUPPORT, consumer={"name": "support-bot"}, identities=[{"address": BILLING}])
     billing = account(BILLING, consumer={"name": "billing-bot"})
-    apply(namespace, office.manifests(support=support, billing=billing))
+    make(namespace, office.manifests(support=support, billing=billing))
 
     def identity() -> str:
         entries = (get(namespace).get("status") or {}).get("identities", [])

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import lua
+from cluster.api_client import apply
 from cluster.objects import eventually, is_judged, is_ready, one
 from cluster.post_office import SUPPORT, PostOffice, account
 from loopback import own_address
@@ -66,7 +67,7 @@ def test_an_operator_answers_the_actions(
         return patch
 
     text = office.manifests(support=account(SUPPORT))
-    installed.kubectl("apply", "-n", namespace, "-f", "-", input=text)
+    apply(installed, text, namespace)
     eventually(lambda: is_ready(get()), "it is Ready")
     assert health() == "Healthy"
     for name in ("verify", "sync"):

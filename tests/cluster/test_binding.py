@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from cluster import admission
+from cluster.api_client import apply
 from cluster.audit_log import forbidden, requests_of
 from cluster.lab_process import LabProcess
 from cluster.objects import KINDS, eventually, is_ready, reason_of
@@ -51,7 +52,7 @@ def allowed(
     unrestricted = "--load-restrictor=LoadRestrictionsNone"
     rendered = installed.kubectl("kustomize", str(scratch), unrestricted).stdout
     assert "- --allow-bindings\n" in rendered
-    installed.kubectl("apply", "--server-side", "-f", "-", input=rendered)
+    apply(installed, rendered)
     admission.until_refused(installed, admission.MARKED)
     yield installed
     kinds = "clusterrolebinding,validatingadmissionpolicybinding,clusterrole"

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster import services
+from cluster.api_client import apply
 from cluster.forked import plugin
 from cluster.lab_process import LabProcess
 from cluster.mail_worker import ACCOUNT
@@ -182,7 +183,7 @@ def test_no_secret_shows_of_the_worker(
         stack.enter_context(application.at_work())
         services.expose(rights, namespace, "tickets", host, port)
         text = manifests({name: run.port for name, run in servers.items()}, port, passwords, key)
-        rights.kubectl("apply", "-n", namespace, "-f", "-", input=text)
+        apply(rights, text, namespace)
         flags = (
             f"--allow-cidr={HostileElsewhere.address}/32",
             f"--allow-cidr={host}/32",

@@ -24,6 +24,7 @@ from typing import Any, Self
 
 import pytest
 
+from cluster.api_client import apply
 from cluster.lab_process import LabProcess
 from cluster.objects import KINDS, eventually, hello, is_judged, objects
 from lab.canary import Secret, leaks
@@ -294,7 +295,7 @@ def test_no_secret_shows(
     running = OperatorProcess(kubeconfig, tmp_path, flags)
     run_loudly(running)
     with running:
-        installed.kubectl("apply", "-n", namespace, "-f", "-", input=_in(namespace, text))
+        apply(installed, _in(namespace, text), namespace)
         eventually(lambda: all(map(is_judged, objects(installed, namespace))), "all are judged")
         eventually(lambda: servers.echoes() >= _ECHOES, "servers repeat what they were told")
         eventually(lambda: REFUSED in answer_of(running, "/ui"), "the page tells of a refusal")

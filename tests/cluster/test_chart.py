@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from cluster.api_client import apply
 from cluster.audit_log import forbidden, requests_of
 from cluster.lab_process import LabProcess
 from cluster.objects import eventually
@@ -305,7 +306,7 @@ def test_an_installation_by_kubectl_is_taken_over_and_leaves_what_matters(
     plane, before = by_kubectl.plane, by_kubectl.get("secret", KEY)
     deployment = by_kubectl.get("deployment", "postroom")["metadata"]["uid"]
     domain = {**DOMAIN, "metadata": {"name": "kept"}, "spec": {"domain": "kept.example"}}
-    plane.kubectl("apply", "-n", namespace, "-f", "-", input=json.dumps(domain))
+    apply(plane, json.dumps(domain), namespace)
     refused = by_kubectl.install("--set", "crds.enabled=true", check=False)
     assert "--take-ownership" in refused or "invalid ownership metadata" in refused
     by_kubectl.install("--set", "crds.enabled=true", "--take-ownership")

@@ -9,6 +9,7 @@ import json
 import yaml
 
 from cluster import forked
+from cluster.api_client import apply
 from cluster.lab_process import LabProcess
 from postroom.cli.options import ExitCode
 from postroom.lab.controlplane import ControlPlane
@@ -33,7 +34,7 @@ def check(text: str, *arguments: str) -> tuple[int, str]:
 
 
 def test_a_list_of_the_cluster_is_read(installed: ControlPlane, namespace: str) -> None:
-    installed.kubectl("apply", "-f", "-", input=server(namespace))
+    apply(installed, server(namespace))
     listed = installed.kubectl("get", "mailservers", "-n", namespace, "-o", "yaml").stdout
     code, out = check(listed, "--offline")
     assert code == ExitCode.READY

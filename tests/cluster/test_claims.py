@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cluster.api_client import apply
 from cluster.lab_process import LabProcess
 from cluster.objects import eventually, is_ready, one, reason_of
 from kstatus import compute
@@ -31,9 +32,9 @@ def other(plane: ControlPlane) -> Iterator[str]:
     plane.kubectl("delete", "namespace", name, "--wait=false")
 
 
-def apply(plane: ControlPlane, namespace: str, **spec: Any) -> None:
+def declare(plane: ControlPlane, namespace: str, **spec: Any) -> None:
     made = {"apiVersion": API_VERSION, "kind": DOMAIN, "metadata": {"name": "d"}, "spec": spec}
-    plane.kubectl("apply", "-n", namespace, "-f", "-", input=json.dumps(made))
+    apply(plane, json.dumps(made), namespace)
 
 
 def test_the_token_decides_and_the_winner_s_end_hands_over(
@@ -47,10 +48,10 @@ def test_the_token_decides_and_the_winner_s_end_hands_over(
     spec = {"domain": NAME, "spf": {"ip4": ["192.0.2.1"]}, "require": ["SPF"]}
     lab.put("example.com", "claimed", "TXT", '"v=spf1 ip4:192.0.2.1 -all"')
     operator.start()
-    apply(plane, namespace, **spec)
+    declare(plane, namespace, **spec)
     eventually(lambda: is_ready(one(plane, namespace, DOMAIN, "d")), "the first is verified")
 
-    apply(plane, other, **spec)
+    declare(plane, other, **spec)
     claimed = "DomainClaimed"
     eventually(lambda: reason_of(one(plane, other, DOMAIN, "d")) == claimed, "the second waits")
     refused = one(plane, other, DOMAIN, "d")
@@ -80,7 +81,7 @@ def test_a_secret_is_shown_only_where_its_owner_says_that_it_is_public(
     )
     operator.start()
     reference = {"name": "k", "key": "pub"}
-    apply(plane, namespace, domain=NAME, dkim=[{"selector": "s1", "publicKeyRef": reference}])
+    declare(plane, namespace, domain=NAME, dkim=[{"selector": "s1", "publicKeyRef": reference}])
     wanted = "ReferenceNotPermitted"
     eventually(lambda: reason_of(one(plane, namespace, DOMAIN, "d")) == wanted, "it is refused")
     assert canary[:8] not in json.dumps(one(plane, namespace, DOMAIN, "d")["status"])

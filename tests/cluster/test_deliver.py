@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from cluster.api_client import apply
 from cluster.audit_log import requests_of
 from cluster.hastened import hasten
 from cluster.mail_worker import (
@@ -185,7 +186,7 @@ def test_a_message_reaches_the_stream_once(
 ) -> None:
     """Also where the worker is killed before it has written how far it is."""
     spec = account(SUPPORT, inbound={"deliver": {"jetStream": {}}})
-    rights.kubectl("apply", "-n", namespace, "-f", "-", input=office.manifests(support=spec))
+    apply(rights, office.manifests(support=spec), namespace)
 
     async def in_stream(url: str, *, made: bool = False) -> list[Any]:
         """What is there; `made`: the stream is made first."""

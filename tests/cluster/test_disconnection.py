@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from cluster.api_client import apply
 from cluster.objects import eventually, is_judged, is_ready, objects, one
 from cluster.post_office import BILLING, SUPPORT, PostOffice, account
 from kstatus import argo_health, compute, conditions_of
@@ -51,7 +52,7 @@ def test_an_account_is_disconnected_and_connected_again(
     made = office.manifests(
         support=account(SUPPORT, identities=[identity]), billing=account(BILLING, roundTrip=trip)
     )
-    plane.kubectl("apply", "-n", namespace, "-f", "-", input=made)
+    apply(plane, made, namespace)
     eventually(lambda: is_ready(get()) and sender().get("address") == SUPPORT, "it sends")
     states = {each["address"]: each["state"] for each in get()["status"]["identities"]}
     assert states == {SUPPORT: "Verified", BILLING: "Disabled"}
@@ -93,7 +94,7 @@ def test_an_account_is_disconnected_and_connected_again(
     fresh = account(SUPPORT, connection="Disconnected")
     plane.kubectl("delete", "eacct", "support", "-n", namespace)
     manifests = office.manifests(support=fresh)
-    plane.kubectl("apply", "-n", namespace, "-f", "-", input=manifests)
+    apply(plane, manifests, namespace)
     eventually(lambda: is_judged(get()), "it is answered for")
     assert conditions_of(get())["Ready"]["status"] == "Unknown"
     assert argo_health(get()) == "Suspended"

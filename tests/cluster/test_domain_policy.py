@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 
+from cluster.api_client import apply
 from cluster.lab_process import LabProcess
 from cluster.objects import eventually, hello, is_ready, objects, one, reason_of
 from cluster.test_defaults import ACCOUNT, SERVER, SMTP, Mail
@@ -58,7 +59,7 @@ def test_accounts_follow_the_domain_that_covers_them(
 
     spare = hello("spare", domain="news.example.com", ownership={"value": "provider-verify=n3ws"})
     for made_now in (hello("send"), spare):
-        plane.kubectl("apply", "-n", namespace, "-f", "-", input=made_now)
+        apply(plane, made_now, namespace)
     for name in ("first", "other", "covered"):
         eventually(lambda: is_ready(mail.get(ACCOUNT, name)), f"{name} is released")  # noqa: B023
         assert sender(name) == (f"{name}@send.example.com", "DomainVerified")

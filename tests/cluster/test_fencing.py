@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.api_client import apply
 from cluster.audit_log import forbidden, requests_of, writes_of
 from cluster.objects import eventually, is_ready, one
 from cluster.post_office import BILLING, SUPPORT, PostOffice, account
@@ -79,7 +80,7 @@ def test_a_stopped_leader_sends_and_writes_nothing_when_it_goes_on(
     standby.start()
     accounts = {"support": account(SUPPORT, reads=False), "billing": account(BILLING, reads=False)}
     manifests = office.manifests(**accounts)
-    installed.kubectl("apply", "-n", namespace, "-f", "-", input=manifests)
+    apply(installed, manifests, namespace)
 
     def all_ready() -> bool:
         return all(is_ready(one(installed, namespace, ACCOUNT, name)) for name in accounts)

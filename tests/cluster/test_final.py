@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from cluster.api_client import apply
 from cluster.objects import eventually, is_judged, is_ready, objects, one
 from cluster.post_office import BILLING, SUPPORT, PostOffice, account
 from kstatus import argo_health, compute, conditions_of
@@ -49,11 +50,11 @@ def test_a_refused_password_fails_at_once_and_a_new_secret_mends_it(
 
     secrets = json.loads(office.manifests())
     secrets["items"] = [item for item in secrets["items"] if item["kind"] == "Secret"]
-    plane.kubectl("apply", "-n", namespace, "-f", "-", input=json.dumps(secrets))
+    apply(plane, json.dumps(secrets), namespace)
     put("wrong")
     specs = json.loads(office.manifests(support=account(SUPPORT)))
     specs["items"] = [item for item in specs["items"] if item["kind"] != "Secret"]
-    plane.kubectl("apply", "-n", namespace, "-f", "-", input=json.dumps(specs))
+    apply(plane, json.dumps(specs), namespace)
     eventually(lambda: compute(get()) == "Failed", "it fails long before its deadline")
     found = get()
     assert argo_health(found) == "Degraded"
@@ -85,7 +86,7 @@ def test_mail_is_sent_on_to_an_address_that_stays(
     office.redirects = {SUPPORT: BILLING}
     to_billing = account(SUPPORT, reads=False, forwarding={"receiverRef": {"name": "billing"}})
     text = office.manifests(support=to_billing, billing=account(BILLING))
-    plane.kubectl("apply", "-n", namespace, "-f", "-", input=text)
+    apply(plane, text, namespace)
     wait = ("wait", "--for=condition=ForwardingVerified", "eacct/support", "-n", namespace)
     plane.kubectl(*wait, "--timeout=120s")
     local, _, domain = BILLING.partition("@")
@@ -96,7 +97,7 @@ def test_mail_is_sent_on_to_an_address_that_stays(
 
     plane.kubectl("delete", "eacct", "support", "-n", namespace)
     eventually(lambda: not get("billing")["status"].get("forwardedFrom"), "nobody forwards")
-    plane.kubectl("apply", "-n", namespace, "-f", "-", input=text)
+    apply(plane, text, namespace)
     eventually(lambda: is_judged(get()) and technical() == address, "it is the same again")
 
     plane.kubectl("delete", "eacct", "billing", "-n", namespace)

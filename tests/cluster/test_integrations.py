@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 import k9s
+from cluster.api_client import apply
 from cluster.consumers import Consumers
 from postroom.api.names import GROUP, Kind
 from postroom.lab.controlplane import ControlPlane
@@ -78,7 +79,7 @@ def test_keys_of_k9s_show_what_the_plugin_says(
     domain = Case(Kind.SENDING_DOMAIN, State.VERIFIED).captured()
     metadata = {"name": "verified"}
     text = yaml.safe_dump({**domain, "metadata": metadata})
-    installed.kubectl("apply", "-n", namespace, "-f", "-", input=text)
+    apply(installed, text, namespace)
     installed.kubectl(
         *("patch", "sdom/verified", "-n", namespace, "--subresource=status", "--type=merge"),
         *("-p", json.dumps({"status": domain["status"]})),
@@ -157,7 +158,7 @@ def test_backstage_finds_the_account_of_a_component(
     installed: ControlPlane, namespace: str
 ) -> None:
     account = example(BACKSTAGE / "emailaccount.yaml", namespace)
-    installed.kubectl("apply", "-f", "-", input=account)
+    apply(installed, account)
     component = yaml.load((BACKSTAGE / "catalog-info.yaml").read_text(), Loader=yaml.CSafeLoader)
     value = component["metadata"]["annotations"]["backstage.io/kubernetes-id"]
     selector = f"--selector=backstage.io/kubernetes-id={value}"

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from cluster.api_client import apply
 from cluster.audit_log import forbidden, requests_of, writes_of
 from cluster.forked import plugin
 from cluster.objects import KINDS, eventually, is_ready, one
@@ -58,11 +59,11 @@ def status(plane: ControlPlane, namespace: str, name: str = "support") -> dict[s
     return found
 
 
-def apply(
+def open_accounts(
     plane: ControlPlane, namespace: str, office: PostOffice, **accounts: dict[str, Any]
 ) -> None:
     """Apply accounts and what they need, and wait until they are Ready."""
-    plane.kubectl("apply", "-n", namespace, "-f", "-", input=office.manifests(**accounts))
+    apply(plane, office.manifests(**accounts), namespace)
 
     def all_ready() -> bool:
         return all(is_ready(one(plane, namespace, ACCOUNT, name)) for name in accounts)
@@ -88,7 +89,7 @@ def test_a_test_message_is_announced_sent_found_and_removed(
 ) -> None:
     before, seen = datetime.now(UTC), []
     start()
-    apply(installed, namespace, office, support=account(SUPPORT))
+    open_accounts(installed, namespace, office, support=account(SUPPORT))
     office.taken_over = lambda _: seen.append(status(installed, namespace)["lastTest"])
     answer = plugin(installed, "test", "support", "-n", namespace)
     assert (answer.returncode, seen[0]["inFlight"]["step"]) == (0, "Sending"), answer.stderr
@@ -107,7 +108,7 @@ def test_it_is_sent_once_though_the_operator_is_killed_while_it_is_taken_over(
     namespace: str,
 ) -> None:
     operator = start()
-    apply(installed, namespace, office, support=account(SUPPORT))
+    open_accounts(installed, namespace, office, support=account(SUPPORT))
     office.taken_over = lambda _: operator.kill()
     installed.kubectl(
         "annotate", "emailaccount/support", "-n", namespace, "postroom.dev/send-test=one"
@@ -127,7 +128,7 @@ def test_recipients_and_one_message_in_five_minutes(
     namespace: str,
 ) -> None:
     start()
-    apply(installed, namespace, office, support=account(SUPPORT, reads=False))
+    open_accounts(installed, namespace, office, support=account(SUPPORT, reads=False))
     denied = plugin(installed, "test", "support", "-n", namespace, "--to=x@example.net")
     assert (denied.returncode, office.delivered) == (1, [])
     assert "RecipientNotAllowed" in denied.stdout
@@ -152,7 +153,7 @@ def test_sync_and_backfill_show_the_mailbox(
     namespace: str,
 ) -> None:
     start()
-    apply(installed, namespace, office, support=account(SUPPORT))
+    open_accounts(installed, namespace, office, support=account(SUPPORT))
     office.lab.accounts.deliver(SUPPORT, b"Subject: new\r\n\r\n")
     shown = plugin(installed, "sync", "support", "-n", namespace)
     assert (shown.returncode, shown.stderr) == (0, "")
@@ -172,7 +173,7 @@ def test_a_backfill_that_cannot_be_done_says_why(
     namespace: str,
 ) -> None:
     start()
-    apply(installed, namespace, office, support=account(SUPPORT, reads=False))
+    open_accounts(installed, namespace, office, support=account(SUPPORT, reads=False))
     refused = plugin(installed, "backfill", "support", "-n", namespace)
     assert refused.returncode == 1
     assert "set spec.imap" in refused.stdout
@@ -199,7 +200,7 @@ def test_round_trip_forwarding_and_identities(
         ),
     }
     text = office.manifests(**accounts)
-    installed.kubectl("apply", "-n", namespace, "-f", "-", input=text)
+    apply(installed, text, namespace)
     for name, kind in (
         ("billing", "RoundTripHealthy"),
         ("billing", "IdentitiesVerified"),

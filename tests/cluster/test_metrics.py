@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.api_client import apply
 from cluster.objects import eventually
 from cluster.post_office import BILLING, SUPPORT, PostOffice, account
 from lab.test_dashboard import worker
@@ -58,8 +59,8 @@ def test_the_dashboard_and_the_alerts_ask_for_what_an_operator_says(
         "spec": {"domain": "send.example.com", "spf": {"ip4": ["192.0.2.1"]}},
     }
     with OperatorProcess(kubeconfig, tmp_path, flags) as operator:
-        installed.kubectl("apply", "-n", namespace, "-f", "-", input=manifests)
-        installed.kubectl("apply", "-n", namespace, "-f", "-", input=json.dumps(domain))
+        apply(installed, manifests, namespace)
+        apply(installed, json.dumps(domain), namespace)
         installed.kubectl(
             *("patch", "mailserver/smtp", "-n", namespace, "--type=merge"),
             '-p={"spec":{"limits":{"daily":40}}}',

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from cluster.api_client import apply
 from cluster.audit_log import writes_of
 from cluster.lab_process import LabProcess
 from cluster.objects import (
@@ -124,11 +125,11 @@ def test_wait_works_right_after_a_change(
 ) -> None:
     with operator:
         command = ("wait", "--for=condition=Ready", "sdom/hello", "-n", namespace, "--timeout=120s")
-        installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello())
+        apply(installed, hello(), namespace)
         installed.kubectl(*command)
         for hours in (2, 3):
             changed = hello(interval=f"{hours}h")
-            installed.kubectl("apply", "-n", namespace, "-f", "-", input=changed)
+            apply(installed, changed, namespace)
             installed.kubectl(*command)
             assert is_ready(one(installed, namespace, DOMAIN, "hello"))
 
@@ -139,7 +140,7 @@ def test_a_record_breaks_and_its_fix_mends_it(
     spf = {"includes": ["spf.provider.example.net"]}
     good = ('"provider-verify=k7f3a9"', '"v=spf1 include:spf.provider.example.net ~all"')
     with operator:
-        installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello(spf=spf))
+        apply(installed, hello(spf=spf), namespace)
         eventually(lambda: is_ready(one(installed, namespace, DOMAIN, "hello")), "ready")
         lab.put("example.com", "send", "TXT", good[0], '"v=spf1 mx -all"')
         try:
@@ -171,15 +172,14 @@ def test_suspended_objects_rest(
     installed: ControlPlane, operator: OperatorProcess, namespace: str
 ) -> None:
     with operator:
-        apply = ("apply", "-n", namespace, "-f", "-")
-        installed.kubectl(*apply, input=hello())
+        apply(installed, hello(), namespace)
         eventually(lambda: is_ready(one(installed, namespace, DOMAIN, "hello")), "ready")
-        installed.kubectl(*apply, input=hello(suspend=True))
+        apply(installed, hello(suspend=True), namespace)
         eventually(lambda: is_judged(one(installed, namespace, DOMAIN, "hello")), "suspended")
         rested = one(installed, namespace, DOMAIN, "hello")
         assert conditions_of(rested)["Suspended"]["status"] == "True"
         assert (is_ready(rested), argo_health(rested)) == (True, "Suspended")
-        installed.kubectl(*apply, input=hello())
+        apply(installed, hello(), namespace)
         eventually(
             lambda: (
                 is_judged(found := one(installed, namespace, DOMAIN, "hello"))
@@ -194,7 +194,7 @@ def test_requests_are_acknowledged(
     installed: ControlPlane, operator: OperatorProcess, namespace: str, key: str
 ) -> None:
     with operator:
-        installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello())
+        apply(installed, hello(), namespace)
         eventually(lambda: is_ready(one(installed, namespace, DOMAIN, "hello")), "ready")
         installed.kubectl("annotate", "sdom/hello", "-n", namespace, f"{key}=now")
         installed.kubectl(
@@ -207,13 +207,12 @@ def test_events_tell_transitions_only(
     installed: ControlPlane, operator: OperatorProcess, namespace: str
 ) -> None:
     with operator:
-        apply = ("apply", "-n", namespace, "-f", "-")
-        installed.kubectl(*apply, input=hello(mx=[{"host": "mx.other.example.org"}]))
+        apply(installed, hello(mx=[{"host": "mx.other.example.org"}]), namespace)
         eventually(
             lambda: reason_of(one(installed, namespace, DOMAIN, "hello")) == "ExchangeMismatch",
             "the mismatch is seen",
         )
-        installed.kubectl(*apply, input=hello())
+        apply(installed, hello(), namespace)
         eventually(lambda: is_ready(one(installed, namespace, DOMAIN, "hello")), "ready")
         for token in ("1", "2", "3"):
             annotation = f"postroom.dev/requested-at={token}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from cluster.api_client import apply
 from cluster.forked import plugin
 from cluster.objects import eventually, hello, is_ready, one
 from postroom.api.names import Kind
@@ -22,15 +23,14 @@ def test_status_and_verify(
     installed: ControlPlane, operator: OperatorProcess, namespace: str
 ) -> None:
     with operator:
-        apply = ("apply", "-n", namespace, "-f", "-")
-        installed.kubectl(*apply, input=hello())
-        installed.kubectl(*apply, input=hello("news", domain="news.example.com"))
+        apply(installed, hello(), namespace)
+        apply(installed, hello("news", domain="news.example.com"), namespace)
         eventually(
             lambda: is_ready(one(installed, namespace, Kind.SENDING_DOMAIN, "hello")), "ready"
         )
         good = plugin(installed, "verify", "sdom/hello", "-n", namespace)
         assert (good.returncode, good.stderr) == (0, "")
-        installed.kubectl(*apply, input=hello(mx=[{"host": "mx.other.example.org"}]))
+        apply(installed, hello(mx=[{"host": "mx.other.example.org"}]), namespace)
         bad = plugin(installed, "verify", "sendingdomain", "hello", "-n", namespace)
         assert bad.returncode == 1
         assert "MX_MISMATCH" in bad.stdout
@@ -51,8 +51,8 @@ metadata: {{name: login, namespace: {namespace}}}
 stringData: {{username: me, password: {CANARY}}}
 """
     with operator:
-        installed.kubectl("apply", "-f", "-", input=secret)
-        installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello())
+        apply(installed, secret)
+        apply(installed, hello(), namespace)
         installed.kubectl("annotate", "-n", namespace, "sdom/hello", f"example.com/note={CANARY}")
         eventually(
             lambda: is_ready(one(installed, namespace, Kind.SENDING_DOMAIN, "hello")), "ready"
@@ -94,6 +94,6 @@ def test_what_it_cannot_do_is_one_sentence(
 def test_without_an_operator_it_does_not_wait_for_ever(
     installed: ControlPlane, namespace: str
 ) -> None:
-    installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello())
+    apply(installed, hello(), namespace)
     answer = plugin(installed, "verify", "sdom/hello", "-n", namespace, "--timeout=1")
     assert "does the operator run" in answer.stderr

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cluster.api_client import apply
 from cluster.objects import eventually, is_ready, one
 from cluster.post_office import SUPPORT, PostOffice, account
 from loopback import own_address
@@ -96,7 +97,7 @@ def test_the_checklist_from_the_first_look_to_a_test_and_a_change(
     operator = OperatorProcess(kubeconfig, tmp_path, (*office.lab.reach.flags, reviewed)).start()
     try:
         made = office.manifests(support=account(SUPPORT, **PROFILE))
-        plane.kubectl("apply", "-n", namespace, "-f", "-", input=made)
+        apply(plane, made, namespace)
         eventually(lambda: is_ready(one(plane, namespace, ACCOUNT, "support")), "it is Ready")
         assert open_items() == {"SendProven", "ReceiveProven", "TestSinceLastChange"}
         found = status()

@@ -20,6 +20,7 @@ import dns.message
 import dns.query
 import pytest
 
+from cluster.api_client import apply
 from cluster.audit_log import forbidden, requests_of
 from cluster.external_dns import ExternalDns, obtain_or_skip
 from cluster.lab_process import LabProcess
@@ -56,7 +57,7 @@ def publishing(
     crd = str(program / "crd.yaml")
     installed.kubectl("apply", "--server-side", "-f", crd)
     installed.kubectl("wait", "--for=condition=Established", "-f", crd, "--timeout=120s")
-    installed.kubectl("apply", "--server-side", "-f", "-", input=rendered)
+    apply(installed, rendered)
     yield installed
     for kind in ("clusterrolebinding", "validatingadmissionpolicybinding", "clusterrole"):
         installed.kubectl("delete", kind, "postroom-publishing", check=False)
@@ -85,7 +86,7 @@ class Site:
         }
         made = {"apiVersion": API_VERSION, "kind": "SendingDomain", "metadata": {"name": "d"}}
         text = json.dumps({**made, "spec": spec})
-        self.plane.kubectl("apply", "-n", self.namespace, "-f", "-", input=text)
+        apply(self.plane, text, self.namespace)
 
     def ask(self, token: str) -> None:
         mark = f"postroom.dev/requested-at={token}"
@@ -190,7 +191,7 @@ def test_what_others_have_is_left_alone(site: Site, program: Path, tmp_path: Pat
         external = ExternalDns(program, site.lab, ZONE)
         assert "create" not in external.sync([{"spec": {"endpoints": [told]}}], label)
         site.lab.put(ZONE, label, "TXT")
-        site.plane.kubectl("apply", "-n", site.namespace, "-f", "-", input=text)
+        apply(site.plane, text, site.namespace)
         site.ask("1")
         eventually(lambda: "PUBLISH_NAME_TAKEN" in site.codes(), "the foreign object is told of")
     (left,) = site.endpoints()
@@ -240,7 +241,7 @@ def test_the_policy_keeps_the_operator_to_its_own_and_to_the_zones(site: Site) -
     assert refusal in attempt(good, ownerReferences=[OWNER])
     foreign = {"apiVersion": dns_endpoint.API_VERSION, "kind": dns_endpoint.KIND}
     text = json.dumps({**foreign, "metadata": {"name": "f"}, "spec": {"endpoints": []}})
-    plane.kubectl("apply", "-n", where, "-f", "-", input=text)
+    apply(plane, text, where)
     change = ("patch", "dnsendpoint", "f", "--type=merge", "-p", '{"spec": {"endpoints": []}}')
     for verb in (change, ("delete", "dnsendpoint", "f")):
         done = plane.kubectl(f"--as={USER}", "-n", where, *verb, check=False)

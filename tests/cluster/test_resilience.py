@@ -17,9 +17,20 @@ from typing import Any
 
 import pytest
 
+from cluster.api_client import apply, refusal
 from cluster.audit_log import forbidden, requests_of, writes_of
 from cluster.lab_process import LabProcess
-from cluster.objects import domains, eventually, hello, is_judged, is_ready, objects, one, reason_of
+from cluster.objects import (
+    domains,
+    eventually,
+    hello,
+    is_judged,
+    is_ready,
+    objects,
+    one,
+    path_of,
+    reason_of,
+)
 from kstatus import conditions_of
 from postroom.api.crd import definition
 from postroom.api.names import Kind
@@ -33,7 +44,7 @@ def test_no_write_at_rest_nor_after_a_restart(
     installed: ControlPlane, operator: OperatorProcess, namespace: str
 ) -> None:
     with operator:
-        installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello())
+        apply(installed, hello(), namespace)
         eventually(lambda: is_ready(one(installed, namespace, DOMAIN, "hello")), "ready")
         # What is told a moment later, and of namespaces of tests before.
         pause = timedelta(seconds=3)
@@ -98,7 +109,6 @@ def lax() -> dict[str, Any]:
 def test_poisoned_objects_affect_no_other(
     installed: ControlPlane, operator: OperatorProcess, namespace: str
 ) -> None:
-    apply = ("apply", "--server-side", "--force-conflicts", "-f", "-")
     poisons: list[dict[str, Any]] = [
         {"domain": 7},
         {"domain": "x.example.com", "interval": "5 minutes"},
@@ -108,18 +118,17 @@ def test_poisoned_objects_affect_no_other(
     ]
 
     def is_created(item: dict[str, Any]) -> bool:
-        create = ("create", "-n", namespace, "-f", "-")
-        return installed.kubectl(*create, input=json.dumps(item), check=False).returncode == 0
+        return not refusal(installed, "POST", path_of(namespace, DOMAIN), item)
 
-    installed.kubectl(*apply, input=json.dumps(lax()))
+    apply(installed, json.dumps(lax()))
     for number, spec in enumerate(poisons):
         item = json.loads(hello(f"poison-{number}")) | {"spec": spec, "status": {"records": 5}}
         # What the API server takes changes a moment after the definition.
         eventually(partial(is_created, item), f"{spec} is taken")
-    installed.kubectl(*apply, input=json.dumps(definition(DOMAIN)))
+    apply(installed, json.dumps(definition(DOMAIN)))
     time.sleep(1)
     with operator:
-        installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello())
+        apply(installed, hello(), namespace)
         eventually(lambda: is_ready(one(installed, namespace, DOMAIN, "hello")), "ready")
         assert operator.answers("/healthz")
         assert operator.exit_code() is None
@@ -132,7 +141,7 @@ def test_an_invalid_spec_is_said_in_status(
     """What the schema cannot see, such as a key that is none, stalls the object alone."""
     bad = hello("bad", dkim=[{"selector": "s1", "publicKey": "A" * 60}])
     with operator:
-        installed.kubectl("apply", "-n", namespace, "-f", "-", input=bad)
+        apply(installed, bad, namespace)
         eventually(lambda: is_judged(one(installed, namespace, DOMAIN, "bad")), "judged")
         found = one(installed, namespace, DOMAIN, "bad")
         assert reason_of(found) == "InvalidSpec"
@@ -143,7 +152,7 @@ def test_objects_can_be_deleted_without_the_operator(
     installed: ControlPlane, operator: OperatorProcess, namespace: str
 ) -> None:
     with operator:
-        installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello())
+        apply(installed, hello(), namespace)
         eventually(lambda: is_ready(one(installed, namespace, DOMAIN, "hello")), "ready")
     installed.kubectl("delete", "sdom/hello", "-n", namespace, "--timeout=120s")
 
@@ -159,12 +168,12 @@ def role_in(place: str, owner: str) -> str:
 def test_one_namespace_with_a_role_only(
     installed: ControlPlane, lab: LabProcess, tmp_path: Path, namespace: str
 ) -> None:
-    installed.kubectl("apply", "-f", "-", input=role_in(namespace, namespace))
+    apply(installed, role_in(namespace, namespace))
     installed.kubectl("create", "serviceaccount", "own", "-n", namespace)
     kubeconfig = service_account_kubeconfig(installed, tmp_path, "own", namespace)
     flags = (*lab.reach.flags, f"--namespace={namespace}", "--log-format=text")
     with OperatorProcess(kubeconfig, tmp_path, flags):
-        installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello())
+        apply(installed, hello(), namespace)
         eventually(lambda: is_ready(one(installed, namespace, DOMAIN, "hello")), "ready")
     user = f"system:serviceaccount:{namespace}:own"
     assert forbidden(requests_of(installed, user)) == []

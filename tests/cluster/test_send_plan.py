@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from cluster.api_client import apply
 from cluster.objects import eventually, is_judged, one
 from postroom.api.names import API_VERSION, Kind
 from postroom.lab.controlplane import ControlPlane
@@ -31,8 +32,8 @@ def test_the_plan_follows_the_limits_of_account_and_server(
 ) -> None:
     plane = installed
 
-    def apply(kind: Kind, name: str, **spec: Any) -> None:
-        plane.kubectl("apply", "-n", namespace, "-f", "-", input=manifest(kind, name, spec))
+    def make(kind: Kind, name: str, **spec: Any) -> None:
+        apply(plane, manifest(kind, name, spec), namespace)
 
     def plan(name: str) -> dict[str, Any]:
         status = one(plane, namespace, ACCOUNT, name).get("status") or {}
@@ -40,11 +41,11 @@ def test_the_plan_follows_the_limits_of_account_and_server(
 
     operator.start()
     server = {"host": "smtp.mail.example.org", "limits": {"daily": 60, "connections": 2}}
-    apply(SERVER, "smtp", **server)
+    make(SERVER, "smtp", **server)
     limits = {"daily": 100, "window": WINDOW, "rampUp": RAMP_UP}
     for name in ("sales", "support"):
         address = f"{name}@limits.example.com"
-        apply(ACCOUNT, name, address=address, serverRef={"name": "smtp"}, sendLimits=limits)
+        make(ACCOUNT, name, address=address, serverRef={"name": "smtp"}, sendLimits=limits)
     eventually(lambda: plan("sales").get("daily") == 60, "the server's limit holds")
     found = plan("sales")
     assert (found["dailyFrom"], found["hourly"], found["connections"]) == ("MailServer", 8, 2)
@@ -58,7 +59,7 @@ def test_the_plan_follows_the_limits_of_account_and_server(
     shown = plane.kubectl("get", "emailaccounts", "-n", namespace, "-o", "wide").stdout
     assert "DAILY" in shown.splitlines()[0]
     server["limits"] = {"daily": 200}
-    apply(SERVER, "smtp", **server)
+    make(SERVER, "smtp", **server)
     eventually(lambda: plan("sales").get("daily") == 100, "an account follows its server")
     eventually(lambda: told not in codes(plane, namespace, SERVER, "smtp"), "there is room now")
     assert "SEND_LIMIT_ABOVE_SERVER" not in codes(plane, namespace, ACCOUNT, "sales")

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.api_client import create_namespace, delete_namespace
+from cluster.api_client import apply, create_namespace, delete_namespace
 from cluster.audit_log import forbidden, requests_of
 from cluster.lab_process import LabProcess
 from cluster.objects import domains, eventually, one
@@ -53,7 +53,7 @@ def places(installed: ControlPlane) -> Iterator[list[str]]:
     names = names_of_all_shards()
     for name in names:
         create_namespace(installed, name)
-        installed.kubectl("apply", "-n", name, "-f", "-", input=domains(1))
+        apply(installed, domains(1), name)
     yield names
     for name in names:
         delete_namespace(installed, name)

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cluster.api_client import apply
 from cluster.audit_log import forbidden, requests_of
 from cluster.forked import plugin
 from cluster.objects import eventually, hello, is_judged, objects
@@ -72,7 +73,7 @@ def test_each_sees_what_a_token_may_get(
         installed.kubectl("create", "clusterrolebinding", binding, f"--clusterrole={role}", subject)
         told = installed.kubectl("create", "token", account, "-n", namespace)
         tokens[account] = told.stdout.strip()
-    installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello(domain="a.example"))
+    apply(installed, hello(domain="a.example"), namespace)
     before = datetime.now(UTC)
     kubeconfig = service_account_kubeconfig(installed, tmp_path)
     flags = ("--ui", "--ui-auth", "--log-format=text", "--log-level=debug")
@@ -96,7 +97,7 @@ def test_each_sees_what_a_token_may_get(
 def test_the_report_of_a_cluster_is_that_of_what_kubectl_prints(
     installed: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
-    installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello())
+    apply(installed, hello(), namespace)
     page = tmp_path / "report.html"
     wanted = ("sdom/hello", "--html", str(page), "--json", "--exit-code")
     shown = plugin(installed, "report", *wanted, "-n", namespace)

@@ -23,6 +23,7 @@ import pytest
 import yaml
 
 from cluster import admission
+from cluster.api_client import apply
 from cluster.audit_log import forbidden, requests_of, writes_of
 from cluster.lab_process import LabProcess
 from cluster.objects import KINDS, eventually, one
@@ -105,7 +106,7 @@ def allowed(
         "kustomize", str(scratch), "--load-restrictor=LoadRestrictionsNone"
     )
     assert "- --allow-token-rotation\n" in rendered.stdout
-    installed.kubectl("apply", "--server-side", "-f", "-", input=rendered.stdout)
+    apply(installed, rendered.stdout)
     admission.until_refused(installed, admission.FOREIGN)
     yield installed
     for kind in ADDED.split(","):
@@ -139,7 +140,7 @@ def oauth(login: Login) -> dict[str, Any]:
     }
 
 
-def apply(plane: ControlPlane, namespace: str, login: Login, lab: LabProcess) -> None:
+def make_both(plane: ControlPlane, namespace: str, login: Login, lab: LabProcess) -> None:
     """A server and an account, both named support, that sign in with the same refresh token."""
     authority = next(yaml.load_all(lab.manifest.read_text(), Loader=yaml.CSafeLoader))
     tls = {"mode": "Implicit", "caBundleRef": {"name": "lab-ca"}}
@@ -178,7 +179,7 @@ def apply(plane: ControlPlane, namespace: str, login: Login, lab: LabProcess) ->
         },
     ]
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-    plane.kubectl("apply", "-n", namespace, "-f", "-", input=text)
+    apply(plane, text, namespace)
 
 
 def secrets(plane: ControlPlane, namespace: str) -> dict[str, dict[str, Any]]:
@@ -199,7 +200,7 @@ def test_new_refresh_tokens_are_kept_and_used_by_the_next_process(
     allowed: ControlPlane, lab: LabProcess, login: Login, namespace: str, directory: Path
 ) -> None:
     before, flag = datetime.now(UTC), "--allow-token-rotation"
-    apply(allowed, namespace, login, lab)
+    make_both(allowed, namespace, login, lab)
     users = secrets(allowed, namespace)["user"]
     wanted = {"user", *KEPT.values()}
     with operator(allowed, lab, login, directory, flag) as first:
@@ -239,7 +240,7 @@ def assert_only_ours_is_written(plane: ControlPlane, before: datetime) -> None:
 def test_they_go_with_their_owner(
     allowed: ControlPlane, lab: LabProcess, login: Login, namespace: str, directory: Path
 ) -> None:
-    apply(allowed, namespace, login, lab)
+    make_both(allowed, namespace, login, lab)
     with operator(allowed, lab, login, directory, "--allow-token-rotation"):
         eventually(lambda: len(secrets(allowed, namespace)) == 3, "both are kept")
     allowed.kubectl("delete", "emailaccounts,mailservers", "--all", "-n", namespace)
@@ -255,7 +256,7 @@ def test_a_foreign_secret_is_left_alone(
     for name in KEPT.values():
         allowed.kubectl(*create, name, "--from-literal=refreshToken=foreign")
     before = secrets(allowed, namespace)
-    apply(allowed, namespace, login, lab)
+    make_both(allowed, namespace, login, lab)
     with operator(allowed, lab, login, directory, "--allow-token-rotation"):
         for kind in (ACCOUNT, SERVER):
             eventually(
@@ -271,7 +272,7 @@ def test_without_the_flag_nothing_is_written(
     installed: ControlPlane, lab: LabProcess, login: Login, namespace: str, directory: Path
 ) -> None:
     before = datetime.now(UTC)
-    apply(installed, namespace, login, lab)
+    make_both(installed, namespace, login, lab)
     with operator(installed, lab, login, directory):
         for kind in (ACCOUNT, SERVER):
             eventually(

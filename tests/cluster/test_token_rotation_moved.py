@@ -17,16 +17,17 @@ import pytest
 import yaml
 
 from cluster import admission
+from cluster.api_client import apply
 from cluster.lab_process import LabProcess
 from cluster.objects import eventually
 from cluster.test_token_rotation import (  # noqa: F401 - `login` and `directory` are fixtures
     ACCOUNT,
     INSTALL,
     Login,
-    apply,
     codes,
     directory,
     login,
+    make_both,
     operator,
     secrets,
 )
@@ -71,7 +72,7 @@ def moved(installed: ControlPlane, tmp_path: Path) -> Iterator[ControlPlane]:
     text = rendered(installed, tmp_path, namespace=MOVED, namePrefix="acme-", nameSuffix="-eu")
     items = json.dumps({"apiVersion": "v1", "kind": "List", "items": without_definitions(text)})
     installed.kubectl("create", "namespace", MOVED, check=False)
-    installed.kubectl("apply", "--server-side", "-f", "-", input=items)
+    apply(installed, items)
     yield installed
     installed.kubectl("delete", "-f", "-", "--wait=false", input=items, check=False)
 
@@ -90,7 +91,7 @@ def allowed(installed: ControlPlane, tmp_path: Path) -> Iterator[ControlPlane]:
             ],
         }
     )
-    installed.kubectl("apply", "--server-side", "-f", "-", input=items)
+    apply(installed, items)
     admission.until_refused(installed, admission.FOREIGN)
     yield installed
     installed.kubectl("delete", "-f", "-", input=items, check=False)
@@ -165,7 +166,7 @@ def test_without_its_binding_nothing_is_written(
 ) -> None:
     allowed.kubectl("delete", "validatingadmissionpolicybinding", "postroom-token-rotation")
     admission.until_taken(allowed, admission.FOREIGN)
-    apply(allowed, namespace, login, lab)
+    make_both(allowed, namespace, login, lab)
     with operator(allowed, lab, login, directory, "--allow-token-rotation"):
         eventually(
             lambda: "REFRESH_TOKEN_NOT_KEPT" in codes(allowed, namespace, ACCOUNT),

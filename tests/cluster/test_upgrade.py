@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cluster.api_client import apply
 from cluster.objects import eventually
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import ROOT
@@ -39,7 +40,7 @@ def moved(definition: dict[str, Any], group: str) -> dict[str, Any]:
 
 def define(plane: ControlPlane, group: str, found: list[dict[str, Any]]) -> None:
     text = listed([moved(each, group) for each in found])
-    plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input=text)
+    apply(plane, text)
     names = [f"crd/{each['spec']['names']['plural']}.{group}" for each in found]
     plane.kubectl("wait", "--for=condition=Established", *names, "--timeout=120s")
 
@@ -84,8 +85,8 @@ def test_what_was_stored_is_served_changed_and_made_anew(
 
     # Discovery of new kinds takes a moment.
     eventually(lambda: bool(said("apply", "-f", "-", given=mine, check=False)), "they are stored")
-    apply = ("apply", "--server-side", "--force-conflicts", "-f", "-")
-    said(*apply, "--subresource=status", given=mine)
+    again = ("apply", "--server-side", "--force-conflicts", "-f", "-")
+    said(*again, "--subresource=status", given=mine)
     stands({})
     before = specs()
     define(plane, group, TODAY)
@@ -96,8 +97,8 @@ def test_what_was_stored_is_served_changed_and_made_anew(
     # As people and the operator do: a label, an edit, a status of now.
     said("label", kinds, "--all", "upgraded=yes")
     rested = [{**raw, "spec": {**raw["spec"], "suspend": True}} for raw in mine]
-    said(*apply, given=[{**raw, "status": None} for raw in rested])
-    said(*apply, "--subresource=status", given=mine)
+    said(*again, given=[{**raw, "status": None} for raw in rested])
+    said(*again, "--subresource=status", given=mine)
     stands({"suspend": True})
     anew = [{**raw, "metadata": {"generateName": "new-"}, "status": None} for raw in mine]
     said("create", "--validate=strict", "--dry-run=server", "-f", "-", given=anew)

@@ -56,7 +56,8 @@ def _attend(line: int, *streams: int) -> None:
     if child == 0:
         os.close(line)
         signal.signal(signal.SIGINT, interrupted)
-        _become(*json.loads(asked), streams)
+        arguments, environment, directory = json.loads(asked)
+        _become(arguments, environment, directory, streams)
     # Whoever reads what those who asked print shall not wait for us.
     for each in (*streams, 0, 1, 2):
         os.close(each)
@@ -80,6 +81,8 @@ def _become(
     os.environ.update(environment)
     os.chdir(directory)
     time.tzset()
+    if environment.get("PYTHONUNBUFFERED"):
+        sys.stdout.reconfigure(write_through=True)  # type: ignore[union-attr]
     code = 1
     try:
         _run(*arguments)

@@ -8,6 +8,7 @@ searched for windows of the secret: a message that was cut still holds one.
 from __future__ import annotations
 
 import base64
+import binascii
 import codecs
 import html
 import re
@@ -140,21 +141,26 @@ def _unescaped(octets_of_x: Decoder) -> Decoder:
 
 
 def _base64(seen: bytes) -> bytes:
-    """Decode all that looks like base64, of either alphabet, from each of the four alignments."""
-    decoded = []
+    """Decode all that looks like base64, of either alphabet, from each of the four alignments.
+
+    Once, however often it comes: logs have the same words in each line.
+    """
+    words: dict[bytes, None] = {}
     for text in (seen, _BLANK.sub(b"", seen)):
-        for found in _BASE64.finditer(text.translate(bytes.maketrans(b"-_", b"+/"))):
-            for shift in range(4):
-                run = found[0][shift:]
-                run = run[: len(run) - 1] if len(run) % 4 == 1 else run
-                decoded.append(base64.b64decode(run + b"A" * (-len(run) % 4)))
+        words |= dict.fromkeys(_BASE64.findall(text.translate(bytes.maketrans(b"-_", b"+/"))))
+    decoded = []
+    for word in words:
+        for shift in range(4):
+            run = word[shift:]
+            run = run[: len(run) - 1] if len(run) % 4 == 1 else run
+            decoded.append(binascii.a2b_base64(run + b"A" * (-len(run) % 4)))
     return b"|".join(decoded)
 
 
 def _hexadecimal(seen: bytes) -> bytes:
     decoded = []
-    for found in _HEX.finditer(seen):
-        digits = re.sub(rb"0x|\\x|[\s:,-]", b"", found[0]).decode()
+    for found in dict.fromkeys(_HEX.findall(seen)):
+        digits = re.sub(rb"0x|\\x|[\s:,-]", b"", found).decode()
         for shift in (0, 1):
             run = digits[shift:]
             decoded.append(bytes.fromhex(run[: len(run) // 2 * 2]))

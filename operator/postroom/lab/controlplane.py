@@ -111,6 +111,8 @@ class ControlPlane:
                 text=True,
                 check=False,
                 timeout=300,
+                # It ends before its garbage would be worth a look: a fifth of what it takes.
+                env={"GOGC": "off", **os.environ},
             )
             lacks_schemas = done.returncode != 0 and _NO_SCHEMAS in done.stderr
             if pause is None or args[:1] != ("apply",) or not lacks_schemas:

@@ -123,7 +123,7 @@ class OperatorProcess:
         while not self.answers("/readyz"):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise OperatorFailed(f"the operator did not get ready:\n{self.tail()}")
-            time.sleep(0.1)
+            time.sleep(0.03)
         return self
 
     def _spawned(self, environment: dict[str, str], log: BinaryIO) -> Process:

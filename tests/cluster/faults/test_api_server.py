@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 from aiohttp import web
 
+from cluster.api_client import apply
 from cluster.faults import api_proxy
 from cluster.faults.api_proxy import ApiProxy, Forward, Script
 from cluster.faults.conftest import Identity
@@ -156,12 +157,12 @@ def with_another_version(definition: Raw) -> None:
 def test_the_definition_is_replaced(
     change: Callable[[Raw], None], place: Place, installed: ControlPlane, keeper: Keeper
 ) -> None:
-    ended, apply = keeper.ends, ("apply", "--server-side", "--force-conflicts", "-f", "-")
+    ended = keeper.ends
     given = definition(Kind.SENDING_DOMAIN)
     replaced = copy.deepcopy(given)
     change(replaced)
     try:
-        installed.kubectl(*apply, input=json.dumps(replaced))
+        apply(installed, json.dumps(replaced))
         time.sleep(1)
         eventually(lambda: is_served(installed), "it is served again")
         place.ask(Kind.SENDING_DOMAIN, "standing")
@@ -169,5 +170,5 @@ def test_the_definition_is_replaced(
         eventually(lambda: place.answered(Kind.SENDING_DOMAIN, "standing"), "it is looked at")
         assert_all_is_well(place, keeper, bystanders={"standing": 1})
     finally:
-        installed.kubectl(*apply, input=json.dumps(given))
+        apply(installed, json.dumps(given))
     assert keeper.ends == ended, keeper.operator.tail()

@@ -10,7 +10,7 @@ import random
 import time
 from typing import Any
 
-from cluster.api_client import read
+from cluster.api_client import apply, read
 from cluster.conftest import new_namespace
 from cluster.faults.scene import (
     SMTP,
@@ -76,9 +76,8 @@ def test_a_crowd_with_absurd_ones_among_it(
 ) -> None:
     """Whoever has no server says so, and costs no look at the network; each is judged once."""
     ended = keeper.ends
-    apply = ("apply", "--server-side", "--force-conflicts", "-f", "-")
     with new_namespace(installed) as crowded:
-        installed.kubectl(*apply, input=json.dumps(lax()))
+        apply(installed, json.dumps(lax()))
         time.sleep(1)
         accounts = [
             {
@@ -101,7 +100,7 @@ def test_a_crowd_with_absurd_ones_among_it(
         ]
         made = json.dumps({"apiVersion": "v1", "kind": "List", "items": absurd + accounts})
         installed.kubectl("create", "-n", crowded, "-f", "-", input=made)
-        installed.kubectl(*apply, input=json.dumps(definition(Kind.SENDING_DOMAIN)))
+        apply(installed, json.dumps(definition(Kind.SENDING_DOMAIN)))
         time.sleep(1)
         eventually(lambda: is_served(installed), "it is served again")
         place.busy()

@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mail servers and DNS, which are a process of their own here, are stopped for a minute: longer
-than any deadline. They take connections, and say nothing."""
+"""Mail servers and DNS, which are a process of their own here, are stopped: for a minute, longer
+than any deadline, and in the midst of handing mail over. They take connections, and say nothing."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from cluster.faults.scene import ACCOUNT, SERVER, Keeper, Mail, Place, assert_all_is_well
 from cluster.faults.test_around_it import STANDING, look
+from cluster.faults.test_worker import at_work
 from cluster.lab_process import LabProcess
 from cluster.objects import eventually, is_ready
 from cluster.post_office import SUPPORT
 from kstatus import conditions_of
 from loopback import own_address
 from postroom.api.names import Kind
+from postroom.lab.controlplane import ControlPlane
 from postroom.lab.lab import PASSWORDS, Reach
 
 #: Seconds; 45 are the most that a look at a mail server may take.
@@ -52,6 +55,9 @@ class SilentOffice:
 
     def publish(self, label: str, text: str) -> None:
         self.lab.put("example.com", label, "TXT", f'"{text}"')
+
+    def arrive(self, recipient: str, content: bytes) -> None:
+        self.lab.arrive(recipient, content)
 
     def taken_for(self, address: str) -> int:
         return self.lab.messages(address) - self._at_first[address]
@@ -96,3 +102,20 @@ def test_the_lab_is_stopped_for_a_minute(
     outcome = place.get(ACCOUNT, "desk")["status"]["lastTest"]["result"]["outcome"]
     if outcome != "Unknown":
         assert office.taken_for(place.address) == (outcome == "Accepted")
+
+
+def test_the_lab_is_stopped_while_mail_is_handed_over(
+    rights: ControlPlane, office: SilentOffice, keeper: Keeper, namespace: str, tmp_path: Path
+) -> None:
+    """Until the worker waits for an answer of the mailbox."""
+    with at_work(rights, office, keeper, namespace, tmp_path) as scene:
+        scene.tickets.answering.clear()
+        for _ in range(3):
+            scene.arrive()
+        scene.wait_for(lambda: len(scene.tickets.taken) == 2)
+        worker = scene.workers[0].pid
+        with office.lab.stopped():
+            scene.tickets.answering.set()
+            scene.wait_for(lambda: office.lab.has_unread(worker))
+        scene.arrive()
+        scene.assert_all_is_well()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The worker that hands mail over (`postroom deliver`): it is stopped, its mailbox is, its disk is
-full or read-only.
+"""The worker that hands mail over (`postroom deliver`): it is stopped, its disk is full or
+read-only. Its mailbox is stopped in test_silence.py.
 
 In the end, each time: the application has every message, in the order in which they came; what it
 has twice it has under the same id; the account stands as it stood; nothing is left to hand over.
@@ -22,11 +22,12 @@ from pathlib import Path
 import pytest
 
 from cluster import services
+from cluster.api_client import apply
 from cluster.audit_log import writes_of
 from cluster.faults.scene import Keeper
 from cluster.mail_worker import USER, Tickets, arrive, delivering, worker_processes
 from cluster.objects import eventually, one
-from cluster.post_office import SUPPORT, PostOffice, account
+from cluster.post_office import SUPPORT, Mailboxes, PostOffice, account, manifests
 from kstatus import conditions_of
 from loopback import own_address
 from postroom.api.names import Kind
@@ -45,7 +46,7 @@ class Office:
     """An account whose mail is handed over, to whom, and by whom."""
 
     plane: ControlPlane
-    mail: PostOffice
+    mail: Mailboxes
     tickets: Tickets
     workers: list[OperatorProcess]
     operator: OperatorProcess
@@ -134,7 +135,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 @contextmanager
 def at_work(
     rights: ControlPlane,
-    office: PostOffice,
+    office: Mailboxes,
     keeper: Keeper,
     namespace: str,
     tmp_path: Path,
@@ -145,14 +146,13 @@ def at_work(
         services.expose(rights, namespace, "tickets", host, port)
         key = "whsec_" + base64.b64encode(os.urandom(32)).decode()
         hook = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "tickets-hook"}}
-        apply = ("apply", "-n", namespace, "-f", "-")
-        rights.kubectl(*apply, input=json.dumps({**hook, "stringData": {"current": key}}))
+        apply(rights, json.dumps({**hook, "stringData": {"current": key}}), namespace)
         deliver = {
             "service": {"name": "tickets", "port": port, "path": "/mail"},
             "signingKeyRef": {"name": "tickets-hook"},
         }
         spec = account(SUPPORT, inbound={"deliver": deliver})
-        rights.kubectl(*apply, input=office.manifests(support=spec))
+        apply(rights, manifests(office.ca_pem, support=spec), namespace)
         leads = ("--leader-election", f"--leader-election-namespace={NAMESPACE}")
         flags = (f"--allow-cidr={host}/32", *leads, *more)
         with worker_processes(rights, office, (namespace,), tmp_path, *flags) as made:
@@ -200,18 +200,6 @@ def test_the_worker_is_stopped_while_it_hands_over(scene: Office) -> None:
     os.kill(standby.pid, signal.SIGCONT)
     frozen.start()  # as Kubernetes does
     scene.assert_all_is_well(repeated=5)
-
-
-def test_the_mailbox_is_stopped_while_mail_is_handed_over(scene: Office) -> None:
-    """Mail servers and DNS take connections, and say nothing, as after SIGSTOP."""
-    scene.tickets.answering.clear()
-    scene.arrive()
-    scene.arrive()
-    scene.wait_for(lambda: len(scene.tickets.taken) == 2)
-    scene.mail.hold(8.0)
-    scene.tickets.answering.set()
-    scene.arrive()
-    scene.assert_all_is_well()
 
 
 @pytest.mark.parametrize(("fault", "mended"), DISKS.values(), ids=DISKS)

@@ -135,6 +135,10 @@ def _not_authorised() -> list[Case]:
         ),
         ("+all", "SPF_PLUS_ALL", f"v=spf1 {OURS} +all"),
         ("all", "SPF_PLUS_ALL", "v=spf1 all"),
+        ("all of IPv4", "SPF_PLUS_ALL", f"v=spf1 {OURS} ip4:0.0.0.0/0 -all"),
+        ("two halves", "SPF_PLUS_ALL", "v=spf1 ip4:0.0.0.0/1 ip4:128.0.0.0/1 ~all"),
+        ("a/0", "SPF_PLUS_ALL", f"v=spf1 a/0 {OURS} -all"),
+        ("what is always there", "SPF_PLUS_ALL", f"v=spf1 {OURS} exists:www.example.com -all"),
     ]
     return [Case(name, "spf", "Wrong", code, typed(value)) for name, code, value in rows]
 

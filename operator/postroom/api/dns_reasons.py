@@ -60,7 +60,7 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "Replace it by the merged record that the finding offers.",
     ),
     "PolicyTooPermissive": (
-        "The SPF record lets everyone send (+all).",
+        "The SPF record lets everyone send, by +all or by what comes to the same.",
         "Publish the record that the finding offers.",
     ),
     "PolicyTooWeak": (

@@ -28,6 +28,7 @@ from postroom.dns.judging.judgement import (
 )
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.requirements import VALUE_LIMIT, PlannedRecord
+from postroom.dns.spf.closing import open_terms
 from postroom.dns.spf.lint import Rule, lint
 from postroom.dns.texts.quoting import quoted
 
@@ -93,7 +94,9 @@ def judge(
         return _absent(planned, wanted, seen, context)
     others = others_of(planned, wanted, records, seen)
     look = _Look(planned, wanted, context, answer, records, others, seen)
-    fault = spf_faults.of_text(records)
+    fault = spf_faults.of_text(records) or spf_faults.of_openness(
+        records[0], wanted, others, planned.name
+    )
     if fault is not None:
         return _faulty(look, fault)
     found = spf.reach(records[0], others, planned.name)
@@ -225,6 +228,11 @@ def _valid(look: _Look, first: Finding | None = None) -> Judgement:
             subject = "It" if hint.term == text else quoted(hint.term)
             sentence = f"In the {where(look.planned)}: {subject} {hint.sentence}."
             made[code] = finding(code, look.planned.id, sentence)
+    meant = open_terms(spf.parse(text), look.others, look.planned.name)
+    if meant:
+        sentence = f"{quoted(meant[0].text)}, which spec.spf requires, lets everyone pass."
+        code = Code.SPF_WIDE_RANGE
+        made[code] = finding(code, look.planned.id, f"In the {where(look.planned)}: {sentence}")
     advice = (*made.values(),) if first is None else (first, *made.values())
     message = "The SPF record authorises what is required." if first else "The SPF record is valid."
     return valid(Reason.RECORD_VALID, message, look.records, text, advice)

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is wrong with SPF records: their text, who they authorise, and what evaluation runs into."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from postroom.api.reasons import Reason
 from postroom.dns import spf
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging.spf_includes import Trial
+from postroom.dns.spf.closing import is_required, open_terms
 from postroom.dns.spf.repair import GAP
 from postroom.dns.texts.pasted import placeholder
 from postroom.dns.texts.quoting import quoted
@@ -39,6 +40,19 @@ def of_text(records: Sequence[str]) -> SPFFault | None:
             Code.SPF_PLUS_ALL, Reason.POLICY_TOO_PERMISSIVE, "lets everyone send (+all)"
         )
     return None
+
+
+def of_openness(
+    text: str, wanted: spf.Requirement, others: Mapping[str, spf.Fetched], domain: str
+) -> SPFFault | None:
+    """Find the terms by which everyone passes; those that are required themselves are meant."""
+    terms = open_terms(spf.parse(text), others, domain)
+    if all(is_required(term, wanted) for term in terms):
+        return None
+    named = " and ".join(quoted(term.text) for term in terms[:_DEAREST])
+    return SPFFault(
+        Code.SPF_PLUS_ALL, Reason.POLICY_TOO_PERMISSIVE, f"lets everyone send (by {named})"
+    )
 
 
 def of_syntax(text: str, problem: spf.SyntaxProblem) -> SPFFault:

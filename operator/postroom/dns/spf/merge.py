@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from postroom.dns.spf.budget import Fetched, Reach, canonical, reach
+from postroom.dns.spf.closing import closing
 from postroom.dns.spf.record import LOOKUP_LIMIT, VERSION, VOID_LOOKUP_LIMIT, Record, Term, parse
 from postroom.dns.spf.repair import Edit, apply, leaving_out, needs_repair, removal, repairs
 from postroom.dns.spf.requirement import Requirement
@@ -145,6 +146,8 @@ def _drafted(
         change = f"writes {end.text} as {required.all_term}, so that not everyone may send"
         draft.edit([Edit(end.start, end.end, required.all_term, change)])
         draft.doubts.insert(0, f"It ends in {required.all_term}, so that not everyone may send.")
+    if not keep_pass_all:
+        draft.edit(tuple(closing(parse(draft.text), required, others, domain)))
     record = parse(draft.text)
     terms = [term for term in record.effective if term.name == "include"]
     terms += [] if record.redirect is None else [record.redirect]

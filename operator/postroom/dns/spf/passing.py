@@ -69,6 +69,16 @@ def passing(
     return Passing.UNCLEAR if found.unclear else Passing.NONE
 
 
+def matched_by(
+    record: Record, version: int, others: Mapping[str, Fetched], domain: str, among: Spans
+) -> tuple[tuple[Term, Spans], ...]:
+    """Tell of each term that admits, but ``all``, whom of these addresses it matches by itself."""
+    look = _Passing(version, others, among)
+    terms = [term for term in record.effective if term.passes and term.name != "all"]
+    terms += [] if record.redirect is None else [record.redirect]
+    return tuple((term, look.matched(term, canonical(domain))) for term in terms)
+
+
 def networks_of(
     term: Term, version: int, others: Mapping[str, Fetched], domain: str
 ) -> tuple[Network, ...] | None:
@@ -125,6 +135,12 @@ class _Passing:
             unclear, unseen = unclear or rest.unclear, unseen | rest.unseen
             through += take_all(left, rest.spans)
         return Passed(united(through), unclear, unseen)
+
+    def matched(self, term: Term, domain: str) -> Spans:
+        """Whom of the region a term of the record itself matches, whatever stands before it."""
+        if term.name == "redirect":
+            return self._record_at(term.target, 0).spans
+        return united(take_all(list(self._region), self._matched(term, domain, 0).spans))
 
     def _matched(self, term: Term, domain: str, depth: int) -> Passed:
         match term.name:

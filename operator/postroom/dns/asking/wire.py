@@ -35,12 +35,18 @@ TXT_LIMIT = 16 * 1024
 ALIAS_LIMIT = 8
 _ERRORS_LIMIT = 8
 _QUERIES_LIMIT = 16_384
+_NAMES_LIMIT = 1024
+#: How many replies are remembered, and of how many bytes: most, and in little memory whoever sends
+#: them (an ordinary one takes 3 KB, the worst 40).
+_REPLIES_LIMIT = 128
+_SHORT = 512
 
 _HEADER = 12
 
 #: What a server's message says, or why there is none that can be read.
 Reply = dns.message.Message | Outcome
 
+_TYPES = {kind: dns.rdatatype.from_text(kind.value) for kind in RecordType}
 _OUTCOMES = {dns.rcode.SERVFAIL: Outcome.SERVER_FAILURE, dns.rcode.REFUSED: Outcome.REFUSED}
 _EDNS_NOT_UNDERSTOOD = frozenset({dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS})
 #: With these, a server may leave the question out of its reply (RFC 5452 section 4.3 allows it).
@@ -103,7 +109,17 @@ def is_truncated(message: bytes) -> bool:
 
 
 def read_reply(message: bytes) -> Reply:
-    """Parse a reply; MALFORMED where it cannot be, or is more work than any honest one."""
+    """Parse a reply; MALFORMED where it cannot be, or is more work than any honest one.
+
+    The servers of a zone say the same, and so do those above it at each look: reading it was a
+    quarter of what a look cost.
+    """
+    after_id = message[2:]
+    return _read_again(after_id) if len(message) <= _SHORT else _read(after_id)
+
+
+def _read(after_id: bytes) -> Reply:
+    message = b"\0\0" + after_id
     if not is_bounded(message):
         return Outcome.MALFORMED
     try:
@@ -116,6 +132,9 @@ def read_reply(message: bytes) -> Reply:
     except dns.exception.DNSException:
         return Outcome.MALFORMED
     return Outcome.MALFORMED if _has_rivals(apart.answer) else reply
+
+
+_read_again = lru_cache(maxsize=_REPLIES_LIMIT)(_read)
 
 
 def _has_rivals(records: Sequence[dns.rrset.RRset]) -> bool:
@@ -190,7 +209,7 @@ def read_answer(reply: dns.message.Message, question: Question) -> Section | Out
 
     Records of other owners are ignored. MALFORMED for loops and for more than our bounds.
     """
-    start = owner = dns.name.from_text(question.name)
+    start = owner = _name(question.name)
     chain, ttls = list[dns.name.Name](), list[int]()
     while (rrset := _rrset(reply, owner, question.type)) is None:
         cname = _rrset(reply, owner, RecordType.CNAME)
@@ -218,8 +237,10 @@ def read_answer(reply: dns.message.Message, question: Question) -> Section | Out
 def _rrset(
     reply: dns.message.Message, owner: dns.name.Name, kind: RecordType
 ) -> dns.rrset.RRset | None:
-    wanted = dns.rdatatype.from_text(kind.value)
-    return reply.get_rrset(dns.message.ANSWER, owner, dns.rdataclass.IN, wanted)
+    return reply.get_rrset(dns.message.ANSWER, owner, dns.rdataclass.IN, _TYPES[kind])
+
+
+_name = lru_cache(maxsize=_NAMES_LIMIT)(dns.name.from_text)
 
 
 def _texts(names: list[dns.name.Name]) -> tuple[str, ...]:
@@ -243,9 +264,8 @@ def authority(
     reply: dns.message.Message, kind: RecordType
 ) -> Iterator[tuple[str, dns.rrset.RRset]]:
     """Yield (owner, records) of a type in the authority section."""
-    wanted = dns.rdatatype.from_text(kind.value)
     for rrset in reply.authority:
-        if rrset.rdtype == wanted:
+        if rrset.rdtype == _TYPES[kind]:
             yield canonical(rrset.name.to_text()), rrset
 
 

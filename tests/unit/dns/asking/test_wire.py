@@ -204,6 +204,21 @@ def test_what_is_there_twice_is_there_once(records: tuple[tuple[str, str, str], 
     assert read_answer(reply, ASKED) == Section(("b.example",), ("end",), 60, (("end",),))
 
 
+@given(st.binary(min_size=2, max_size=2), st.binary(min_size=2, max_size=2))
+def test_what_servers_say_alike_is_read_once(one: bytes, other: bytes) -> None:
+    """They are asked by another id each time, which says nothing."""
+    wire = raw(("a.example", "TXT", '"one"'))[2:]
+    first, again = read_reply(one + wire), read_reply(other + wire)
+    assert again is first
+    assert read_answer(message(("a.example", "TXT", '"one"')), ASKED) == read_answer(first, ASKED)
+
+
+def test_what_is_long_is_not_kept() -> None:
+    wire = raw(*(("a.example", "TXT", f'"{number:0200}"') for number in range(3)))
+    assert len(wire) > 512
+    assert read_reply(wire) is not read_reply(wire)
+
+
 def test_a_reply_that_denies_what_it_shows_says_nothing() -> None:
     nxdomain = int(dns.rcode.NXDOMAIN)
     for records in ([("a.example", "TXT", '"x"')], [ONE, END]):

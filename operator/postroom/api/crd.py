@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import yaml
@@ -213,8 +214,15 @@ class _Dumper(yaml.SafeDumper):
 
 def render() -> dict[str, str]:
     """Return the definitions as YAML texts by file name."""
-    return {
-        f"{definition['spec']['names']['plural']}.yaml": HEADER
-        + yaml.dump(definition, Dumper=_Dumper, sort_keys=False, width=100)
+    return dict(_rendered())
+
+
+@cache
+def _rendered() -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (
+            f"{definition['spec']['names']['plural']}.yaml",
+            HEADER + yaml.dump(definition, Dumper=_Dumper, sort_keys=False, width=100),
+        )
         for definition in definitions()
-    }
+    )

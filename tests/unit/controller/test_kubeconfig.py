@@ -40,6 +40,8 @@ def encoded(pem: bytes) -> str:
 
 
 CA_DATA = encoded(AUTHORITY.cert_pem.bytes())
+#: Of a cluster that names none all authorities of the system are read, for milliseconds.
+TRUSTED = {"certificate-authority-data": CA_DATA}
 CERTIFICATE = encoded(ISSUED.cert_chain_pems[0].bytes())
 KEY, OTHER_KEY = (encoded(each.private_key_pem.bytes()) for each in (ISSUED, OTHER))
 
@@ -49,7 +51,12 @@ def config(
 ) -> dict[str, Any]:
     named = {"cluster": "prod", "user": "me"} if context is None else context
     return {
-        "clusters": [{"name": "prod", "cluster": {"server": SERVER} | (cluster or {})}],
+        "clusters": [
+            {
+                "name": "prod",
+                "cluster": {"server": SERVER} | (TRUSTED if cluster is None else cluster),
+            }
+        ],
         "users": [{"name": "me", "user": user or {"token": "canary-token"}}],
         "contexts": [{"name": "work", "context": named}],
         "current-context": "work",

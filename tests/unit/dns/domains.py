@@ -7,7 +7,6 @@ import asyncio
 import base64
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -18,16 +17,17 @@ from postroom.dns import planning
 from postroom.dns.verifying.report import DomainReport, RecordReport
 from postroom.dns.verifying.verify import verify
 from unit.dns.fake_zone import FakeZone, Key
+from unit.rsa_keys import rsa_pair
 
 
-def rsa_text(bits: int = 2048) -> str:
-    key = rsa.generate_private_key(65537, bits).public_key()
+def rsa_text(number: int) -> str:
+    key = rsa_pair(number).public_key()
     return base64.b64encode(
         key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     ).decode()
 
 
-RSA, OTHER_RSA = rsa_text(), rsa_text()
+RSA, OTHER_RSA = rsa_text(0), rsa_text(1)
 ED25519 = base64.b64encode(
     Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 ).decode()

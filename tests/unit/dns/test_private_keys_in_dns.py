@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -22,8 +22,9 @@ from unit.dns.domains import APEX_TXT, HEALTHY, OWNED, RSA, SPF, look
 from unit.dns.domains import S1 as HEALTHY_S1
 from unit.dns.fake_zone import FakeZone
 from unit.dns.judging_looks import DOMAIN, Key, Names, plan_of, verdict
+from unit.rsa_keys import rsa_pair
 
-PAIR = rsa.generate_private_key(65537, 2048)
+PAIR = rsa_pair(2)
 PUBLIC = base64.b64encode(
     PAIR.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 ).decode()

@@ -27,6 +27,7 @@ from unit.dns.dkim_keys import (
     rsa_key,
     rsa_numbers,
 )
+from unit.rsa_keys import rsa_pair
 
 RSA = rsa_base64(rsa_numbers())
 
@@ -46,9 +47,8 @@ ED_KEY = dkim.PublicKey("ed25519", 256, ed25519_raw())
 ED_TEXT = f"v=DKIM1; k=ed25519; p={ED}"
 
 
-@cache
 def private_key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(65537, 2048)
+    return rsa_pair(2)
 
 
 @pytest.mark.parametrize("form", [PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8])

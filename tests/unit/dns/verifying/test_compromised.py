@@ -36,8 +36,9 @@ from postroom.dns.verifying.verify import Scope, verify
 from unit.dns.domains import RSA
 from unit.dns.fake_zone import FakeZone
 from unit.dns.judging_looks import DOMAIN, plan_of
+from unit.rsa_keys import rsa_pair
 
-PAIR = rsa.generate_private_key(65537, 2048)
+PAIR = rsa_pair(2)
 SMALL = Ed25519PrivateKey.generate()
 PUBLIC = base64.b64encode(
     PAIR.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

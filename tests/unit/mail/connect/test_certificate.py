@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from postroom.api.mailserver import TLSFacts, TLSMode
 from postroom.mail.connect.certificate import certificate_facts, facts_of, weakness_of
 from postroom.mail.report import Endpoint
+from unit.rsa_keys import rsa_pair
 
 AUTHORITY = trustme.CA()
 
@@ -85,10 +86,10 @@ def test_foreign_characters_and_long_names_are_tamed() -> None:
     assert found.isprintable()
 
 
-SHORT_KEY = rsa.generate_private_key(65537, 1024)  # noqa: S505 - it is to be weak
+SHORT_KEY = rsa_pair(bits=1024)
 
 
-GOOD_KEY = rsa.generate_private_key(65537, 2048)
+GOOD_KEY = rsa_pair()
 
 
 #: The algorithms of a signature with RSA, in DER (RFC 8017 appendix A.2.4).

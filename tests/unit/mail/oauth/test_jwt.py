@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -37,6 +37,7 @@ from postroom.mail.oauth.jwt import (
     private_key,
     signed,
 )
+from unit.rsa_keys import rsa_pair
 
 NOW = 1_800_000_000.5
 
@@ -97,7 +98,7 @@ def test_a_changed_assertion_does_not_verify() -> None:
         )
 
 
-SHORT = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - the point
+SHORT = rsa_pair(bits=1024)
 
 
 KEYS = [

@@ -143,7 +143,9 @@ class Bench:
         return [
             event
             for event in self._plane.audit_events()
-            if event["user"]["username"].endswith(":postroom") and event["verb"] == "patch"
+            if event["user"]["username"].endswith(":postroom")
+            and event["verb"] == "update"
+            and event["objectRef"].get("subresource") == "status"
         ]
 
     def _operator(self, name: str, namespace: str = "work") -> OperatorProcess:

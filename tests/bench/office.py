@@ -16,7 +16,7 @@ from typing import Any, cast
 from postroom.api.names import API_VERSION, Key, Kind
 from postroom.concurrency.shares import Shares
 from postroom.concurrency.token_bucket import TokenBucket
-from postroom.controller.cache import Cache, Raw, metadata_of, status_of
+from postroom.controller.cache import Cache, Raw, metadata_of
 from postroom.controller.client import Cluster
 from postroom.controller.events import EventPoster
 from postroom.controller.intake import Intake, utc_now
@@ -36,7 +36,6 @@ from postroom.reconcile import engine
 from postroom.reconcile.status.outcome import Memory, Outcome
 from postroom.reconcile.world import Outbound
 from postroom.settings import Settings
-from unit.controller.fakeapi import merge
 
 _OPEN_FILES = 8192
 #: Seconds that a healthy server takes to answer, as on the way to another city.
@@ -178,18 +177,18 @@ class Office:
     async def create_event(self, namespace: str, event: Mapping[str, Any]) -> None:
         """Nobody reads them here."""
 
-    async def patch_status(self, key: Key, patch: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def replace_status(
+        self, key: Key, version: str, status: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
         self.writes += 1
         raw = self.intake.cache.get(key) or {}
         metadata = metadata_of(raw)
-        status = merge(status_of(raw), patch["status"])
         for condition in status.get("conditions", ()):
             if condition["type"] == "Ready" and condition["reason"] != "Progressing":
                 self.judged[key] = condition["status"]
                 self.generations[key] = condition["observedGeneration"]
         self._moved.set()
-        version = str(int(metadata["resourceVersion"]) + 1)
-        return {**raw, "metadata": {**metadata, "resourceVersion": version}, "status": status}
+        return {"metadata": {**metadata, "resourceVersion": str(int(version) + 1)}}
 
     async def until(self, done: Callable[[], bool]) -> None:
         """Wait for what writes bring about."""

@@ -74,7 +74,7 @@ def open_accounts(
 def only_status_and_events(writes: list[dict[str, Any]]) -> bool:
     for write in writes:
         target = write["objectRef"]
-        ours = (write["verb"], target.get("subresource")) == ("patch", "status")
+        ours = (write["verb"], target.get("subresource")) == ("update", "status")
         event = target["resource"] == "events" and write["verb"] in ("create", "patch")
         if not (event or (ours and target["resource"] in KINDS.split(","))):
             return False

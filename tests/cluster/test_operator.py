@@ -79,7 +79,7 @@ def test_the_samples_become_ready_and_nothing_but_status_is_written(
         assert "send.example.com" in shown
     for write in writes_of(installed, since=before):
         target = write["objectRef"]
-        status = (write["verb"], target.get("subresource")) == ("patch", "status")
+        status = (write["verb"], target.get("subresource")) == ("update", "status")
         event = target["resource"] == "events" and write["verb"] in ("create", "patch")
         assert event or (status and target["resource"] in KINDS.split(",")), write
     remove_samples(installed, SAMPLES, "mail")

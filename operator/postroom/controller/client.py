@@ -30,6 +30,8 @@ _JSON = "application/json"
 _MERGE_PATCH = "application/merge-patch+json"
 _APPLY_PATCH = "application/apply-patch+yaml"
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
+#: What an API server warns of where it does not keep a field.
+_UNKNOWN = "unknown field"
 _PAGE = 500
 _MESSAGE_LIMIT = 300
 
@@ -68,6 +70,14 @@ class Listed:
 
     uid: str
     resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a request that succeeded brought."""
+
+    data: bytes
+    warnings: tuple[str, ...]
 
 
 class Cluster:
@@ -157,11 +167,26 @@ class Cluster:
 
     # -- writing ------------------------------------------------------------------------------
 
-    async def patch_status(self, key: Key, patch: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Merge a patch into an object's status and return the object."""
-        return await self.request(
-            "PATCH", f"{api_paths.of_object(key)}/status", body=patch, content_type=_MERGE_PATCH
-        )
+    async def replace_status(
+        self, key: Key, version: str, status: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Put a status in the place of an object's, if that is still of this version.
+
+        Returns the object's metadata alone, and the object where it does not have just that status:
+        older definitions drop what they do not know. The rest of an object the API server takes
+        from none that is sent here.
+        """
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": key.kind.value,
+            "metadata": {"name": key.name, "namespace": key.namespace, "resourceVersion": version},
+            "status": status,
+        }
+        path = api_paths.of_object(key)
+        sent = await self._send("PUT", f"{path}/status", body=body, accept=watching.METADATA)
+        if any(_UNKNOWN in warning for warning in sent.warnings):
+            return await self._get(path)
+        return _decoded(sent.data)
 
     async def apply_status(
         self, key: Key, body: Mapping[str, Any], manager: str
@@ -294,11 +319,11 @@ class Cluster:
         accept: str = _JSON,
     ) -> Mapping[str, Any]:
         """Send one request and return the decoded answer; raises `ApiError`."""
-        return _decoded(await self._send(method, path, query, body, content_type, accept))
+        return _decoded((await self._send(method, path, query, body, content_type, accept)).data)
 
     async def text(self, path: str, query: Sequence[tuple[str, str]] = ()) -> str:
         """Return an answer that is no JSON, such as a log; raises `ApiError`."""
-        return (await self._send("GET", path, query)).decode("utf-8", "replace")
+        return (await self._send("GET", path, query)).data.decode("utf-8", "replace")
 
     async def _send(
         self,
@@ -308,7 +333,7 @@ class Cluster:
         body: Mapping[str, Any] | None = None,
         content_type: str = _JSON,
         accept: str = _JSON,
-    ) -> bytes:
+    ) -> _Answer:
         what = f"{method} {path}"
         headers = {"Accept": accept, "Content-Type": content_type}
         try:
@@ -335,7 +360,7 @@ class Cluster:
             pause = response.headers.get("Retry-After", "")
             retry_after = float(pause) if pause.isdecimal() else None
             raise ApiError(what, response.status, text, retry_after)
-        return bytes(data)
+        return _Answer(bytes(data), tuple(response.headers.getall("Warning", ())))
 
 
 async def connect(kubeconfig: Path | None, connections: int) -> Cluster:

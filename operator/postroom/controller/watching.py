@@ -24,7 +24,7 @@ from postroom.controller import json_lists
 logger = logging.getLogger(__name__)
 
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 #: Takes in an object as it is, or was last where it is there no more.
 Take = Callable[[Mapping[str, Any], bool], None]
@@ -203,5 +203,5 @@ async def _reduce(
     """Take metadata only where an answer would hold the content of Secrets or ConfigMaps."""
     if request.url.path.endswith(("/secrets", "/configmaps")):
         watching = request.url.query.get("watch") == "true"
-        request.headers["Accept"] = _METADATA if watching else METADATA_LIST
+        request.headers["Accept"] = METADATA if watching else METADATA_LIST
     return await handler(request)

@@ -7,11 +7,11 @@ and applications find what they need to send (--allow-bindings). DNSEndpoints fo
 Each of these must be switched on. Nothing else is written but the Lease by which replicas agree who
 works, which `postroom.controller.lease` keeps.
 
-A status is a merge patch with ``metadata.resourceVersion`` as precondition. Server-side apply would
-say the same, but costs the API server 1.3 to 1.4 times as much; and as postroom is the only owner
-of ``status``, the precondition already keeps an older write from winning over a newer one.
-What `postroom deliver` writes beside it is left as it stands (`shared_status`).
-A patch that changes nothing costs as much as one that does, so it is not sent.
+A status is put in the place of the one that stands, with ``metadata.resourceVersion`` as
+precondition, which keeps an older write from winning over a newer one: postroom is the only owner
+of ``status``, and says all of it. A merge patch costs the API server more, and server-side apply
+more still. What `postroom deliver` writes beside it is left as it stands (`shared_status`).
+A write that changes nothing costs as much as one that does, so it is not sent.
 """
 
 import asyncio
@@ -48,7 +48,9 @@ _LONGEST_PAUSE = 30.0
 class WritingClient(Protocol):
     """The part of `postroom.controller.client.Cluster` that the writer needs."""
 
-    async def patch_status(self, key: Key, patch: Mapping[str, Any]) -> Mapping[str, Any]: ...
+    async def replace_status(
+        self, key: Key, version: str, status: Mapping[str, Any]
+    ) -> Mapping[str, Any]: ...
 
     async def get(self, key: Key) -> Mapping[str, Any] | None: ...
 
@@ -119,18 +121,18 @@ class Writer:
         #: What stood before an attempt whose answer was lost: it may have been carried out.
         unsure: Raw | None = None
         for attempt in range(1, _ATTEMPTS + 1):
-            patch = self._patch_for(evaluated, desired)
-            if patch is WriteResult.UNCHANGED and unsure is not None:
+            due = self._due(evaluated, desired)
+            if due is WriteResult.UNCHANGED and unsure is not None:
                 self._audit.status_written(evaluated.key, unsure, desired)
                 return WriteResult.WRITTEN
-            if isinstance(patch, WriteResult):
-                return patch
+            if isinstance(due, WriteResult):
+                return due
             await self._bucket.take(evaluated.key.namespace)
             if not self.may_write():
                 return WriteResult.UNAVAILABLE
             before = self._intake.cache.get(evaluated.key) or {}
             try:
-                await self._send(evaluated.key, *patch)
+                await self._send(evaluated.key, *due)
                 self._audit.status_written(evaluated.key, before, desired)
                 return WriteResult.WRITTEN
             except ApiError as error:
@@ -149,11 +151,11 @@ class Writer:
                     logger.warning("status not written: %s", error, extra=about(evaluated.key))
         return WriteResult.UNAVAILABLE
 
-    def _patch_for(
+    def _due(
         self, evaluated: Evaluated, desired: dict[str, Any]
-    ) -> tuple[dict[str, Any], Mapping[str, Any]] | WriteResult:
-        """Return the patch to send and the status that it makes, or why none is needed; judged anew
-        before every attempt."""
+    ) -> tuple[Raw, Mapping[str, Any]] | WriteResult:
+        """Return the object as it stands and the status that it is to have, or why none is to be
+        sent; judged anew before every attempt."""
         raw = self._intake.cache.get(evaluated.key)
         if raw is None:
             return WriteResult.GONE
@@ -169,16 +171,16 @@ class Writer:
             return WriteResult.STALE
         if not differs(stored, desired) and not self._heartbeat_due(stored, desired, evaluated):
             return WriteResult.UNCHANGED
-        patch: dict[str, Any] = {"status": merge_patch(stored, desired)}
-        if current.resource_version:
-            patch["metadata"] = {"resourceVersion": current.resource_version}
-        return patch, desired
+        return raw, desired
 
-    async def _send(self, key: Key, patch: dict[str, Any], status: Mapping[str, Any]) -> None:
+    async def _send(self, key: Key, raw: Raw, status: Mapping[str, Any]) -> None:
         answer: Raw | None = None
         self._intake.cache.begin_write(key, status)
+        version = Metadata.of(metadata_of(raw)).resource_version
         try:
-            answer = await self._client.patch_status(key, patch)
+            # What the answer leaves out is as it was: nobody else has written since that version.
+            answered = await self._client.replace_status(key, version, status)
+            answer = {**raw, "status": status, **answered}
         finally:
             self._intake.written(key, answer)
 
@@ -203,7 +205,7 @@ class Writer:
         extra = about(evaluated.key)
         if error.status == 403:
             logger.error(
-                "not allowed to write status: grant this service account patch on %s/status (%s)",
+                "not allowed to write status: grant this service account update on %s/status (%s)",
                 evaluated.key.kind.plural,
                 error,
                 extra=extra,
@@ -283,20 +285,3 @@ def differs(stored: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
     """Whether two statuses differ in anything but the times of the last looks."""
     names = (stored.keys() | desired.keys()) - _TIMES_OF_LOOKS
     return any(stored.get(name) != desired.get(name) for name in names)
-
-
-def merge_patch(stored: Mapping[str, Any], desired: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the JSON merge patch (RFC 7396) that turns `stored` into `desired`.
-
-    Removed members become null; lists are replaced whole. `desired` must hold no null itself.
-    """
-    patch: dict[str, Any] = {name: None for name in stored if name not in desired}
-    for name, value in desired.items():
-        before = stored.get(name)
-        if name in stored and before == value:
-            continue
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
-            patch[name] = merge_patch(before, value)
-        else:
-            patch[name] = value
-    return patch

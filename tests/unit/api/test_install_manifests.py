@@ -36,7 +36,7 @@ READING = {"get", "list", "watch"}
 PLURALS = [kind.plural for kind in Kind]
 NEEDED: Rights = {
     *((GROUP, plural, verb) for plural in PLURALS for verb in READING),
-    *((GROUP, f"{plural}/status", "patch") for plural in PLURALS),
+    *((GROUP, f"{plural}/status", verb) for plural in PLURALS for verb in ("update", "patch")),
     ("", "secrets", "get"),
     ("", "configmaps", "get"),
     ("", "events", "create"),

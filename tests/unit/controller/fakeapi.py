@@ -270,7 +270,8 @@ class FakeAPI:
         found = self.objects.get((info["plural"], info["namespace"], info["name"]))
         return _status(404) if found is None else web.json_response(found)
 
-    async def patch_status(self, request: web.Request) -> web.Response:
+    async def write_status(self, request: web.Request) -> web.Response:
+        """PUT takes the status of an object that need have no more, PATCH adds to it."""
         info = request.match_info
         if self.faults:
             return _status(self.faults.pop(0))
@@ -278,17 +279,21 @@ class FakeAPI:
         found = self.objects.get(place)
         if found is None:
             return _status(404)
-        patch = await request.json()
-        expected = patch.get("metadata", {}).get("resourceVersion")
+        sent = await request.json()
+        expected = sent.get("metadata", {}).get("resourceVersion")
         if expected not in (None, found["metadata"]["resourceVersion"]):
             return _status(409)
-        status = merge(found["status"], patch["status"])
+        status = sent["status"]
+        if request.method == "PATCH":
+            status = merge(found["status"], status)
         if request.content_type == "application/apply-patch+yaml":
             # Of a list with keys, a field manager has the entries that it names.
             stood = {each["type"]: each for each in found["status"].get("conditions", ())}
-            told = {each["type"]: each for each in patch["status"].get("conditions", ())}
+            told = {each["type"]: each for each in sent["status"].get("conditions", ())}
             status["conditions"] = [*{**stood, **told}.values()]
-        return web.json_response(await self._store(place, "MODIFIED", {**found, "status": status}))
+        made = await self._store(place, "MODIFIED", {**found, "status": status})
+        partial = "as=PartialObjectMetadata" in request.headers["Accept"]
+        return web.json_response({"metadata": made["metadata"]} if partial else made)
 
     async def post_event(self, request: web.Request) -> web.Response:
         self.events.append(await request.json())
@@ -332,7 +337,8 @@ def _application(api: FakeAPI) -> web.Application:
     app.add_routes(
         [
             web.post("/api/v1/namespaces/{namespace}/events", api.post_event),
-            web.patch(f"{namespaced}/{{plural}}/{{name}}/status", api.patch_status),
+            web.put(f"{namespaced}/{{plural}}/{{name}}/status", api.write_status),
+            web.patch(f"{namespaced}/{{plural}}/{{name}}/status", api.write_status),
             web.get(f"{namespaced}/{{plural}}/{{name}}", api.item),
             web.get(f"{namespaced}/{{plural}}", api.collection),
             web.get("/api/v1/namespaces/{namespace}/{plural}/{name}", api.item),

@@ -48,10 +48,10 @@ def answering(status: int, body: object, **headers: str) -> Handler:
 
 
 async def refused(status: int, body: object, directory: Path, **headers: str) -> ApiError:
-    """Patch a status at a server that refuses it."""
+    """Write a status at a server that refuses it."""
     async with cluster_at(answering(status, body, **headers), directory) as cluster:
         with pytest.raises(ApiError) as caught:
-            await cluster.patch_status(SERVER, {"status": {}})
+            await cluster.replace_status(SERVER, "5", {})
     return caught.value
 
 
@@ -69,16 +69,44 @@ async def test_requests_say_who_asks(tmp_path: Path) -> None:
     assert seen[0].headers["Authorization"].lower() == "bearer a-token"
 
 
-async def test_a_status_goes_out_as_a_merge_patch(tmp_path: Path) -> None:
+async def test_a_status_goes_out_alone_and_metadata_come_back(tmp_path: Path) -> None:
     seen: list[tuple[str, str, object]] = []
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        seen.append((request.method, request.content_type, await request.json()))
-        return web.json_response(stored(SERVER))
+        assert "as=PartialObjectMetadata;" in request.headers["Accept"]
+        seen.append((request.method, request.path, await request.json()))
+        return web.json_response({"metadata": {"resourceVersion": "6"}})
 
     async with cluster_at(handler, tmp_path) as cluster:
-        await cluster.patch_status(SERVER, {"status": {"gone": None}})
-    assert seen == [("PATCH", "application/merge-patch+json", {"status": {"gone": None}})]
+        answer = await cluster.replace_status(SERVER, "5", {"accounts": 1})
+    assert answer == {"metadata": {"resourceVersion": "6"}}
+    body = {
+        "apiVersion": "postroom.dev/v1alpha1",
+        "kind": "MailServer",
+        "metadata": {"name": "smtp", "namespace": "mail", "resourceVersion": "5"},
+        "status": {"accounts": 1},
+    }
+    path = "/apis/postroom.dev/v1alpha1/namespaces/mail/mailservers/smtp/status"
+    assert seen == [("PUT", path, body)]
+
+
+@pytest.mark.parametrize("dropped", [True, False])
+async def test_a_status_that_is_not_kept_as_it_was_sent_is_read_again(
+    dropped: bool, tmp_path: Path
+) -> None:
+    warnings = ['299 - "something else"', *(['299 - "unknown field \\"status.new\\""'] * dropped)]
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.method == "GET":
+            return web.json_response(stored(SERVER, version=6))
+        answer = web.json_response({"metadata": {"resourceVersion": "6"}})
+        for warning in warnings:
+            answer.headers.add("Warning", warning)
+        return answer
+
+    async with cluster_at(handler, tmp_path) as cluster:
+        answer = await cluster.replace_status(SERVER, "5", {"new": 1})
+    assert ("status" in answer) == dropped
 
 
 async def test_lists_are_followed_to_their_last_page(tmp_path: Path) -> None:
@@ -144,7 +172,7 @@ async def test_who_no_longer_leads_writes_nothing_but_its_lease(tmp_path: Path) 
     async with cluster_at(handler, tmp_path) as cluster:
         cluster.may_write = lambda: False
         for write in (
-            cluster.patch_status(SERVER, {}),
+            cluster.replace_status(SERVER, "5", {}),
             cluster.create_event("mail", {}),
             cluster.create_secret("mail", {}),
             cluster.patch_secret("mail", "x", {}),
@@ -156,8 +184,8 @@ async def test_who_no_longer_leads_writes_nothing_but_its_lease(tmp_path: Path) 
         await cluster.replace_lease("mail", "postroom", {})
         await cluster.review_token(Masked("token"))
         cluster.may_write = lambda: True
-        await cluster.patch_status(SERVER, {})
-    assert [one.partition(" ")[0] for one in asked] == ["GET", "PUT", "POST", "PATCH"]
+        await cluster.replace_status(SERVER, "5", {})
+    assert [one.partition(" ")[0] for one in asked] == ["GET", "PUT", "POST", "PUT"]
 
 
 async def test_whole_objects_come_from_all_pages_with_what_their_list_leaves_out(

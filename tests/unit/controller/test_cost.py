@@ -22,7 +22,7 @@ from postroom.api.names import Key, Kind
 from postroom.api.status import DEFAULT_STATUS
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller import text_pool
-from postroom.controller.cache import Cache, metadata_of, status_of
+from postroom.controller.cache import Cache, metadata_of
 from postroom.controller.events import EventPoster
 from postroom.controller.intake import Intake, utc_now
 from postroom.controller.queue import KeyedQueue
@@ -34,7 +34,6 @@ from postroom.metrics import Metrics
 from postroom.reconcile import engine
 from postroom.reconcile.signing_in import references
 from postroom.reconcile.world import Outbound
-from unit.controller.fakeapi import merge
 from unit.controller.samples import stored
 from unit.controller.test_run import Probes
 
@@ -78,13 +77,13 @@ class Office:
     async def create_event(self, namespace: str, event: Mapping[str, Any]) -> None:
         """Nobody reads them here."""
 
-    async def patch_status(self, key: Key, patch: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def replace_status(
+        self, key: Key, version: str, status: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
         self.written[key.kind] += 1
         self.moved.set()
         raw = self.intake.cache.get(key) or {}
-        version = str(int(metadata_of(raw)["resourceVersion"]) + 1)
-        metadata = {**metadata_of(raw), "resourceVersion": version}
-        return {**raw, "metadata": metadata, "status": merge(status_of(raw), patch["status"])}
+        return {"metadata": {**metadata_of(raw), "resourceVersion": str(int(version) + 1)}}
 
 
 async def converged(accounts: int) -> Office:

@@ -109,7 +109,7 @@ async def test_each_object_is_written_once_and_nothing_else(
         await until(lambda: all_ready(api))
         await asyncio.sleep(0.3)
     assert len(api.writes()) == 20
-    assert all(write.startswith("PATCH ") and write.endswith("/status") for write in api.writes())
+    assert all(write.startswith("PUT ") and write.endswith("/status") for write in api.writes())
 
 
 async def test_a_restart_writes_nothing(api: FakeAPI, settings: Settings) -> None:

@@ -29,7 +29,6 @@ from postroom.metrics import Metrics
 from postroom.reconcile import engine
 from postroom.reconcile.status.outcome import Memory, Notice, NoticeType, Outcome
 from postroom.reconcile.status.wanted import Child, ChildState, Wanted
-from unit.controller.fakeapi import merge
 from unit.controller.samples import ACCOUNT, SERVER, Object, ready, stored
 from unit.reconcile.mail_worlds import AT_ONCE
 from unit.reconcile.test_engine import BUG, UNAVAILABLE, Failing
@@ -54,7 +53,7 @@ class Bench:
 
     def __init__(self, reconcile: Reconcile = settle, refuse: int = 0) -> None:
         self.refuse = refuse
-        self.patches: list[Mapping[str, Any]] = []
+        self.written: list[Mapping[str, Any]] = []
         self.announced: list[Key] = []
         self.queue = KeyedQueue()
         self.intake = Intake(Cache(), self.queue, now=lambda: NOW)
@@ -77,15 +76,15 @@ class Bench:
     async def create_event(self, namespace: str, event: Mapping[str, Any]) -> None:
         raise AssertionError("not posted here")
 
-    async def patch_status(self, key: Key, patch: Mapping[str, Any]) -> Mapping[str, Any]:
-        self.patches.append(patch["status"])
+    async def replace_status(
+        self, key: Key, version: str, status: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        self.written.append(status)
         if self.refuse:
-            raise ApiError("PATCH", self.refuse)
+            raise ApiError("PUT", self.refuse)
         raw = self.intake.cache.get(key)
         assert raw is not None
-        version = str(int(raw["metadata"]["resourceVersion"]) + 1)
-        metadata = {**raw["metadata"], "resourceVersion": version}
-        return {**raw, "metadata": metadata, "status": merge(raw["status"], patch["status"])}
+        return {"metadata": {**raw["metadata"], "resourceVersion": str(int(version) + 1)}}
 
     async def run(self, *objects: tuple[Key, Object], workers: int = 1) -> Bench:
         """Work on objects until nothing waits or runs."""
@@ -104,7 +103,7 @@ class Bench:
 
 async def test_a_run_writes_announces_and_plans_the_next() -> None:
     one = await Bench().run()
-    assert len(one.patches) == 1
+    assert len(one.written) == 1
     assert one.announced == [SERVER]
     assert one.queue.scheduled == 1
     assert one.intake.dependants.of("mail", ["Secret/login"]) == [SERVER]
@@ -122,7 +121,7 @@ async def test_a_key_without_object_is_forgotten() -> None:
     one = Bench()
     one.queue.add(SERVER)
     await one.run((ACCOUNT, stored(ACCOUNT, uid="uid-2")))
-    assert len(one.patches) == 1
+    assert len(one.written) == 1
 
 
 async def test_a_terminating_object_is_not_evaluated() -> None:
@@ -130,7 +129,7 @@ async def test_a_terminating_object_is_not_evaluated() -> None:
     raw["metadata"]["deletionTimestamp"] = "2026-06-01T12:00:00Z"
     one = Bench()
     one.queue.add(SERVER)
-    assert (await one.run((SERVER, raw))).patches == []
+    assert (await one.run((SERVER, raw))).written == []
 
 
 async def test_a_bug_stays_with_its_object(caplog: pytest.LogCaptureFixture) -> None:
@@ -140,7 +139,7 @@ async def test_a_bug_stays_with_its_object(caplog: pytest.LogCaptureFixture) -> 
         return await settle(kind, raw, memory)
 
     one = await Bench(buggy).run((ACCOUNT, stored(ACCOUNT)), (SERVER, stored(SERVER, uid="uid-2")))
-    assert len(one.patches) == 1
+    assert len(one.written) == 1
     assert one.queue.scheduled == 2
     record = next(one for one in caplog.records if one.exc_info)
     assert record.__dict__["object"]["name"] == "support"
@@ -187,7 +186,7 @@ async def test_a_bug_that_the_engine_makes_a_verdict_of_is_counted_each_time() -
     assert errors(bench) == 0
     bench.queue.add(SERVER)
     await bench.run((SERVER, server))
-    (told,) = bench.patches
+    (told,) = bench.written
     assert ("Ready", "InternalError") in [
         (condition["type"], condition["reason"]) for condition in told["conditions"]
     ]
@@ -208,7 +207,7 @@ async def test_a_bug_that_no_status_tells_of_is_counted() -> None:
 @pytest.mark.parametrize("error", [None, UNAVAILABLE])
 async def test_what_is_no_bug_is_not_counted(error: Exception | None) -> None:
     bench = await at_the_engine(Failing(error)).run((SERVER, stored(SERVER, spec=LOGIN)))
-    assert (len(bench.patches), errors(bench)) == (1, 0)
+    assert (len(bench.written), errors(bench)) == (1, 0)
 
 
 async def test_what_an_object_at_rest_keeps_is_no_further_bug() -> None:
@@ -217,7 +216,7 @@ async def test_what_an_object_at_rest_keeps_is_no_further_bug() -> None:
     bench = at_the_engine(Failing(BUG))
     bench.queue.add(SERVER)
     await bench.run((SERVER, stored(SERVER, spec={**LOGIN, "suspend": True}, status=status)))
-    (told,) = bench.patches
+    (told,) = bench.written
     assert [each["reason"] for each in told["conditions"]] == ["InternalError", "SuspendedBySpec"]
     assert errors(bench) == 0
 
@@ -238,9 +237,10 @@ async def slow(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
 
 async def test_a_slow_run_on_a_new_spec_says_that_it_is_at_work_once() -> None:
     one = await Bench(slow).run()
-    assert len(one.patches) == 2
-    assert one.patches[0]["observedGeneration"] == 1
-    assert one.patches[1] == {"accounts": 1}
+    assert len(one.written) == 2
+    assert one.written[0]["observedGeneration"] == 1
+    assert "accounts" not in one.written[0]
+    assert one.written[1]["accounts"] == 1
 
 
 async def test_the_look_at_a_domain_ends_when_the_domain_is_gone() -> None:
@@ -257,7 +257,7 @@ async def test_the_look_at_a_domain_ends_when_the_domain_is_gone() -> None:
     bench, key = Bench(hangs), Key(Kind.SENDING_DOMAIN, "mail", "example-com")
     await bench.run((key, stored(key)))
     assert ended.is_set()
-    assert (bench.patches, bench.announced) == ([], [])
+    assert (bench.written, bench.announced) == ([], [])
     assert bench.metrics.reconcile_errors.labels(kind=key.kind.value)._value.get() == 0
 
 
@@ -293,7 +293,7 @@ async def test_a_change_of_a_server_has_its_accounts_looked_at_once(
 async def test_a_slow_routine_check_says_nothing() -> None:
     status = {**ready(checked="2026-01-01T00:00:00Z"), "accounts": 5}
     one = await Bench(slow).run((SERVER, stored(SERVER, status=status)))
-    assert len(one.patches) == 1
+    assert len(one.written) == 1
 
 
 async def test_a_slow_look_at_a_mailbox_is_told_once_and_ends_with_the_run() -> None:
@@ -310,7 +310,7 @@ async def test_a_slow_look_at_a_mailbox_is_told_once_and_ends_with_the_run() -> 
     busy = idle.model_copy(update={"sync": at})
     slow_bench.worker._evaluator = Evaluator(looks, slow_bench.progressing, syncing)
     await slow_bench.run((ACCOUNT, stored(ACCOUNT, status={"observedGeneration": 1})))
-    phases = [patch["sync"]["phase"] for patch in slow_bench.patches]
+    phases = [status["sync"]["phase"] for status in slow_bench.written]
     assert phases == ["Syncing", "Idle"]
 
 
@@ -322,7 +322,7 @@ async def test_a_change_during_the_run_leads_to_another() -> None:
 
     one = Bench(overtaken)
     await one.run()
-    assert [patch["observedGeneration"] for patch in one.patches] == [2]
+    assert [status["observedGeneration"] for status in one.written] == [2]
 
 
 async def test_an_object_that_vanishes_during_the_run_leaves_nothing_behind() -> None:
@@ -332,7 +332,7 @@ async def test_an_object_that_vanishes_during_the_run_leaves_nothing_behind() ->
 
     one = Bench(vanishing)
     await one.run()
-    assert (one.patches, one.announced, one.queue.scheduled) == ([], [], 0)
+    assert (one.written, one.announced, one.queue.scheduled) == ([], [], 0)
     assert one.intake.dependants.of("mail", ["Secret/login"]) == []
 
 
@@ -342,7 +342,7 @@ async def test_a_rejected_status_is_tried_again_much_later_and_a_forbidden_one_s
 ) -> None:
     """Forbidden is everything for a moment where the API server has just begun."""
     one = await Bench(refuse=status).run()
-    assert len(one.patches) == 1
+    assert len(one.written) == 1
     assert one.announced == []
     assert one.queue.scheduled == 1
     assert least < next(iter(one.queue._due.values())) - one.queue._clock() < most
@@ -385,7 +385,7 @@ async def test_what_became_of_a_child_is_told_to_the_next_run_and_no_further() -
     written = Written(ChildState.APPLIED)
     one, seen = await with_child(written)
     assert seen == [None, ChildState.APPLIED]
-    assert len(one.patches) == 1
+    assert len(one.written) == 1
     assert written.applied == [(Owner("MailServer", "smtp", "uid-1"), Wanted(CHILD, "content"))] * 2
 
 

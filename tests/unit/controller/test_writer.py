@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The writer: what is worth a write, how a patch looks, and what each refusal leads to."""
+"""The writer: what is worth a write, how one looks, and what each refusal leads to."""
 
 from __future__ import annotations
 
@@ -21,15 +21,8 @@ from postroom.controller.cache import Cache
 from postroom.controller.client import ApiError
 from postroom.controller.intake import Intake
 from postroom.controller.queue import KeyedQueue
-from postroom.controller.writer import (
-    Evaluated,
-    Writer,
-    differs,
-    marks_of,
-    merge_patch,
-)
+from postroom.controller.writer import Evaluated, Writer, differs, marks_of
 from postroom.metrics import Metrics, WriteResult
-from unit.controller.fakeapi import merge
 from unit.controller.samples import SERVER, Object, stored
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -54,18 +47,20 @@ def raw_status(verdict: str = "True", checked: str = "2026-06-01T12:00:00Z") -> 
 
 
 class Server:
-    """Answers status patches from a script, then as an API server does."""
+    """Answers writes of status from a script, then as an API server does."""
 
     def __init__(self, raw: Object | None, *script: ApiError | Object) -> None:
         self.raw = raw
         self.script = list(script)
-        self.patches: list[Mapping[str, Any]] = []
+        self.written: list[tuple[str, Mapping[str, Any]]] = []
 
     async def get(self, key: Key) -> Mapping[str, Any] | None:
         return self.raw
 
-    async def patch_status(self, key: Key, patch: Mapping[str, Any]) -> Mapping[str, Any]:
-        self.patches.append(patch)
+    async def replace_status(
+        self, key: Key, version: str, status: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        self.written.append((version, status))
         if self.script:
             next_one = self.script.pop(0)
             if isinstance(next_one, ApiError):
@@ -74,18 +69,17 @@ class Server:
             self.raw = next_one
             raise refusal(409)
         assert self.raw is not None
-        version = int(self.raw["metadata"]["resourceVersion"]) + 1
-        metadata = {**self.raw["metadata"], "resourceVersion": str(version)}
-        status = merge(self.raw["status"], patch["status"])
+        following = int(self.raw["metadata"]["resourceVersion"]) + 1
+        metadata = {**self.raw["metadata"], "resourceVersion": str(following)}
         self.raw = {**self.raw, "metadata": metadata, "status": status}
-        return self.raw
+        return {"kind": "PartialObjectMetadata", "metadata": metadata}
 
     async def create_event(self, namespace: str, event: Mapping[str, Any]) -> None:
         raise AssertionError("no event is due")
 
 
 def refusal(status: int, retry_after: float | None = None) -> ApiError:
-    return ApiError("PATCH it", status, "no", retry_after)
+    return ApiError("PUT it", status, "no", retry_after)
 
 
 class Bench:
@@ -121,7 +115,7 @@ def bench(*script: ApiError | Object, status: Object | None = None) -> Bench:
 async def test_an_equal_status_is_not_written() -> None:
     one = bench()
     assert await one.write(status_of()) is WriteResult.UNCHANGED
-    assert one.server.patches == []
+    assert one.server.written == []
 
 
 async def test_a_new_time_alone_is_not_written() -> None:
@@ -132,14 +126,14 @@ async def test_a_new_time_alone_is_not_written() -> None:
 async def test_a_time_that_is_older_than_the_heartbeat_is_refreshed() -> None:
     one = bench(status=raw_status(checked="2026-06-01T11:45:00Z"))
     assert await one.write(status_of()) is WriteResult.WRITTEN
-    assert one.server.patches[0]["status"] == {"lastCheckTime": "2026-06-01T12:00:00Z"}
+    assert one.server.written == [("10", raw_status())]
 
 
 async def test_a_time_that_lies_far_ahead_is_mended() -> None:
     """The clock was set back since it was written; it would stand until it is reached again."""
     one = bench(status=raw_status(checked="2026-06-03T12:00:00Z"))
     assert await one.write(status_of()) is WriteResult.WRITTEN
-    assert one.server.patches[0]["status"] == {"lastCheckTime": "2026-06-01T12:00:00Z"}
+    assert one.server.written == [("10", raw_status())]
     one = bench(status=raw_status(checked="2026-06-01T12:02:00Z"))
     assert await one.write(status_of()) is WriteResult.UNCHANGED
 
@@ -151,10 +145,11 @@ async def test_that_all_is_still_well_is_told_with_the_last_check_and_not_by_its
     assert await one.write(still) is WriteResult.UNCHANGED
     one = bench(status={**raw_status(), **times, "lastCheckTime": "2026-06-01T11:45:00Z"})
     assert await one.write(still) is WriteResult.WRITTEN
-    assert one.server.patches[0]["status"] == {
+    times = {
         "lastCheckTime": "2026-06-01T12:00:00Z",
         "lastReadyTime": "2026-06-01T12:00:00Z",
     }
+    assert one.server.written == [("10", {**raw_status(), **times})]
 
 
 @pytest.mark.parametrize("time", ["", "yesterday", "2026-06-01"])
@@ -166,15 +161,13 @@ async def test_a_time_that_cannot_be_read_is_replaced(time: str) -> None:
 async def test_a_different_verdict_is_written_with_the_version_as_precondition() -> None:
     one = bench()
     assert await one.write(status_of("False")) is WriteResult.WRITTEN
-    patch = one.server.patches[0]
-    assert patch["metadata"] == {"resourceVersion": "10"}
-    assert list(patch["status"]) == ["conditions"]
+    assert one.server.written == [("10", raw_status("False"))]
 
 
 async def test_what_is_not_in_the_status_any_more_is_removed() -> None:
     one = bench(status={**raw_status(), "foreign": 1, "accounts": 3})
     assert await one.write(status_of()) is WriteResult.WRITTEN
-    assert one.server.patches[0]["status"] == {"foreign": None, "accounts": None}
+    assert one.server.written == [("10", raw_status())]
 
 
 async def test_the_cache_holds_what_was_written() -> None:
@@ -183,6 +176,23 @@ async def test_the_cache_holds_what_was_written() -> None:
     assert await one.write(status_of("False")) is WriteResult.UNCHANGED
     cached = one.intake.cache.get(SERVER)
     assert cached is not None and cached["metadata"]["resourceVersion"] == "11"
+    assert (cached["spec"], cached["status"]) == (stored(SERVER)["spec"], raw_status("False"))
+
+
+async def test_the_cache_holds_what_is_kept_where_that_is_not_what_was_written() -> None:
+    """Older definitions drop fields; what is told of them must not be taken for stored."""
+    one = bench()
+    replace = one.server.replace_status
+
+    async def drop(key: Key, version: str, status: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer = await replace(key, version, status)
+        assert one.server.raw is not None
+        return {**one.server.raw, **answer, "status": {"observedGeneration": 1}}
+
+    one.server.replace_status = drop  # type: ignore[method-assign]
+    assert await one.write(status_of("False")) is WriteResult.WRITTEN
+    cached = one.intake.cache.get(SERVER)
+    assert cached is not None and cached["status"] == {"observedGeneration": 1}
 
 
 async def test_a_poisoned_stored_status_is_replaced() -> None:
@@ -213,11 +223,11 @@ async def test_a_status_for_a_deleted_object_is_not_written() -> None:
 # -- conflicts ------------------------------------------------------------------------------------
 
 
-async def test_after_a_conflict_the_fresh_object_is_patched() -> None:
+async def test_after_a_conflict_the_fresh_object_is_written() -> None:
     fresh = stored(SERVER, version=12, status=raw_status())
     one = bench(fresh)
     assert await one.write(status_of("False")) is WriteResult.WRITTEN
-    assert one.server.patches[1]["metadata"] == {"resourceVersion": "12"}
+    assert [version for version, _ in one.server.written] == ["10", "12"]
     assert one.count("postroom_status_write_conflicts_total") == 1
 
 
@@ -235,7 +245,7 @@ async def test_endless_conflicts_end() -> None:
     fresh = [stored(SERVER, version=20 + n, status=raw_status()) for n in range(10)]
     one = bench(*fresh)
     assert await one.write(status_of("False")) is WriteResult.UNAVAILABLE
-    assert len(one.server.patches) == 5
+    assert len(one.server.written) == 5
 
 
 # -- refusals -------------------------------------------------------------------------------------
@@ -258,7 +268,7 @@ async def test_an_object_that_is_not_found_is_dropped() -> None:
 async def test_a_refusal_is_not_retried_hot(status: int, result: WriteResult) -> None:
     one = bench(refusal(status))
     assert await one.write(status_of("False")) is result
-    assert len(one.server.patches) == 1
+    assert len(one.server.written) == 1
     assert one.count("postroom_status_writes_total", result=result.value) == 1
 
 
@@ -266,13 +276,13 @@ async def test_a_refusal_is_not_retried_hot(status: int, result: WriteResult) ->
 async def test_a_passing_failure_is_retried(status: int) -> None:
     one = bench(refusal(status), refusal(status))
     assert await one.write(status_of("False")) is WriteResult.WRITTEN
-    assert len(one.server.patches) == 3
+    assert len(one.server.written) == 3
 
 
 async def test_a_lasting_failure_is_given_back() -> None:
     one = bench(*(refusal(503) for _ in range(20)))
     assert await one.write(status_of("False")) is WriteResult.UNAVAILABLE
-    assert len(one.server.patches) == 5
+    assert len(one.server.written) == 5
 
 
 async def test_the_server_decides_how_long_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +296,7 @@ async def test_the_server_decides_how_long_to_wait(monkeypatch: pytest.MonkeyPat
     assert pauses == [7, 30]
 
 
-# -- patches --------------------------------------------------------------------------------------
+# -- what differs ---------------------------------------------------------------------------------
 
 values: st.SearchStrategy[Any] = st.recursive(
     st.integers() | st.text(max_size=3) | st.booleans() | st.lists(st.integers(), max_size=3),
@@ -294,17 +304,6 @@ values: st.SearchStrategy[Any] = st.recursive(
     max_leaves=10,
 )
 statuses = st.dictionaries(st.sampled_from("abcd"), values, max_size=4)
-
-
-@given(statuses, statuses)
-def test_a_merge_patch_turns_the_stored_into_the_desired(stored: Object, desired: Object) -> None:
-    assert merge(stored, merge_patch(stored, desired)) == desired
-
-
-@given(statuses)
-def test_an_equal_status_needs_no_patch(status: Object) -> None:
-    assert merge_patch(status, status) == {}
-    assert not differs(status, status)
 
 
 @given(statuses, statuses)
@@ -316,7 +315,7 @@ async def test_who_no_longer_leads_writes_nothing() -> None:
     one = bench()
     one.writer.may_write = lambda: False
     assert await one.write(status_of("False")) is WriteResult.UNAVAILABLE
-    assert one.server.patches == []
+    assert one.server.written == []
 
 
 def announced(token: str, step: str = "Sending") -> Object:
@@ -338,7 +337,7 @@ async def test_the_announcement_of_another_process_is_never_written_over(
     evaluated = Evaluated(SERVER, "uid-1", 1, timedelta(minutes=15), marks_of(raw_status()))
     result = await one.writer.write(evaluated, status_of("False"))
     assert result is WriteResult.STALE
-    assert len(one.server.patches) == (0 if by_the_watch else 1)
+    assert len(one.server.written) == (0 if by_the_watch else 1)
 
 
 @pytest.mark.parametrize("by_the_watch", [True, False])
@@ -346,18 +345,20 @@ async def test_a_write_whose_answer_was_lost_is_accounted_for(
     by_the_watch: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     one = bench()
-    answer = one.server.patch_status
+    answer = one.server.replace_status
 
-    async def lose(key: Key, patch: Mapping[str, Any]) -> Mapping[str, Any]:
-        one.server.patch_status = answer  # type: ignore[method-assign]
-        after = await answer(key, patch)
+    async def lose(key: Key, version: str, status: Mapping[str, Any]) -> Mapping[str, Any]:
+        one.server.replace_status = answer  # type: ignore[method-assign]
+        await answer(key, version, status)
+        after = one.server.raw
+        assert after is not None
         if by_the_watch:
             one.intake.seen(SERVER.kind, after)
         # A second attempt names a version that is no more.
         one.server.script.append(dict(after))
         raise refusal(0)
 
-    one.server.patch_status = lose  # type: ignore[method-assign]
+    one.server.replace_status = lose  # type: ignore[method-assign]
     caplog.set_level("INFO", "audit")
     written = await one.write(status_of("False"))
     lines = [line.getMessage() for line in caplog.records if line.name == "audit"]

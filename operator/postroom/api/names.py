@@ -20,6 +20,14 @@ SEND_TEST_TO_ANNOTATION = f"{GROUP}/send-test-to"
 #: A new value asks for one look back over the mailbox; acknowledged in ``status.lastBackfill``.
 BACKFILL_ANNOTATION = f"{GROUP}/backfill"
 
+#: All annotations of our objects that are read.
+REQUEST_ANNOTATIONS = (
+    *REQUESTED_AT_ANNOTATIONS,
+    SEND_TEST_ANNOTATION,
+    SEND_TEST_TO_ANNOTATION,
+    BACKFILL_ANNOTATION,
+)
+
 #: On a Secret: the hosts (comma separated, ``*.`` allowed as first label) that may receive it.
 ALLOWED_HOSTS_ANNOTATION = f"{GROUP}/allowed-hosts"
 

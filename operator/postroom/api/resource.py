@@ -117,6 +117,17 @@ class Metadata:
         )
 
 
+def annotations_read(found: object) -> dict[str, str]:
+    """Return what is read of an object's annotations: of those of others nothing, and of each of
+    ours as much as one may hold."""
+    stored = found if isinstance(found, Mapping) else {}
+    return {
+        name: str(stored[name])[:_ADDRESS_LIMIT]
+        for name in names.REQUEST_ANNOTATIONS
+        if stored.get(name) is not None
+    }
+
+
 def _token(annotations: Mapping[str, Any], key: str, longest: int = _TOKEN_LIMIT) -> str | None:
     return str(annotations.get(key) or "")[:longest] or None
 

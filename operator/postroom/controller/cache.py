@@ -12,8 +12,8 @@ from enum import Flag, auto
 from types import MappingProxyType
 from typing import Any
 
-from postroom.api.names import GROUP, REQUESTED_AT_ANNOTATIONS, Key, Kind
-from postroom.api.resource import Kept, Metadata
+from postroom.api.names import Key, Kind
+from postroom.api.resource import Kept, Metadata, annotations_read
 from postroom.api.status import DEFAULT_STATUS
 from postroom.concurrency.sets_of_few import SetsOfFew
 from postroom.controller.shared_status import moved
@@ -266,8 +266,8 @@ def status_of(raw: Raw) -> Mapping[str, Any]:
 def slimmed(
     raw: Raw, earlier: Raw = MappingProxyType({}), writing: Mapping[str, Any] | None = None
 ) -> Raw:
-    """Return the part of an object that is kept: no labels or foreign annotations,
-    and of managedFields who wrote the spec and our annotations.
+    """Return the part of an object that is kept: no labels, of annotations what is read of them,
+    and of managedFields who wrote the spec and these. So nobody has more kept than schemas bound.
 
     Equal texts are kept once: decoded JSON holds every field name and enum value anew per object,
     which is half of its size. So is what is the same as in `earlier`, with what was understood of
@@ -281,15 +281,8 @@ def slimmed(
     }
     # Many have these in common; name, uid and version are nobody else's.
     kept.update((name, pooled(kept[name])) for name in _COMMON_METADATA if name in kept)
-    annotations = metadata.get("annotations")
-    if isinstance(annotations, Mapping):
-        ours = {
-            name: value
-            for name, value in annotations.items()
-            if name in REQUESTED_AT_ANNOTATIONS or str(name).startswith(f"{GROUP}/")
-        }
-        if ours:
-            kept["annotations"] = ours
+    if asked := annotations_read(metadata.get("annotations")):
+        kept["annotations"] = asked
     kept.update(_managers(metadata, kept.get("annotations", {})))
     spec, status = raw.get("spec"), raw.get("status") or {}
     if not isinstance(known := earlier.get("spec"), Kept) or known != spec:

@@ -32,9 +32,7 @@ _APPLY_PATCH = "application/apply-patch+yaml"
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 #: What an API server warns of where it does not keep a field.
 _UNKNOWN = "unknown field"
-_PAGE = 500
 _MESSAGE_LIMIT = 300
-
 
 #: The Lease itself, and questions about others, which are POSTs.
 _UNFENCED = tuple(
@@ -107,7 +105,7 @@ class Cluster:
     async def served_kinds(self) -> frozenset[Kind]:
         """Return which of our kinds the API server knows."""
         answer = await self._get(f"/apis/{GROUP}/{VERSION}")
-        names = {item.get("name") for item in _items(answer, "resources")}
+        names = {item.get("name") for item in answer.get("resources") or ()}
         return frozenset(kind for kind in Kind if kind.plural in names)
 
     async def list_metadata(self, kind: Kind, namespace: str | None) -> dict[Key, Listed]:
@@ -134,13 +132,18 @@ class Cluster:
 
     async def _listed(self, path: str, accept: str = _JSON) -> AsyncIterator[Mapping[str, Any]]:
         """The items of a list, page after page."""
-        page = [("limit", str(_PAGE))]
+        page = [("limit", str(json_lists.PAGE))]
         query = page
         while True:
-            answer = await self.request("GET", path, query=query, accept=accept)
-            for item in _items(answer, "items"):
-                yield item
-            token = str((answer.get("metadata") or {}).get("continue") or "")
+            text, token = await self.text(path, query, accept), ""
+            try:
+                for name, value in json_lists.members(text):
+                    if name == json_lists.ENTRY and isinstance(value, dict):
+                        yield value
+                    elif name == "metadata" and isinstance(value, dict):
+                        token = str(value.get("continue") or "")
+            except ValueError:
+                raise ApiError(f"GET {path}", 0, "with what is no list") from None
             if not token:
                 return
             query = [*page, ("continue", token)]
@@ -321,9 +324,12 @@ class Cluster:
         """Send one request and return the decoded answer; raises `ApiError`."""
         return _decoded((await self._send(method, path, query, body, content_type, accept)).data)
 
-    async def text(self, path: str, query: Sequence[tuple[str, str]] = ()) -> str:
-        """Return an answer that is no JSON, such as a log; raises `ApiError`."""
-        return (await self._send("GET", path, query)).data.decode("utf-8", "replace")
+    async def text(
+        self, path: str, query: Sequence[tuple[str, str]] = (), accept: str = _JSON
+    ) -> str:
+        """Return an answer as it is, such as a log; raises `ApiError`."""
+        answer = await self._send("GET", path, query, accept=accept)
+        return answer.data.decode("utf-8", "replace")
 
     async def _send(
         self,
@@ -390,8 +396,3 @@ def _decoded(data: bytes) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return answer if isinstance(answer, dict) else {}
-
-
-def _items(answer: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    items = answer.get(name)
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []

@@ -67,9 +67,10 @@ def session(
             if request.url.query.get("watch") == "true":
                 response.content = cast("aiohttp.StreamReader", _News(response.content, take))
             else:
-                response.take = take
+                response.take, response.at_a_time = take, at_a_time
         return response
 
+    at_a_time = asyncio.Lock()
     made = aiohttp.ClientSession(
         connector=connector,
         headers={"User-Agent": user_agent},
@@ -113,6 +114,8 @@ class _WatchResponse(aiohttp.ClientResponse):
 
     #: Who takes in the items of a list; None: whoever asked for it.
     take: Take | None = None
+    #: Held by whoever has a page in memory: the lists of all kinds come at the same time.
+    at_a_time: asyncio.Lock
 
     async def json(self, **options: Any) -> Any:
         """Return the decoded body."""
@@ -121,17 +124,19 @@ class _WatchResponse(aiohttp.ClientResponse):
             if isinstance(answer, dict) and "items" in answer:
                 answer["items"] = answer["items"] or []
             return answer
-        members = await super().json(**options, loads=json_lists.members)
-        answer, number = dict[str, Any](), 0
-        for name, value in members or ():
-            if name != json_lists.ENTRY:
-                answer[name] = value
-                continue
-            if number % _AT_ONCE == 0:
-                await asyncio.sleep(0)
-            number += 1
-            _taken(self.take, value, gone=False)
-        return {**answer, "items": []}
+        async with self.at_a_time:
+            text = (await self.read()).decode("utf-8", "replace")
+            self._body = b""
+            answer, number = dict[str, Any](), 0
+            for name, value in json_lists.members(text):
+                if name != json_lists.ENTRY:
+                    answer[name] = value
+                    continue
+                if number % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                number += 1
+                _taken(self.take, value, gone=False)
+            return {**answer, "items": []}
 
 
 class _News:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.api.names import Kind
-from postroom.api.resource import parse_spec
+from postroom.api.names import REQUEST_ANNOTATIONS, Kind
+from postroom.api.resource import Metadata, parse_spec
 from postroom.controller.cache import NO_CHANGE, Cache, Change, Difference, slimmed
 from postroom.controller.text_pool import LONGEST
 from unit.controller.samples import ACCOUNT, SERVER, Object, ready, stored
@@ -81,6 +81,25 @@ def test_other_annotations_and_labels_are_no_change_and_not_kept(cache: Cache) -
     assert put(cache, 11, annotations={"team": "mail"}) is Difference.NOTHING
     raw = cache.get(SERVER)
     assert raw is not None and "annotations" not in raw["metadata"]
+
+
+def test_what_is_kept_of_metadata_is_bounded_whatever_an_object_has() -> None:
+    """A namespace with a thousand objects as large as the API server takes has no more kept."""
+    raw = stored(ACCOUNT)
+    annotations = {f"postroom.dev/{number}": "x" * 250 for number in range(500)}
+    annotations |= dict.fromkeys(REQUEST_ANNOTATIONS, "y" * 250000)
+    fields = {f"f:{name}": {} for name in annotations}
+    manager = {"manager": "m" * 128, "fieldsV1": {"f:metadata": {"f:annotations": fields}}}
+    raw["metadata"] |= {
+        "annotations": annotations,
+        "labels": {f"l{number}": "z" * 63 for number in range(5_000)},
+        "finalizers": [f"example.com/{number}" for number in range(5_000)],
+        "ownerReferences": [{"name": "o" * 200}] * 500,
+        "managedFields": [manager] * 50,
+    }
+    kept = slimmed(raw)["metadata"]
+    assert len(json.dumps(kept)) < 4_000
+    assert Metadata.of(kept) == Metadata.of(raw["metadata"]), "and nothing that is read is lost"
 
 
 def test_managed_fields_are_not_kept() -> None:

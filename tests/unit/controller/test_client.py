@@ -109,6 +109,17 @@ async def test_a_status_that_is_not_kept_as_it_was_sent_is_read_again(
     assert ("status" in answer) == dropped
 
 
+async def test_what_is_no_list_is_no_empty_one(tmp_path: Path) -> None:
+    """Else what it does not show would be gone."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.Response(text='{"items": [{"metadata": ', content_type="application/json")
+
+    async with cluster_at(handler, tmp_path) as cluster:
+        with pytest.raises(ApiError, match="no list"):
+            await cluster.list_metadata(Kind.MAIL_SERVER, None)
+
+
 async def test_lists_are_followed_to_their_last_page(tmp_path: Path) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         assert "PartialObjectMetadataList" in request.headers["Accept"]

@@ -4,6 +4,7 @@ what is taken in goes no further, and whoever watches still learns how far that 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -111,6 +112,16 @@ async def test_what_a_list_has_is_taken_in_and_not_shown(path: str, tmp_path: Pa
         assert taken == [(item["metadata"]["name"], False) for item in items]
         others = await (await session.get(f"{server}/apis/a/v1/others")).json()
         assert others == listed and len(taken) == 20
+
+
+async def test_of_lists_that_come_together_one_is_in_memory_at_a_time(tmp_path: Path) -> None:
+    """Each of them as large as a namespace can make it."""
+    body = json.dumps({"items": [thing(f"t{number}", number) for number in range(40)]})
+    async with taking(body, tmp_path) as (session, server, taken):
+        answers = [await session.get(f"{server}{path}") for path in (ALL, OURS)]
+        await asyncio.gather(*(answer.json() for answer in answers))
+        assert [name for name, _ in taken] == [f"t{number}" for number in range(40)] * 2
+        assert [len(await answer.read()) for answer in answers] == [0, 0]
 
 
 async def test_events_are_taken_in_and_bookmarks_shown_in_their_place(tmp_path: Path) -> None:

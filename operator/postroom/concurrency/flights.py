@@ -10,6 +10,10 @@ from postroom.concurrency.patience import Work
 KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
 
+#: How much lingers at a time: a Secret or ConfigMap has up to a mebibyte, and somebody may have
+#: thousands of them read.
+_LINGERING = 64
+
 
 class _Yielded(Generic[ValueT]):
     """What work yielded, which nobody prints: in its debug mode asyncio prints results of tasks,
@@ -27,12 +31,16 @@ class Flights(Generic[KeyT, ValueT]):
     That may be a failure. A waiter that gives up takes the work from nobody: it goes on, with or
     without waiters; `for_waiters`: until the last of them gave up. Work that was cancelled itself
     is begun again by who comes next. What it yielded serves whoever comes within `linger` seconds
-    of its end.
+    of its end, unless `most` others ended meanwhile: what is yielded may be large.
     """
 
-    def __init__(self, linger: float = 0.0, *, for_waiters: bool = False) -> None:
-        self._linger, self._for_waiters = linger, for_waiters
+    def __init__(
+        self, linger: float = 0.0, *, most: int = _LINGERING, for_waiters: bool = False
+    ) -> None:
+        self._linger, self._most, self._for_waiters = linger, most, for_waiters
         self._flights: dict[KeyT, tuple[asyncio.Task[_Yielded[ValueT]], Work]] = {}
+        #: When the end of what lingers comes, the first to go first.
+        self._lingering: dict[KeyT, asyncio.TimerHandle] = {}
 
     def __contains__(self, key: KeyT) -> bool:
         """Whether work of this key is under way, or lingers."""
@@ -70,6 +78,8 @@ class Flights(Generic[KeyT, ValueT]):
     def forget(self, key: KeyT) -> None:
         """Have the next one begin anew; who waits already gets what is under way."""
         self._flights.pop(key, None)
+        if (end := self._lingering.pop(key, None)) is not None:
+            end.cancel()  # or it would hold what was yielded until its time
 
     async def close(self) -> None:
         """Cancel what is under way, and wait for its end."""
@@ -81,12 +91,19 @@ class Flights(Generic[KeyT, ValueT]):
     def _landed(self, key: KeyT, flight: asyncio.Task[_Yielded[ValueT]]) -> None:
         if flight.cancelled() or not self._linger:
             self._drop(key, flight)
-        else:
-            asyncio.get_running_loop().call_later(self._linger, self._drop, key, flight)
+        elif self._is(key, flight):
+            loop = asyncio.get_running_loop()
+            self._lingering[key] = loop.call_later(self._linger, self._drop, key, flight)
+            while len(self._lingering) > self._most:
+                self.forget(next(iter(self._lingering)))
         if not flight.cancelled():
             flight.exception()  # it was raised to the waiters; that there were none is no error
 
     def _drop(self, key: KeyT, flight: asyncio.Task[_Yielded[ValueT]]) -> None:
+        if self._is(key, flight):
+            self.forget(key)
+
+    def _is(self, key: KeyT, flight: asyncio.Task[_Yielded[ValueT]]) -> bool:
+        """Whether that is the work of a key, and not one that was begun after `forget`."""
         there, _ = self._flights.get(key, (None, None))
-        if there is flight:  # and not one that was begun after `forget`
-            del self._flights[key]
+        return there is flight

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections import Counter
 
 import pytest
@@ -227,3 +229,50 @@ async def test_what_work_yields_is_in_no_print_of_its_task() -> None:
     assert await flights.join("a", secret) == {"password": "a2xSWk11"}
     ((flight, _),) = flights._flights.values()
     assert flight.done() and "a2xSWk11" not in repr(flight)
+
+
+class Large:
+    """What somebody may have thousands of read."""
+
+
+async def test_what_lingers_is_bounded_and_what_is_dropped_is_held_by_nobody() -> None:
+    flights: Flights[int, Large] = Flights(linger=3600.0, most=5)
+    there = weakref.WeakSet[Large]()
+
+    async def read() -> Large:
+        found = Large()
+        there.add(found)
+        return found
+
+    for number in range(20):
+        await flights.join(number, read)
+        await asyncio.sleep(0)
+    gc.collect()
+    assert list(flights) == list(range(15, 20))
+    assert len(there) == 5
+    flights.forget(17)
+    await flights.join(18, read)
+    await asyncio.sleep(0)
+    gc.collect()
+    assert (list(flights), len(there)) == ([15, 16, 18, 19], 4), "and 18 was not read again"
+
+
+async def test_what_was_forgotten_while_it_was_under_way_does_not_linger() -> None:
+    flights: Flights[str, int] = Flights(linger=3600.0)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> int:
+        begun.set()
+        await go_on.wait()
+        return 1
+
+    async def fresh() -> int:
+        return 2
+
+    waits = asyncio.ensure_future(flights.join("a", slow))
+    await begun.wait()
+    flights.forget("a")
+    assert await flights.join("a", fresh) == 2
+    go_on.set()
+    assert await waits == 1
+    assert await flights.join("a", slow) == 2

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way to the API server: credentials, and one typed function per thing that we ask.
-
-The only module that knows the Kubernetes client library. Its transport and credentials are used,
-not its models, which would cost more than the request. Only `writer` and `lease` call writes.
+"""What we ask of the API server: one typed function for each thing. Only `writer` and `lease` call
+writes.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -21,6 +19,7 @@ from postroom.api.names import API_VERSION, GROUP, VERSION, Key, Kind
 from postroom.controller import api_paths, json_lists, no_answer, watching
 from postroom.controller.client_library import config as kube_config
 from postroom.controller.kubeconfig import Connection, ConnectionSettingsError, connection
+from postroom.controller.transport import ApiTransport, Response
 
 __all__ = ["ConnectionSettingsError"]
 
@@ -29,7 +28,6 @@ USER_AGENT = f"postroom/{__version__}"
 _JSON = "application/json"
 _MERGE_PATCH = "application/merge-patch+json"
 _APPLY_PATCH = "application/apply-patch+yaml"
-_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 #: What an API server warns of where it does not keep a field.
 _UNKNOWN = "unknown field"
 _MESSAGE_LIMIT = 300
@@ -70,35 +68,24 @@ class Listed:
     resource_version: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What a request that succeeded brought."""
-
-    data: bytes
-    warnings: tuple[str, ...]
-
-
 class Cluster:
     """One API server and our identity there. Close it in the end."""
 
     def __init__(self, found: Connection, user_agent: str = USER_AGENT) -> None:
-        # Any: the library says it is typed, but half of what we call is not.
-        self._configuration: Any = found.configuration
-        self._api: Any = found.api
+        self._transport = ApiTransport(found, user_agent)
         #: The one that is meant where none is named.
         self.namespace = found.namespace
         #: Whether this process may write, but for its Lease; asked immediately before each write.
         self.may_write: Callable[[], bool] = lambda: True
-        self._api.user_agent = user_agent
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._api.close()
+        await self._transport.close()
 
     @property
     def server(self) -> str:
         """The URL of the API server."""
-        return str(self._configuration.host)
+        return self._transport.server
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -287,18 +274,7 @@ class Cluster:
         self, takers: Mapping[str, watching.Take] = MappingProxyType({}), *, several: bool = False
     ) -> aiohttp.ClientSession:
         """Return a session with our credentials for the watch feed, as `watching.session`."""
-        connector = aiohttp.TCPConnector(limit=32, ssl=self._api.rest_client.ssl_context)
-        proxy, agent = self._configuration.proxy, self._api.user_agent
-        return watching.session(connector, proxy, agent, self._authorize, takers, several=several)
-
-    async def _authorize(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        """Add the current credentials to a request: service account tokens are rotated."""
-        for setting in (await self._configuration.auth_settings()).values():
-            if setting.get("in") == "header" and setting.get("value"):
-                request.headers[setting["key"]] = setting["value"]
-        return await handler(request)
+        return self._transport.watch_session(takers, several=several)
 
     async def _get(self, path: str) -> Mapping[str, Any]:
         return await self.request("GET", path)
@@ -339,34 +315,27 @@ class Cluster:
         body: Mapping[str, Any] | None = None,
         content_type: str = _JSON,
         accept: str = _JSON,
-    ) -> _Answer:
+    ) -> Response:
         what = f"{method} {path}"
         headers = {"Accept": accept, "Content-Type": content_type}
-        try:
-            serialized = await self._api.param_serialize(
-                method,
-                path,
-                query_params=list(query),
-                header_params=headers,
-                auth_settings=["BearerToken"],
-            )
-            # Last of all: whoever was stopped since it began must not write any more.
+
+        def last() -> None:
+            # Whoever was stopped since it began must not write any more.
             if method != "GET" and not path.startswith(_UNFENCED) and not self.may_write():
                 raise ApiError(what, 0, "not sent: this process no longer leads")
-            response = await self._api.call_api(
-                method, serialized[1], serialized[2], body, _request_timeout=_TIMEOUT
-            )
-            data = await response.read()
+
+        try:
+            answer = await self._transport.send(method, path, query, body, headers, last)
         except (aiohttp.ClientError, OSError, kube_config.ConfigException) as error:
             raise ApiError(what, 0, no_answer.clause(error)) from None
-        if not 200 <= response.status < 300:
+        if not 200 <= answer.status < 300:
             # A Status object (meta/v1), which the answer need not be.
-            message = _decoded(data).get("message")
+            message = _decoded(answer.data).get("message")
             text = " ".join(message.split())[:_MESSAGE_LIMIT] if isinstance(message, str) else ""
-            pause = response.headers.get("Retry-After", "")
+            pause = answer.headers.get("Retry-After", "")
             retry_after = float(pause) if pause.isdecimal() else None
-            raise ApiError(what, response.status, text, retry_after)
-        return _Answer(bytes(data), tuple(response.headers.getall("Warning", ())))
+            raise ApiError(what, answer.status, text, retry_after)
+        return answer
 
 
 async def connect(kubeconfig: Path | None, connections: int) -> Cluster:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts of the API server, decoded: an object at once, a list entry by entry.
+"""JSON to and from the API server; texts are decoded an object at once, a list entry by entry.
 
 Decoded as a whole a list takes several times the memory of its text, all at once and at the very
 start, and the process keeps most of that for ever.
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic_core import from_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 #: Objects of a page. The API server takes objects of 1.5 MB, by their labels and owners if not by
 #: what a schema bounds: a list of all that one namespace may have made would be no bound at all.
@@ -30,6 +30,15 @@ def decoded(text: bytes) -> Any:
     except ValueError:
         # It is deeper than most, or has half of a surrogate pair, or is none.
         return json.loads(text)
+
+
+def encoded(value: Any) -> bytes:
+    """Encode what JSON has a form for, in a tenth of the time of `json.dumps`."""
+    try:
+        return to_json(value)
+    except PydanticSerializationError:
+        # It has half of a surrogate pair, or is deeper than most.
+        return json.dumps(value).encode()
 
 
 class _Rest:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A list decoded entry by entry says what it says as a whole, and is refused where that is."""
+"""A list decoded entry by entry says what it says as a whole, and is refused where that is; what
+is encoded says what it is."""
 
 from __future__ import annotations
 
@@ -100,3 +101,20 @@ def outcome(decode: Callable[[bytes], Any], text: bytes) -> str:
         return repr(decode(text))
     except ValueError:
         return "refused"
+
+
+@given(VALUES)
+def test_what_is_encoded_says_what_it_is(value: object) -> None:
+    assert json.loads(json_lists.encoded(value)) == value
+
+
+def test_half_of_a_surrogate_pair_and_any_depth_are_encoded_as_python_does() -> None:
+    deep: dict[str, object] = {"half": "\ud800"}
+    for _ in range(400):
+        deep = {"deeper": deep}
+    assert json.loads(json_lists.encoded(deep)) == deep
+
+
+def test_what_json_has_no_form_for_is_not_encoded() -> None:
+    with pytest.raises(TypeError):
+        json_lists.encoded({"what": object()})

@@ -2,6 +2,7 @@
 """The launch checklist: what is to be done before applications use an account, as a pure function
 of its spec and of what status knows of it."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -144,14 +145,16 @@ def _placed(
             continue
         stays = known is not None and known.state is judged.state
         since = known.since if known is not None and stays else moment
-        entries.append(
-            launch.LaunchEntry(
-                item=item, state=judged.state, since=since, message=shorten(judged.message)
-            )
-        )
+        entries.append(_entry(item, judged.state, since, judged.message))
     settled = [entry for entry in entries if entry.state in (_DONE, _NOT_NEEDED)]
     summary = f"{len(settled)}/{len(entries)}"
     return launch.Launch(summary=summary, items=entries, basis=basis)
+
+
+#: Most are the same for all accounts that are judged in the same second.
+@functools.lru_cache(maxsize=64)
+def _entry(item: LaunchItem, state: LaunchState, since: str, message: str) -> launch.LaunchEntry:
+    return launch.LaunchEntry(item=item, state=state, since=since, message=shorten(message))
 
 
 def _of_spec(spec: EmailAccountSpec, backfill_limit: int) -> dict[LaunchItem, Found]:

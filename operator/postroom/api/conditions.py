@@ -97,12 +97,17 @@ class Condition(Model):
 
 
 class Verdict(Model):
-    """A condition before it has a place in time: what a reconciler's step found."""
+    """A condition before it has a place in time: what a reconciler's step found.
+
+    `field` is the one of the spec that it is about, such as ``spec.credentialsRef``; "" where it is
+    about none in particular.
+    """
 
     type: ConditionType
     status: ConditionStatus
     reason: Reason
     message: str
+    field: str = ""
 
     @property
     def passed(self) -> bool:

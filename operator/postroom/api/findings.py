@@ -10,6 +10,8 @@ from postroom.api.fields import Model
 
 #: Most findings that a status holds, and most characters of what one says.
 FINDINGS_LIMIT, FINDING_LIMIT = 32, 1024
+#: Longest path of a field that a finding names, in characters.
+FIELD_LIMIT = 256
 #: Longest instruction of a fix, in characters.
 INSTRUCTION_LIMIT = 1024
 
@@ -90,6 +92,11 @@ class Finding(Model):
     severity: Severity = Field(description="Error, Warning or Info.")
     subject: Annotated[str, StringConstraints(max_length=253)] = Field(
         default="", description="What it is about: the id of a record, or a stage."
+    )
+    field: Annotated[str, StringConstraints(max_length=FIELD_LIMIT)] = Field(
+        default="",
+        description="The field of the object that it is about, such as spec.dkim[0]: always one "
+        "that the object had when it was looked at. Absent in what an earlier version wrote.",
     )
     message: Annotated[str, StringConstraints(max_length=FINDING_LIMIT)] = Field(
         description="What was found, what was expected and what to do."

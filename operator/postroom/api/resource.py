@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from postroom.api import names
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import EmailAccountStatus
+from postroom.api.field_paths import written
 from postroom.api.fields import Model
 from postroom.api.mailserver import MailServerSpec, MailServerStatus
 from postroom.api.sendingdomain import SendingDomainSpec, SendingDomainStatus
@@ -49,10 +50,7 @@ class Problem:
     @property
     def place(self) -> str:
         """The path in the notation of kubectl: ``spec.dkim[0].selector``."""
-        text = ""
-        for part in self.path:
-            text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-        return text or "object"
+        return written(self.path) or "object"
 
     @property
     def sentence(self) -> str:

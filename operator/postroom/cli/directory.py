@@ -160,6 +160,7 @@ class DirectoryWorld:
                 code=found.reason.name,
                 severity=findings.Severity.WARNING,
                 subject="inbound.deliver",
+                field="spec.inbound.deliver.signingKeyRef",
                 message=found.message,
             )
             listed = self._raw[key]["status"].setdefault("findings", [])

@@ -38,6 +38,7 @@ from postroom.reconcile.domain.verification import without_look
 from postroom.reconcile.status import schedule
 from postroom.reconcile.status.assessment import Assessment, failed, passed, unknown
 from postroom.reconcile.status.explained import explained
+from postroom.reconcile.status.finding_fields import placed
 from postroom.reconcile.status.outcome import Memory, Outcome
 from postroom.reconcile.status.rest import SUSPENDED, Rest
 from postroom.reconcile.status.summarize import Moment, build_status, notices_of, summarize
@@ -88,6 +89,7 @@ async def reconcile(
         outcome = explained(_bug(_untyped(kind, raw), world.now()))
     finally:
         memory.tidy()
+    outcome = placed(kind, raw, outcome)
     return sync.cleared(raw, outcome) if kind is Kind.EMAIL_ACCOUNT else outcome
 
 
@@ -187,19 +189,19 @@ def _outcome(
     """
     before = resource.status
     moment = Moment(now)
-    placed = place(verdicts, before.conditions, resource.metadata.generation, moment.text)
+    conditions = place(verdicts, before.conditions, resource.metadata.generation, moment.text)
     concluded: dict[str, object] = dict(rest.fields) if rest is not None else {}
     if isinstance(before, SendingDomainStatus):
-        concluded["verification"] = without_look(before.verification, placed)
+        concluded["verification"] = without_look(before.verification, conditions)
     if resource.kind is Kind.EMAIL_ACCOUNT:
         # What an earlier spec allowed an AI says nothing of this one.
         concluded["inbound"] = getattr(resource.spec, "inbound_settings", None)
     if silenced is not None and resource.kind is Kind.EMAIL_ACCOUNT:
         concluded["effective_sender"] = nobody(silenced)
     return Outcome(
-        status=build_status(resource, placed, None, moment, concluded),
+        status=build_status(resource, conditions, None, moment, concluded),
         next_check=next_check,
-        notices=notices_of(before.conditions, placed) + (rest.notices if rest else ()),
+        notices=notices_of(before.conditions, conditions) + (rest.notices if rest else ()),
         references=rest.references if rest else frozenset(),
     )
 
@@ -231,7 +233,8 @@ def _invalid(resource: AnyResource, error: InvalidSpec, now: datetime) -> Outcom
         failed(ConditionType.READY, Reason.INVALID_SPEC, message),
         passed(ConditionType.STALLED, Reason.INVALID_SPEC, message),
     )
-    return _outcome(resource, verdicts, now, None, Reason.INVALID_SPEC)
+    outcome = _outcome(resource, verdicts, now, None, Reason.INVALID_SPEC)
+    return replace(outcome, field=first.place)
 
 
 async def _rest_of(
@@ -361,12 +364,12 @@ def progressing(kind: Kind, raw: Mapping[str, Any], now: datetime) -> CommonStat
     )
     generation = resource.metadata.generation
     previous = schedule.own_progress(resource.status.conditions, generation)
-    placed = place(verdicts, previous, generation, timestamp(now))
-    told: dict[str, object] = {"observed_generation": generation, "conditions": placed}
+    conditions = place(verdicts, previous, generation, timestamp(now))
+    told: dict[str, object] = {"observed_generation": generation, "conditions": conditions}
     if kind is Kind.EMAIL_ACCOUNT:
         told["inbound"] = _inbound_settings(kind, raw)
     status = resource.status.model_copy(update=told)
-    return explained(Outcome(status, None)).status or status
+    return placed(kind, raw, explained(Outcome(status, None))).status or status
 
 
 def _inbound_settings(kind: Kind, raw: Mapping[str, Any]) -> object:

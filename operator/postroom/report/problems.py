@@ -7,7 +7,7 @@ from typing import Any
 from postroom.api import reasons
 from postroom.api.conditions import ConditionStatus
 from postroom.api.finding_texts import fix_in, what_is_wrong
-from postroom.api.findings import FINDINGS_LIMIT, FixAction, Severity
+from postroom.api.findings import FIELD_LIMIT, FINDINGS_LIMIT, FixAction, Severity
 from postroom.api.names import Kind
 from postroom.report import shape, turns, untrusted, waiting
 
@@ -87,6 +87,7 @@ class Reader:
                 code=untrusted.text(finding.get("code"), untrusted.NAME),
                 severity=severity if severity in _SEVERITIES else _MILD,
                 turn=turns.of_finding(finding, self._states),
+                field=untrusted.text(finding.get("field"), FIELD_LIMIT),
                 message=_wrong(finding),
                 instruction=told,
                 paste=paste,

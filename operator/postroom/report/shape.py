@@ -77,6 +77,7 @@ class ReportedProblem(Model):
     code: str = Field(description="Stable code of the cause.")
     severity: str = Field(description="Error, Warning or Info.")
     turn: Turn = Field(description="Whose turn it is.")
+    field: str = Field(default="", description="The field of the object that it is about.")
     message: str = Field(description="What was found and what it means.")
     instruction: str = Field(default="", description="What to do where it is no record.")
     paste: str = Field(default="", description="The object or text to paste for it.")

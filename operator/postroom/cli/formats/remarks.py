@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from postroom.api.conditions import ConditionStatus, ConditionType, find, is_true
+from postroom.api.field_paths import written
 from postroom.api.finding_texts import ends_with
 from postroom.api.findings import Finding, Fix, FixAction, Severity
 from postroom.api.names import Key
 from postroom.api.reasons import Reason
 from postroom.api.status import CommonStatus
-from postroom.cli.formats.finding_fields import field_of, written
+from postroom.cli.formats.finding_fields import place_of
 from postroom.cli.formats.origins import Origins
 from postroom.cli.manifests import Manifests
 from postroom.cli.text_places import Region, Spot
@@ -112,7 +113,7 @@ def _of_object(
     for finding in _findings(status):
         if finding.code == Reason.INVALID_SPEC.name and manifest.file in said:
             continue  # the input has a better word on it, with its line
-        path = field_of(finding, key.kind, manifest.raw)
+        path = place_of(finding, manifest.raw)
         file, region = origins.place(manifest, path)
         yield Remark(
             finding.code,

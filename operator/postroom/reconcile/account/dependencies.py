@@ -225,6 +225,7 @@ async def _receiver_problem(spec: EmailAccountSpec, namespace: str, world: World
                 Reason.EMAIL_ACCOUNT_NOT_FOUND,
                 f"EmailAccount {name} ({place}) does not exist in this namespace: create it or "
                 "correct the name.",
+                place,
             )
     return None
 

@@ -82,13 +82,15 @@ async def imap_check(
             f"{own} opens no mailbox to this account: set spec.credentialsRef, spec.oauth or "
             f"spec.imap.credentialsRef, or have its spec.mailboxes name {spec.address}."
         )
-        return ProtocolCheck(problem=unresolved(Reason.MAIL_SERVER_NOT_PERMITTED, message))
+        refused = unresolved(Reason.MAIL_SERVER_NOT_PERMITTED, message, "spec.imap")
+        return ProtocolCheck(problem=refused)
     if spec.imap.tls.ca_bundle_ref is not None or spec.imap.tls.server_name is not None:
         message = (
             f"spec.imap.tls names whom to trust, but the token is that of {own}, whose spec.tls "
             "says it: remove caBundleRef and serverName here."
         )
-        return ProtocolCheck(problem=unresolved(Reason.MAIL_SERVER_NOT_PERMITTED, message))
+        refused = unresolved(Reason.MAIL_SERVER_NOT_PERMITTED, message, "spec.imap.tls")
+        return ProtocolCheck(problem=refused)
     try:
         smtp_target(lender.spec)
     except InvalidSpec:

@@ -61,7 +61,8 @@ async def find_server(resource: EmailAccount, world: World) -> ServerFound:
         absent = _missing(Reason.NO_DEFAULT, message)
         for name in world.names_under(Kind.MAIL_SERVER, namespace, ruined):
             what = "the default of this namespace"
-            absent = unusable(world, Kind.MAIL_SERVER, namespace, name, what) or absent
+            there = unusable(world, Kind.MAIL_SERVER, namespace, name, what)
+            absent = there.model_copy(update={"field": ""}) if there is not None else absent
         return ServerFound(problem=absent, references=refs)
     used = _used_meanwhile(resource, default, marked)
     if used is None:
@@ -81,7 +82,9 @@ async def _elsewhere(
             "sees no MailServer there: have its --namespace name it, too, or use a server of this "
             "namespace."
         )
-        return ServerFound(problem=_missing(Reason.NAMESPACE_NOT_WATCHED, message), references=refs)
+        field = "spec.serverRef.namespace"
+        unseen = _missing(Reason.NAMESPACE_NOT_WATCHED, message, field)
+        return ServerFound(problem=unseen, references=refs)
     found = cast("MailServer | None", await world.get(Kind.MAIL_SERVER, place, reference.name))
     refused = Reason.MAIL_SERVER_NOT_PERMITTED
     if found is None or not found.spec.allowed_namespaces.admit(mine):
@@ -116,8 +119,8 @@ def called(resource: AnyResource, namespace: str) -> str:
     return f"{resource.kind.value} {metadata.name}{elsewhere}"
 
 
-def _missing(reason: Reason, message: str) -> Verdict:
-    return failed(ConditionType.REFERENCES_RESOLVED, reason, message)
+def _missing(reason: Reason, message: str, field: str = "") -> Verdict:
+    return failed(ConditionType.REFERENCES_RESOLVED, reason, message, field)
 
 
 def _used_meanwhile(

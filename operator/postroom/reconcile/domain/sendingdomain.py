@@ -231,6 +231,7 @@ async def _duplicate(resource: SendingDomain, world: World) -> Verdict | None:
         Reason.DUPLICATE_DOMAIN,
         f"SendingDomain {holder} already stands for {domain}: declare all that the domain needs in "
         "one of them, and remove the other.",
+        "spec.domain",
     )
 
 

@@ -152,7 +152,8 @@ async def prepare(
         if isinstance(found, Verdict):
             # What another namespace has is named in its own status alone.
             elsewhere = f"{target.owner} names authorities that cannot be read: read its status."
-            problem = references.unresolved(found.reason, elsewhere) if target.namespace else found
+            lent = references.unresolved(found.reason, elsewhere, "spec.serverRef")
+            problem = lent if target.namespace else found
             return ProtocolCheck(problem=problem)
         bundle = found.value
         resolved += () if target.namespace else (found.resolved,)
@@ -249,7 +250,7 @@ async def _token_credentials(
             f"at {target.host}: have its owner read its status, and name the host in "
             "postroom.dev/allowed-hosts of the Secrets of its spec.oauth."
         )
-        return references.unresolved(found.reason, message)
+        return references.unresolved(found.reason, message, "spec.serverRef")
     return replace(found, grant=replace(found.grant, secret=""), resolved=())
 
 

@@ -61,9 +61,9 @@ def reference_to(kind: str, name: str, namespace: str | None = None) -> str:
     return f"{namespace}:{kind}/{name}" if namespace else f"{kind}/{name}"
 
 
-def unresolved(reason: Reason, message: str) -> Verdict:
-    """The verdict on a reference that leads nowhere."""
-    return failed(ConditionType.REFERENCES_RESOLVED, reason, message)
+def unresolved(reason: Reason, message: str, field: str = "") -> Verdict:
+    """The verdict on a reference that leads nowhere; `field` holds it."""
+    return failed(ConditionType.REFERENCES_RESOLVED, reason, message, field)
 
 
 def unusable(world: World, kind: Kind, namespace: str, name: str, field: str) -> Verdict | None:
@@ -75,6 +75,7 @@ def unusable(world: World, kind: Kind, namespace: str, name: str, field: str) ->
         Reason.REFERENCE_INVALID,
         f"The spec of {kind.value} {name} ({field}) is invalid, so that it cannot be used: its "
         "status tells what to correct there.",
+        field,
     )
 
 
@@ -104,6 +105,7 @@ async def secret(
             Reason.SECRET_NOT_FOUND,
             f"Secret {name} ({field}) does not exist in this namespace: create it or correct "
             "the name.",
+            field,
         )
     resolved = ResolvedReference(
         kind="Secret", name=name, resource_version=content.resource_version or None
@@ -133,7 +135,9 @@ async def credentials(
     login = login_from(content.data, username, reference.keys)
     if isinstance(login, BadCredentials):
         return unresolved(
-            Reason.SECRET_KEY_MISSING, f"Secret {reference.name} ({field}): {login.sentence}"
+            Reason.SECRET_KEY_MISSING,
+            f"Secret {reference.name} ({field}): {login.sentence}",
+            field,
         )
     refusal = not_permitted(content, field, host, expressly=expressly)
     if refusal is not None:
@@ -164,6 +168,7 @@ def not_permitted(
         Reason.REFERENCE_NOT_PERMITTED,
         f"Secret {content.name} ({field}) may not be sent to {host}: add the host to the "
         "Secret's annotation postroom.dev/allowed-hosts.",
+        field,
     )
 
 
@@ -176,12 +181,13 @@ async def _secret_text(
         return found
     content, resolved = found
     if use is not None and use not in content.allowed_uses:
-        return unresolved(Reason.REFERENCE_NOT_PERMITTED, not_public(name, field, use))
+        return unresolved(Reason.REFERENCE_NOT_PERMITTED, not_public(name, field, use), field)
     value = content.data.get(key)
     if not value:
         return unresolved(
             Reason.SECRET_KEY_MISSING,
             f"Secret {name} ({field}) has no key {key}, or its value is empty.",
+            field,
         )
     return Text(value.reveal(), resolved)
 
@@ -204,12 +210,14 @@ async def _config_map_text(
             Reason.CONFIG_MAP_NOT_FOUND,
             f"ConfigMap {name} ({field}) does not exist in this namespace: create it "
             "or correct the name.",
+            field,
         )
     value = content.data.get(key)
     if not value:
         return unresolved(
             Reason.CONFIG_MAP_KEY_MISSING,
             f"ConfigMap {name} ({field}) has no key {key}, or its value is empty.",
+            field,
         )
     version = content.resource_version or None
     return Text(value, ResolvedReference(kind="ConfigMap", name=name, resource_version=version))
@@ -245,5 +253,6 @@ async def public_key(
             Reason.PUBLIC_KEY_INVALID,
             f"Key {key} of {reference.kind} {name} ({field}) does not parse as a public key: it "
             f"{problem}.",
+            field,
         )
     return found

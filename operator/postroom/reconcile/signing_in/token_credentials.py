@@ -77,6 +77,7 @@ async def grant_from(
             Reason.REFERENCE_NOT_PERMITTED,
             f"A token of {oauth.provider.value} (spec.oauth) may not be sent to {mail_host}, but "
             f"only to {', '.join(sorted(known))}: correct the host, or use credentialsRef.",
+            "spec.oauth",
         )
     hosts = (urlsplit(token_url_of(oauth)).hostname or "", mail_host)
     read = _Reading(world, namespace, hosts, expressly=expressly and known is None)
@@ -105,7 +106,8 @@ async def grant_from(
         kept_for=kept_for,
     )
     if isinstance(grant, BadGrant):
-        return unresolved(Reason.SECRET_KEY_MISSING, f"spec.oauth cannot be used: {grant.sentence}")
+        sentence = f"spec.oauth cannot be used: {grant.sentence}"
+        return unresolved(Reason.SECRET_KEY_MISSING, sentence, "spec.oauth")
     names = dict.fromkeys(reference.name for reference in _named(oauth))
     grant = replace(grant, secret=", ".join(names))
     resolved = tuple(dict.fromkeys(read.resolved))
@@ -163,6 +165,7 @@ class _Reading:
                 Reason.SECRET_KEY_MISSING,
                 f"Secret {reference.name} ({field}) has no key {reference.key}, or its value is "
                 "empty: set it.",
+                field,
             )
         if field.endswith(".refreshTokenRef"):
             self.refresh_token_written = references.written_in(content, reference.key)

@@ -208,9 +208,11 @@ def passed(condition: ConditionType, reason: Reason, message: str) -> Verdict:
     return Verdict(type=condition, status=ConditionStatus.TRUE, reason=reason, message=message)
 
 
-def failed(condition: ConditionType, reason: Reason, message: str) -> Verdict:
-    """A negative verdict."""
-    return Verdict(type=condition, status=ConditionStatus.FALSE, reason=reason, message=message)
+def failed(condition: ConditionType, reason: Reason, message: str, field: str = "") -> Verdict:
+    """A negative verdict, and the field of the spec that it is about."""
+    return Verdict(
+        type=condition, status=ConditionStatus.FALSE, reason=reason, message=message, field=field
+    )
 
 
 def unknown(condition: ConditionType, reason: Reason, message: str) -> Verdict:

@@ -6,6 +6,7 @@ Where a look found no cause of its own to tell of (a reference that leads nowher
 lacks a key, a default that is missing), the condition that decides Ready is told as one.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from postroom.api.conditions import Condition, ConditionStatus, ConditionType, find
@@ -66,7 +67,7 @@ def explained(outcome: Outcome) -> Outcome:
         deciding = _deciding(status, ready, outcome.deciding)
         in_other_words = isinstance(status, SendingDomainStatus)
         if not any(_tells(finding, deciding, in_other_words) for finding in findings):
-            findings = (_as_finding(deciding), *findings)
+            findings = (_as_finding(deciding, outcome), *findings)
     if isinstance(status, MarkedStatus):
         findings = tuple(with_fix(finding) for finding in findings)
     if findings == tuple(status.findings):
@@ -118,8 +119,13 @@ def _tells(finding: Finding, deciding: Condition, in_other_words: bool) -> bool:
     )
 
 
-def _as_finding(deciding: Condition) -> Finding:
+def _as_finding(deciding: Condition, outcome: Outcome) -> Finding:
+    """A condition as a finding: of the field that its verdict names, or, where the condition was
+    kept, that the finding of before names."""
     reason = Reason(deciding.reason)
+    before: Sequence[Finding] = getattr(outcome.status, "findings", ())
+    same = (reason.name, deciding.type.value, deciding.message)
+    kept = (each.field for each in before if (each.code, each.subject, each.message) == same)
     severity = Severity.INFO if reason in _PASSING else Severity.WARNING
     if deciding.status is ConditionStatus.FALSE:
         severity = Severity.ERROR
@@ -127,6 +133,7 @@ def _as_finding(deciding: Condition) -> Finding:
         code=reason.name,
         severity=severity,
         subject=deciding.type.value,
+        field=outcome.field or next(kept, ""),
         message=deciding.message,
     )
     return with_fix(told)

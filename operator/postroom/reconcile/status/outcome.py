@@ -234,7 +234,8 @@ class Outcome:
     ``ConfigMap/<name>``, ``<Kind>/<name>`` or ``<Kind>/<index>`` (see
     `postroom.reconcile.indexes`); a change of any
     of them, and a flip of a MailServer's or SendingDomain's Ready, must bring this object
-    back. `deciding` is the condition that Ready repeats, None where it speaks for itself.
+    back. `deciding` is the condition that Ready repeats, None where it speaks for itself, and
+    `field` the one of the spec that it is about, "" where that is not known.
     `children` are made true once the status is written, and what became of them is in
     `Memory.children` at the next run, which follows at once where that is news; None leaves them
     as they are.
@@ -245,4 +246,5 @@ class Outcome:
     notices: tuple[Notice, ...] = ()
     references: frozenset[str] = frozenset()
     deciding: ConditionType | None = None
+    field: str = ""
     children: tuple[Wanted, ...] | None = None

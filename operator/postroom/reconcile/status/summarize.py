@@ -96,18 +96,15 @@ def summarize(
     if succeeded or memory.generation != generation:
         memory.failures, memory.generation = 0, generation
     memory.failures += not succeeded
-    sooner = (
-        confirmed.look_again,
-        deadline_in,
-        concluded.look_again,
-        assessment.look_again,
-    )
+    others = (concluded.look_again, assessment.look_again)
+    sooner = (confirmed.look_again, deadline_in, *others)
     return Outcome(
         status=status,
         next_check=_next_check(resource, status, assessment, memory, now, sooner),
         notices=notices_of(before.conditions, conditions),
         references=assessment.references,
         deciding=deciding.type if deciding is not None else None,
+        field=deciding.field if deciding is not None else "",
         children=followed.children,
     )
 

@@ -28,8 +28,11 @@ spec:
 """
 
 
-def finding(code: str, severity: str = "Error", subject: str = "spf") -> dict[str, Any]:
-    return {"code": code, "severity": severity, "subject": subject, "message": f"It is {code}."}
+def finding(
+    code: str, severity: str = "Error", subject: str = "spf", field: str = "spec.spf"
+) -> dict[str, Any]:
+    said = {"subject": subject, "field": field, "message": f"It is {code}."}
+    return {"code": code, "severity": severity, **said}
 
 
 def remarks(folder: Path, text: str, status: dict[str, Any]) -> list[Remark]:
@@ -42,7 +45,7 @@ def remarks(folder: Path, text: str, status: dict[str, Any]) -> list[Remark]:
 def test_findings_are_remarked_at_their_fields(tmp_path: Path) -> None:
     status = {
         "conditions": [condition("Ready", "False", "RecordNotFound")],
-        "findings": [finding("SPF_MISSING"), finding("TTL_HIGH", "Info", "")],
+        "findings": [finding("SPF_MISSING"), finding("TTL_HIGH", "Info", "", "spec.domain")],
     }
     wrong, advice = remarks(tmp_path, TEXT, status)
     assert (wrong.code, wrong.level, wrong.field) == ("SPF_MISSING", Level.ERROR, "spec.spf")

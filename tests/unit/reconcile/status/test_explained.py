@@ -280,3 +280,41 @@ async def test_what_cannot_be_looked_at(failure: Exception, code: str) -> None:
     status = await world.look(server)
     holds(status)
     assert code in {finding.code for finding in cast("MarkedStatus", status).findings}
+
+
+FULLY: dict[str, Any] = {
+    "provider": "Gmail",
+    "credentialsRef": {"name": "own"},
+    "imap": {"credentialsRef": {"name": "other"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        (FULLY, "spec.imap.credentialsRef"),
+        (FULLY | {"imap": {}, "credentialsRef": {"name": "away"}}, "spec.credentialsRef"),
+        ({"serverRef": {"name": "away"}}, "spec.serverRef"),
+        ({"serverRef": {"name": "smtp", "namespace": "unwatched"}}, "spec.serverRef.namespace"),
+        ({**SMTP, "roundTrip": {"receiverRef": {"name": "away"}}}, "spec.roundTrip.receiverRef"),
+        ({"serverRef": 5}, "spec.serverRef"),
+        ({"serverReff": SMTP["serverRef"]}, "spec.serverReff"),
+    ],
+)
+async def test_what_keeps_an_object_from_being_ready_names_its_field(
+    spec: dict[str, Any], field: str
+) -> None:
+    world = MailWorld()
+    world.add_secret("own", username="a@example.com", password="x")
+    world.add(SERVER, **HOST)
+    world.add(ACCOUNT, **ADDRESS, **spec)
+
+    async def told() -> list[str]:
+        status = cast("MarkedStatus", await world.look(ACCOUNT))
+        return [each.field for each in status.findings if each.severity is Severity.ERROR]
+
+    assert await told() == [field]
+    if "serverReff" not in spec and spec.get("serverRef") != 5:
+        # What is kept of a status keeps its field, too.
+        world.add(ACCOUNT, **ADDRESS, **spec, suspend=True)
+        assert await told() == [field]

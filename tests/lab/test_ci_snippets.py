@@ -212,8 +212,8 @@ async def test_the_package_installs_as_the_action_says(
     assert code == 0, err
     made = top.parent / "site"
     assert (made / "bin" / "postroom").exists()
-    for name in ("finding_fields.yaml", "github.py"):
-        assert (made / "postroom" / "cli" / "formats" / name).exists()
+    for name in ("reconcile/status/finding_fields.yaml", "cli/formats/github.py"):
+        assert (made / "postroom" / name).exists()
 
 
 async def test_the_job_of_gitlab_writes_the_reports_that_it_hands_over(

@@ -225,6 +225,11 @@ def test_conditions_tell_the_same_as_the_state(life: list[Step]) -> None:
             assert "True" in (stalled, reconciling)
 
 
+def copied(memory: Memory) -> Memory:
+    """A memory that goes its own way; what became of children is never changed, only replaced."""
+    return deepcopy(memory, {id(memory.children): memory.children})
+
+
 @given(LIVES)
 @many(300)
 def test_the_same_look_gives_the_same_bytes_and_another_one_soon_writes_nothing(
@@ -235,8 +240,7 @@ def test_the_same_look_gives_the_same_bytes_and_another_one_soon_writes_nothing(
         live(domain, step)
     states = life[-1].states
     one, other = (
-        domain.outcome_of(deepcopy(domain.memory), states, certain=life[-1].certain)
-        for _ in range(2)
+        domain.outcome_of(copied(domain.memory), states, certain=life[-1].certain) for _ in range(2)
     )
     assert one.status is not None
     assert other.status is not None
@@ -263,7 +267,7 @@ def test_a_restart_by_itself_changes_no_verdict(life: list[Step]) -> None:
     domain = Domain()
     for step in life:
         live(domain, step)
-    kept = deepcopy(domain.memory)
+    kept = copied(domain.memory)
     states, certain = life[-1].states, life[-1].certain
     same = domain.outcome_of(kept, states, certain=certain).status
     forgot = domain.outcome_of(Memory(), states, certain=certain).status

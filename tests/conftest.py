@@ -80,18 +80,21 @@ _LONG = (
     "lab/test_mail_real_clients.py",
     "lab/test_chart.py",
 )
-#: Files of tests/unit that take seconds: they look through the whole program, import it anew, or
-#: bring what is absurdly large. `make test-unit` leaves them to `make test`.
+#: Files of tests/unit that take a second or more: they look through the whole program or all pages,
+#: import it anew, read what it writes with the tools of others, play hundreds of looks for one
+#: sentence, or bring what is absurdly large. `make test-unit` leaves them to `make test`.
 _SLOW = {
     "api/test_fields_in_texts.py",
     "cli/test_explain_complete.py",
     "cli/test_loading.py",
     "cli/test_plugin.py",
+    "cli/test_records.py",
     "cli/test_terminal.py",
     "concurrency/test_full_passes.py",
     "controller/inbound/test_dispatch.py",
     "controller/inbound/test_process.py",
     "controller/test_client_library.py",
+    "controller/test_cost.py",
     "controller/test_queue_fairness.py",
     "controller/test_run.py",
     "controller/test_shared_memories.py",
@@ -99,16 +102,26 @@ _SLOW = {
     "dns/asking/test_losses.py",
     "dns/asking/test_storms.py",
     "dns/diagnosis/test_values.py",
+    "dns/publishing/test_terraform.py",
     "dns/spf/test_evaluate_hostile.py",
     "dns/test_hostile_answers.py",
     "dns/verifying/test_compromised.py",
+    "dns/verifying/test_private_keys.py",
     "docs/test_build_site.py",
+    "docs/test_commands_in_pages.py",
+    "docs/test_links_in_pages.py",
     "docs/test_made_pages.py",
+    "examples/test_tickets.py",
     "house/test_bars.py",
     "house/test_names_in_texts.py",
     "house/test_picture.py",
+    "house/test_properties.py",
     "house/test_reports.py",
+    "house/test_texture.py",
+    "image/test_sbom.py",
+    "integrations/test_argocd.py",
     "reconcile/tenancy/test_budgets.py",
+    "report/test_page.py",
 }
 _SLOW_PATHS = {HERE / "unit" / name for name in _SLOW}
 

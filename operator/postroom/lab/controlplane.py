@@ -9,7 +9,6 @@ Three sources, in this order: the cluster of ``POSTROOM_TEST_KUBECONFIG``; the b
 import json
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -21,7 +20,7 @@ from typing import Any, Protocol, Self
 
 from postroom.lab.controlplane_build import find_or_build_binaries
 from postroom.lab.controlplane_envtest import EnvtestServers
-from postroom.lab.operator_process import free_port
+from postroom.lab.operator_process import end, free_port
 
 Progress = Callable[[str], None]
 
@@ -188,12 +187,7 @@ class EmbeddedServers:
     def stop(self, *, kill: bool = False) -> None:
         if self._process is None:
             return
-        self._process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-        try:
-            self._process.wait(timeout=_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(timeout=_STOP_SECONDS)
+        end(self._process, kill=kill)
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._process = None

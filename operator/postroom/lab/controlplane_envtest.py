@@ -3,7 +3,6 @@
 
 import http.client
 import os
-import signal
 import ssl
 import subprocess
 import time
@@ -17,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from postroom.lab.operator_process import free_port
+from postroom.lab.operator_process import end, free_port
 
 _AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
@@ -26,7 +25,6 @@ _AUDIT_POLICY = {
     "rules": [{"level": "Metadata"}],
 }
 _START_SECONDS = 60
-_STOP_SECONDS = 30
 
 
 class EnvtestServers:
@@ -88,12 +86,7 @@ class EnvtestServers:
 
     def stop(self, *, kill: bool = False) -> None:
         for process in reversed(self._processes):
-            process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-            try:
-                process.wait(timeout=_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(timeout=_STOP_SECONDS)
+            end(process, kill=kill)
         self._processes.clear()
 
     def _run(self, name: str, flags: list[str]) -> None:

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[3]
 #: Ports below those of Linux (ip_local_port_range, from 32768) and of macOS (from 49152); processes
 #: that were started one after the other begin apart.
 _PORTS = range(20000, 30000)
+_END_SECONDS = 30
 _numbers = itertools.count(97 * os.getpid())
 
 
@@ -46,6 +47,16 @@ class Process(Protocol):
     def send_signal(self, sig: int, /) -> None: ...
 
     def kill(self) -> None: ...
+
+
+def end(process: Process, *, kill: bool = False) -> None:
+    """End a process: at once with `kill`, else by itself as long as that takes no half minute."""
+    process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+    try:
+        process.wait(timeout=_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(timeout=_END_SECONDS)
 
 
 class Plane(Protocol):

@@ -26,7 +26,9 @@ GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
 #: How often and for how long a command that only reads is repeated.
 _PATIENCE, _PAUSE = 180.0, 0.5
 #: Commands that change nothing, so that they can be repeated.
-_READS = re.compile(r"(postroom (check|records|explain)|kubectl (get|postroom (status|records)))\b")
+_READS = re.compile(
+    r"(postroom (check|records|explain)|kubectl (get|wait|postroom (status|records)))\b"
+)
 _FENCE = re.compile(r"^```(\w*)$")
 _FILE = re.compile(r"^# ([\w.-]+\.yaml)$")
 _LINK = re.compile(r"\]\(([\w-]+\.md)\)")

@@ -22,7 +22,7 @@ import yaml
 from cluster import services
 from cluster.api_client import apply
 from cluster.audit_log import forbidden, requests_of
-from cluster.objects import one
+from cluster.objects import eventually, one
 from cluster.post_office import SUPPORT, Mailboxes, PostOffice, account
 from kstatus import conditions_of
 from postroom.api.names import Kind
@@ -86,10 +86,17 @@ class TicketsProcess:
                 env={**os.environ, **self._environment},
             )
         try:
+            # Its port may be somebody else's, at all addresses.
+            eventually(lambda: self._listens() or process.poll() is not None, "it listens")
+            assert process.poll() is None, self._log.read_text()
             yield
         finally:
             process.terminate()
             process.wait(timeout=60)
+
+    def _listens(self) -> bool:
+        """It tells so once it takes messages."""
+        return b"Hook at" in self._log.read_bytes()
 
     def messages(self) -> list[tuple[Any, ...]]:
         """Ticket, account, sender and subject of each message."""

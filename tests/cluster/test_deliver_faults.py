@@ -43,9 +43,12 @@ from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import OperatorProcess
 
 GOOD = "True Delivering"
+#: Verdicts that change again and again are not held back for a minute: of that, and not of what is
+#: asked here, a test would wait as often as chance had one more written.
+TOLD_SOON = {"postroom.controller.inbound.progress._PAUSE": 4.0}
 #: How soon a Service at rest is looked at, and what somebody is likely mending, where another test
 #: waits for it as long as users do.
-SOONER = {
+SOONER = TOLD_SOON | {
     "postroom.controller.inbound.services._PERIOD": 2.0,
     "postroom.controller.inbound.dispatch._PASSING": 4.0,
 }
@@ -66,7 +69,7 @@ def tickets() -> Iterator[Tickets]:
 @pytest.fixture
 def intervals(request: pytest.FixtureRequest) -> Mapping[str, float]:
     """What is shorter for the workers of a test than for users."""
-    return dict(getattr(request, "param", {}))
+    return TOLD_SOON | dict(getattr(request, "param", {}))
 
 
 @pytest.fixture
@@ -84,7 +87,7 @@ def workers(
     with worker_processes(
         rights, office, (namespace,), tmp_path, *tickets.allowed, *ELECTED
     ) as made:
-        for each in made if intervals else ():
+        for each in made:
             hasten(each, intervals)
         made[0].start()
         eventually(lambda: delivering(rights, namespace) == GOOD, "it delivers")

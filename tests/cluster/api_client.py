@@ -13,7 +13,7 @@ import ssl
 import tempfile
 import time
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
@@ -30,6 +30,8 @@ from postroom.lab.controlplane import ControlPlane
 _SECONDS = 60
 #: How often whoever is told to come later (429) does, as kubectl.
 _PATIENCE = 30
+#: The definition may have gone before, and thousands may take longer than a request.
+_LEFT_TO_THE_NAMESPACE = (HTTPStatus.NOT_FOUND, HTTPStatus.GATEWAY_TIMEOUT)
 #: Fields that the API server does not know are an error, as kubectl has it.
 _STRICTLY = "?fieldValidation=Strict"
 _APPLIED = f"{_STRICTLY}&fieldManager=kubectl&force=true"
@@ -51,13 +53,10 @@ class Client:
         path: str,
         body: object = None,
         *,
-        missing_ok: bool = False,
         written_as: str = "application/json",
     ) -> dict[str, Any]:
         """The answer, which must be a good one."""
         status, found = self.answer(method, path, body, {"Content-Type": written_as})
-        if missing_ok and status == HTTPStatus.NOT_FOUND:
-            return {}
         assert status < 400, f"{method} {path}: {status} {found}"
         return found
 
@@ -160,6 +159,14 @@ def refusal(
     return str(found["message"]) if status >= 400 else ""
 
 
+def create(plane: ControlPlane, manifests: Iterable[dict[str, Any]], namespace: str) -> None:
+    """Create objects one after the other, as fast as the API server takes them."""
+    client = administrator(plane)
+    places = _Places(client)
+    for manifest in manifests:
+        client.request("POST", places.of(manifest).collection(namespace), manifest)
+
+
 def apply(plane: ControlPlane, manifests: str, namespace: str = "") -> None:
     """Have what manifests say, as `kubectl apply --server-side --force-conflicts` does."""
     client = _client(plane.kubeconfig, get_ident())
@@ -168,14 +175,12 @@ def apply(plane: ControlPlane, manifests: str, namespace: str = "") -> None:
         wanted = ("--server-side", "--force-conflicts")
         plane.kubectl("apply", *wanted, *where, "-f", "-", input=manifests)
         return
-    places: dict[tuple[str, str], _Place] = {}
+    places = _Places(client)
     for manifest in _each_of(manifests):
-        version, kind = manifest["apiVersion"], manifest["kind"]
-        if (version, kind) not in places:
-            places[version, kind] = _place_of(client, version, kind)
-        path = places[version, kind].path(manifest["metadata"], namespace)
-        written_as = "application/apply-patch+yaml"
-        client.request("PATCH", f"{path}{_APPLIED}", manifest, written_as=written_as)
+        metadata = manifest["metadata"]
+        collection = places.of(manifest).collection(metadata.get("namespace") or namespace)
+        path = f"{collection}/{metadata['name']}{_APPLIED}"
+        client.request("PATCH", path, manifest, written_as="application/apply-patch+yaml")
 
 
 def _each_of(manifests: str) -> Iterator[dict[str, Any]]:
@@ -193,18 +198,31 @@ class _Place:
     plural: str
     namespaced: bool
 
-    def path(self, metadata: Mapping[str, str], namespace: str) -> str:
-        """That of one of them; `namespace` is that of whoever names none."""
-        within = f"/namespaces/{metadata.get('namespace') or namespace}" if self.namespaced else ""
-        return f"{self.group}{within}/{self.plural}/{metadata['name']}"
+    def collection(self, namespace: str) -> str:
+        """All of them in a namespace, if they are in one."""
+        within = f"/namespaces/{namespace}" if self.namespaced else ""
+        return f"{self.group}{within}/{self.plural}"
 
 
-def _place_of(client: Client, version: str, kind: str) -> _Place:
-    group = f"/apis/{version}" if "/" in version else f"/api/{version}"
-    for found in client.request("GET", group)["resources"]:
-        if found["kind"] == kind and "/" not in found["name"]:
-            return _Place(group, found["name"], found["namespaced"])
-    raise AssertionError(f"the API server knows no {kind} of {version}")
+class _Places:
+    """Where objects are, by what the API server says of each kind once."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._found: dict[tuple[str, str], _Place] = {}
+
+    def of(self, manifest: Mapping[str, Any]) -> _Place:
+        version, kind = manifest["apiVersion"], manifest["kind"]
+        if (version, kind) not in self._found:
+            self._found[version, kind] = self._look_for(version, kind)
+        return self._found[version, kind]
+
+    def _look_for(self, version: str, kind: str) -> _Place:
+        group = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        for found in self._client.request("GET", group)["resources"]:
+            if found["kind"] == kind and "/" not in found["name"]:
+                return _Place(group, found["name"], found["namespaced"])
+        raise AssertionError(f"the API server knows no {kind} of {version}")
 
 
 def delete(plane: ControlPlane, path: str) -> None:
@@ -228,7 +246,8 @@ def delete_namespace(plane: ControlPlane, name: str) -> None:
         return
     for kind in Kind:
         path = f"/apis/{API_VERSION}/namespaces/{name}/{kind.plural}"
-        client.request("DELETE", path, missing_ok=True)  # the CRD may have gone before
+        status, found = client.answer("DELETE", path, None, {})
+        assert status < 400 or status in _LEFT_TO_THE_NAMESPACE, found
     # Their addresses are free then, and not five seconds later, when the controller begins.
     client.request("DELETE", f"/api/v1/namespaces/{name}/services")
     client.request("DELETE", f"/api/v1/namespaces/{name}")

@@ -14,15 +14,18 @@ import forking
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import ROOT, OperatorProcess, Process
 
-#: What the verbs import when they run.
-_IMPORTED = {
-    "run": ("postroom.cli.main", "postroom.cli.run", "postroom.controller.run"),
-    "deliver": (
-        "postroom.cli.main",
-        "postroom.cli.deliver",
-        "postroom.controller.inbound.process",
-    ),
-}
+#: What the verbs import when they run. Most of it is the same, so that each process of pytest needs
+#: only one that has imported it.
+_IMPORTED = (
+    "postroom.cli.main",
+    "postroom.cli.run",
+    "postroom.controller.run",
+    "postroom.cli.deliver",
+    "postroom.controller.inbound.process",
+    "postroom.cli.lab",
+    "postroom.cli.plugin",
+    "postroom.cli.check",
+)
 _ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "operator")}
 _spawned = OperatorProcess._spawned
 
@@ -34,7 +37,7 @@ def spawned(self: OperatorProcess, environment: dict[str, str], log: BinaryIO) -
     with Path(os.devnull).open("rb") as nothing:
         return forking.Forked(
             self._command,
-            _IMPORTED[self._command[3]],
+            _IMPORTED,
             environment=environment,
             streams=(nothing.fileno(), log.fileno(), log.fileno()),
         )
@@ -44,15 +47,12 @@ def plugin(plane: ControlPlane | Path, *arguments: str) -> subprocess.CompletedP
     """Run kubectl-postroom on a control plane, or by a kubeconfig."""
     kubeconfig = plane.kubeconfig if isinstance(plane, ControlPlane) else plane
     code = "from postroom.cli.plugin import main; main()"
-    return _ran(
-        ("-c", code, *arguments, f"--kubeconfig={kubeconfig}"), ("postroom.cli.plugin",), ""
-    )
+    return _ran(("-c", code, *arguments, f"--kubeconfig={kubeconfig}"), "")
 
 
 def check(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `postroom check` on a text."""
-    imported = ("postroom.cli.main", "postroom.cli.check")
-    return _ran(("-m", "postroom", "check", "-", *arguments), imported, text)
+    return _ran(("-m", "postroom", "check", "-", *arguments), text)
 
 
 def lab(*arguments: str, told: IO[str]) -> forking.Forked:
@@ -60,14 +60,12 @@ def lab(*arguments: str, told: IO[str]) -> forking.Forked:
     with Path(os.devnull).open("rb") as nothing:
         return forking.Forked(
             [sys.executable, "-m", "postroom", "lab", *arguments],
-            ("postroom.cli.main", "postroom.cli.lab"),
+            _IMPORTED,
             environment={**_ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
             streams=(nothing.fileno(), told.fileno(), told.fileno()),
         )
 
 
-def _ran(
-    arguments: tuple[str, ...], imported: tuple[str, ...], input: str
-) -> subprocess.CompletedProcess[str]:
+def _ran(arguments: tuple[str, ...], input: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *arguments]
-    return forking.run(command, imported, environment=_ENVIRONMENT, input=input)
+    return forking.run(command, _IMPORTED, environment=_ENVIRONMENT, input=input)

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from cluster.api_client import apply, refusal
+from cluster.api_client import apply, delete_namespace, post, refusal
 from cluster.objects import eventually, path_of
 from postroom.api.names import API_VERSION, Kind
 from postroom.lab.controlplane import ControlPlane
@@ -58,11 +58,9 @@ def tenant(plane: ControlPlane, **annotations: str) -> Iterator[Tenant]:
     """A namespace with annotations of postroom.dev, `_` standing for `-` in their names."""
     name = f"tenant-{uuid.uuid4().hex[:8]}"
     marks = {f"postroom.dev/{key.replace('_', '-')}": value for key, value in annotations.items()}
-    made = {"apiVersion": "v1", "kind": "Namespace"}
-    made |= {"metadata": {"name": name, "annotations": marks}}  # type: ignore[dict-item]
-    plane.kubectl("create", "-f", "-", input=json.dumps(made))
+    post(plane, "/api/v1/namespaces", {"metadata": {"name": name, "annotations": marks}})
     yield Tenant(plane, name)
-    plane.kubectl("delete", "namespace", name, "--wait=false")
+    delete_namespace(plane, name)
 
 
 class Tenant:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cluster.api_client import apply
+from cluster.api_client import apply, create_namespace, delete_namespace
 from cluster.objects import eventually, hello, is_ready, objects, one, reason_of
 from cluster.post_office import BILLING, SUPPORT, PostOffice, account
 from kstatus import compute, conditions_of
@@ -34,9 +34,9 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostOffice]:
 @pytest.fixture
 def neighbour(installed: ControlPlane) -> Iterator[str]:
     name = f"secret-{uuid.uuid4().hex[:8]}"
-    installed.kubectl("create", "namespace", name)
+    create_namespace(installed, name)
     yield name
-    installed.kubectl("delete", "namespace", name, "--wait=false")
+    delete_namespace(installed, name)
 
 
 @pytest.mark.usefixtures("started")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import lua
-from cluster.api_client import apply
+from cluster.api_client import apply, create_namespace, delete_namespace
 from cluster.objects import eventually, is_judged, is_ready, one
 from cluster.post_office import SUPPORT, PostOffice, account
 from loopback import own_address
@@ -83,7 +83,7 @@ def test_an_operator_answers_the_actions(
 
 
 def test_the_config_map_keeps_what_else_is_in_it(installed: ControlPlane) -> None:
-    installed.kubectl("create", "namespace", "argocd")
+    create_namespace(installed, "argocd")
     try:
         own = ("configmap", "argocd-cm", "-n", "argocd")
         installed.kubectl("create", *own, "--from-literal=url=https://argocd.example.com")
@@ -95,4 +95,4 @@ def test_the_config_map_keeps_what_else_is_in_it(installed: ControlPlane) -> Non
         assert data[health] == (PLACE / "health.lua").read_text()
         assert len(data) == 1 + 2 * len(Kind)
     finally:
-        installed.kubectl("delete", "namespace", "argocd", "--wait=false")
+        delete_namespace(installed, "argocd")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cluster.api_client import apply
+from cluster.api_client import apply, create_namespace, delete_namespace
 from cluster.lab_process import LabProcess
 from cluster.objects import eventually, is_ready, one, reason_of
 from kstatus import compute
@@ -27,9 +27,9 @@ NAME = "claimed.example.com"
 def other(plane: ControlPlane) -> Iterator[str]:
     """Another tenant's namespace."""
     name = f"other-{uuid.uuid4().hex[:8]}"
-    plane.kubectl("create", "namespace", name)
+    create_namespace(plane, name)
     yield name
-    plane.kubectl("delete", "namespace", name, "--wait=false")
+    delete_namespace(plane, name)
 
 
 def declare(plane: ControlPlane, namespace: str, **spec: Any) -> None:

@@ -28,6 +28,7 @@ import pytest
 import yaml
 
 from cluster import mail_worker, services
+from cluster.api_client import create_namespace, delete_namespace
 from cluster.guides import GUIDES, GuideError, Reader, builds_on, matches, search_path, steps_of
 from cluster.lab_process import LabProcess
 from cluster.mail_worker import TicketsProcess, worker_rights
@@ -122,13 +123,13 @@ def reader(
     operator = OperatorProcess(
         service_account_kubeconfig(installed, directory), directory, lab.reach.flags
     )
-    installed.kubectl("create", "namespace", NAMESPACE)
+    create_namespace(installed, NAMESPACE)
     # A checkout, and the way to Pods, of which there is none here.
     (directory / "postroom").symlink_to(ROOT)
     services.expose(installed, NAMESPACE, "tickets", tickets.address, tickets.port)
     with operator:
         yield Reader(directory, environment, lambda text: publish_in(lab, text))
-    installed.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+    delete_namespace(installed, NAMESPACE)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
-from cluster.objects import eventually
+from cluster.api_client import apply, create_namespace, merge
+from cluster.objects import eventually, path_of
 from cluster.tenants import Tenant, policies
+from postroom.api.names import API_VERSION, Kind
 from postroom.lab.controlplane import ControlPlane
 
 SPECS: dict[str, dict[str, Any]] = {
@@ -37,9 +39,15 @@ def warned(
 
 
 def has_status(made: Tenant, name: str, status: dict[str, Any], kind: str = "MailServer") -> None:
-    made.makes(kind, SPECS[kind], name=name)
-    patch = ("--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
-    assert "patched" in made.run("patch", kind, name, *patch)
+    body = {
+        "apiVersion": API_VERSION,
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": SPECS[kind],
+    }
+    apply(made.plane, json.dumps(body), made.namespace)
+    path = f"{path_of(made.namespace, Kind(kind))}/{name}/status"
+    merge(made.plane, path, {"status": status})
 
 
 @pytest.fixture
@@ -126,7 +134,7 @@ def test_a_namespace_goes_with_all_that_is_in_it(user: Tenant) -> None:
     before = failures(user.plane, user.namespace)
     user.plane.kubectl("delete", "namespace", user.namespace)
     assert failures(user.plane, user.namespace) == before
-    user.plane.kubectl("create", "namespace", user.namespace)
+    create_namespace(user.plane, user.namespace)
 
 
 @pytest.mark.parametrize(("listed", "counted"), [(1, 1), (2, 2), (2, 31)])

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from cluster.api_client import create_namespace, delete_namespace
 from cluster.lab_process import LabProcess
 from cluster.objects import eventually, reason_of
 from cluster.test_defaults import ACCOUNT, SERVER, SMTP, SUPPORT, Mail
@@ -25,9 +26,9 @@ from postroom.lab.operator_process import OperatorProcess
 @pytest.fixture
 def neighbour(installed: ControlPlane) -> Iterator[str]:
     name = f"platform-{uuid.uuid4().hex[:8]}"
-    installed.kubectl("create", "namespace", name)
+    create_namespace(installed, name)
     yield name
-    installed.kubectl("delete", "namespace", name, "--wait=false")
+    delete_namespace(installed, name)
 
 
 def test_a_server_of_another_namespace_is_used_while_it_lets_us(

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cluster.api_client import delete_namespace
 from cluster.tenants import INSTALL, Tenant, policies, tenant
 from postroom.api.names import API_VERSION
 from postroom.lab.controlplane import ControlPlane
@@ -47,7 +48,7 @@ def test_the_page_s_namespace_refuses_what_the_page_says(held: ControlPlane) -> 
         for domain in ("shop.example.com", "news.shop.example.com"):
             assert "created" in shop.tries("SendingDomain", {"domain": domain})
     finally:
-        held.kubectl("delete", "namespace", "shop", "--wait=false")
+        delete_namespace(held, "shop")
 
 
 def choices() -> Iterator[tuple[str, dict[str, str], str]]:

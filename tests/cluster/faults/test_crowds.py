@@ -10,7 +10,7 @@ import random
 import time
 from typing import Any
 
-from cluster.api_client import apply, read
+from cluster.api_client import apply, create, read
 from cluster.conftest import new_namespace
 from cluster.faults.scene import (
     SMTP,
@@ -59,8 +59,7 @@ def test_a_namespace_is_deleted_in_the_midst(
             }
             for number in range(50)
         ]
-        made = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-        installed.kubectl("create", "-n", doomed, "-f", "-", input=made)
+        create(installed, items, doomed)
         servers = path_of(doomed, Kind.MAIL_SERVER)
         eventually(
             lambda: any("status" in each for each in read(installed, servers)["items"]),
@@ -98,8 +97,7 @@ def test_a_crowd_with_absurd_ones_among_it(
             }
             for number in range(64)
         ]
-        made = json.dumps({"apiVersion": "v1", "kind": "List", "items": absurd + accounts})
-        installed.kubectl("create", "-n", crowded, "-f", "-", input=made)
+        create(installed, absurd + accounts, crowded)
         apply(installed, json.dumps(definition(Kind.SENDING_DOMAIN)))
         time.sleep(1)
         eventually(lambda: is_served(installed), "it is served again")

@@ -40,11 +40,16 @@ def _case(
     return Case(f"{code}: {name} ({id})", id, state, code, mistake, spec=spec)
 
 
+def _fullwidth(value: str) -> str:
+    """Typed with an input method of East Asia, which has marks of its own."""
+    return value.translate({ord(mark): ord(mark) + 0xFEE0 for mark in ";:=~"})
+
+
 def _around() -> list[Case]:
     """Damage that every kind of text may take."""
     quoted, smart, invisible = "VALUE_QUOTED", "VALUE_SMART_QUOTES", "VALUE_BOM_NBSP"
     named, spaced = "VALUE_INCLUDES_NAME", "VALUE_WHITESPACE"
-    decorated = "VALUE_DECORATED"
+    decorated, fullwidth = "VALUE_DECORATED", "VALUE_FULLWIDTH"
     rows: list[tuple[str, str, Change, Quirks]] = [
         ("stored", quoted, lambda one: f'"{one}"', KEPT),
         ("added", quoted, lambda one: one, QUIRKS["adds-quotes"]),
@@ -56,6 +61,7 @@ def _around() -> list[Case]:
         ("of HTML", smart, lambda one: f"&quot;{one}&quot;", NICE),
         ("before it", invisible, lambda one: f"\ufeff{one}", NICE),
         ("of no width", invisible, lambda one: f"\u200b{one}\u200b", NICE),
+        ("marks of East Asia", fullwidth, _fullwidth, NICE),
         ("leading line end", spaced, lambda one: f"\r\n{one}", NICE),
         ("name and type", named, lambda one: f"@ IN TXT {one}", NICE),
         ("type", named, lambda one: f"TXT {one}", NICE),
@@ -83,8 +89,12 @@ def _around() -> list[Case]:
     ]
 
 
-#: What is torn holds no token.
-_TORN = {("ownership", "zone file"): "Missing", ("ownership", "line of several"): "Missing"}
+#: What is torn holds no token, and without any mark of its own nothing is taken for a key.
+_TORN = {
+    ("ownership", "zone file"): "Missing",
+    ("ownership", "line of several"): "Missing",
+    ("dkim-s1", "marks of East Asia"): "Missing",
+}
 
 
 #: Space before the tags of a key means nothing (RFC 6376 section 3.2).

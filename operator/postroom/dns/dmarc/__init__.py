@@ -31,7 +31,7 @@ from postroom.dns.dmarc.reports import (
     report_authorization,
     report_domain,
 )
-from postroom.dns.dmarc.slips import TagSlip, mended, slip, slips
+from postroom.dns.dmarc.slips import TagSlip, meant, mended, slip, slips
 from postroom.dns.dmarc.suffixes import (
     Disagreement,
     aligned_by_list,
@@ -82,6 +82,7 @@ __all__ = [
     "is_shared",
     "left_out",
     "looks_like_dmarc",
+    "meant",
     "mended",
     "missing_reports",
     "on_change",

@@ -23,7 +23,15 @@ from postroom.dns.dmarc.record import (
 from postroom.dns.dmarc.uri import MISSPELT
 from postroom.dns.dmarc.uri import parse as parse_uri
 from postroom.dns.finding_codes import Code
-from postroom.dns.texts.pasted import DAMAGE_LIMIT, DETAILS, UNDO, Undo, detail_of, placeholder
+from postroom.dns.texts.pasted import (
+    DAMAGE_LIMIT,
+    DETAILS,
+    UNDO,
+    Undo,
+    decoded,
+    detail_of,
+    placeholder,
+)
 
 VERSION = "v=DMARC1"
 _TAGS = "|".join(sorted(KNOWN_TAGS - {"v"}, key=len, reverse=True))
@@ -33,10 +41,15 @@ _VERSION_MEANT = re.compile(
     rf"(?=\Z|[\s;,:|.]|(?:{_TAGS})[ \t]{{0,4}}=)",
     re.IGNORECASE,
 )
-_VERSION_LATER = re.compile(r";[ \t]{0,8}v[ \t]{0,8}=[ \t]{0,8}DMARC1[ \t]{0,8}(?=;|\Z)", re.I)
+_VERSION_LATER = re.compile(r";[ \t]{0,8}v[ \t]{0,8}[=:][ \t]{0,8}DMARC1[ \t]{0,8}(?=;|\Z)", re.I)
 _POLICY_FIRST = re.compile(r"p[ \t]{0,8}=[ \t]{0,8}(?:none|quarantine|reject)\b", re.IGNORECASE)
 _TAG_INSIDE = re.compile(rf"(?<=[\s,|])(?:{_TAGS})[ \t]{{0,8}}=", re.IGNORECASE)
 _TAG_BEHIND_VERSION = re.compile(rf"(?<=DMARC1)(?:{_TAGS})[ \t]{{0,8}}=", re.IGNORECASE)
+#: Marks that people list by, before a tag: dashes and bullets.
+_BULLET = re.compile(
+    rf"[\s,]+[\u2010-\u2015\u2022\u00b7*-]+[ \t]*(?=(?:{_TAGS})[ \t]{{0,8}}=)", re.IGNORECASE
+)
+_TAG_COLON = re.compile(rf"(?<![^\s;,|])({_TAGS})[ \t]{{0,8}}:[ \t]{{0,8}}", re.IGNORECASE)
 _VERSION_EXACT = re.compile(rf"[vV][ \t]*=[ \t]*DMARC1(?=\Z|[\s;,:|]|(?:{_TAGS})[ \t]{{0,4}}=)")
 _MAILTO_MEANT = re.compile(
     rf"\b(?:mailto|{'|'.join(sorted(MISSPELT))})[ \t]{{0,4}}[:=][ \t]{{0,4}}/{{0,2}}"
@@ -45,6 +58,8 @@ _MAILTO_MEANT = re.compile(
 )
 
 
+#: An address between the brackets in which mail programs show one.
+_BRACKETED = re.compile(r"<([^<>\s,]{1,256}@[^<>\s,]{1,256})>")
 #: What people call the tag p.
 POLICY_NAMES = frozenset({"policy", "dmarc", "mode", "action", "requested-policy"})
 _POLICY_MEANT = re.compile(
@@ -143,8 +158,9 @@ def _score(text: str) -> tuple[bool, int]:
 
 
 def _mended(text: str) -> tuple[str, tuple[TagSlip, ...]]:
-    """Undo one mistake if that is all it takes, else all that can be found, else none."""
-    best, found = text, ()
+    """Undo one mistake if that is all it takes, else as many, in their order, as help most."""
+    best: tuple[str, tuple[TagSlip, ...]] = (text, ())
+    least = _score(text)
     for code, detail, undo in _STEPS:
         single = undo(text)
         if single != text and is_dmarc(single) and _clean(single):
@@ -154,8 +170,10 @@ def _mended(text: str) -> tuple[str, tuple[TagSlip, ...]]:
         changed = undo(current)
         if changed != current:
             made.append(TagSlip(code, _said(code, detail, text)))
-            current = changed
-    return (current, tuple(made)) if _score(current) < _score(text) else (best, found)
+            current, score = changed, _score(changed)
+            if score < least or (best[1] and score == least):
+                best, least = (current, tuple(made)), score
+    return best
 
 
 def _said(code: Code, detail: str, text: str) -> str:
@@ -179,10 +197,16 @@ def _with_version(text: str) -> str:
     return text
 
 
+def _with_equals(text: str) -> str:
+    """Put equals signs behind the names of tags, where colons stand."""
+    return _TAG_COLON.sub(r"\1=", text)
+
+
 def _with_separators(text: str) -> str:
     """Put semicolons between the tags, and commas between the addresses of one tag."""
     parts: list[str] = []
-    for part in text.split(";"):
+    bare = _BULLET.sub(";", decoded(text))
+    for part in (bare if bare != decoded(text) else text).split(";"):
         for piece in _pieces(part):
             follows = parts and parts[-1].partition("=")[0].strip().lower() in URI_TAGS
             if follows and "=" not in piece and "@" in piece:
@@ -210,8 +234,9 @@ def _with_uris(text: str) -> str:
         if tag.name not in URI_TAGS or all(parse_uri(item).valid for item in items):
             continue
         uris: list[str] = []
-        for item in re.split(r"[\s,|]+", _MAILTO_MEANT.sub("mailto:", tag.value)):
-            bare = item.strip("<>()'")
+        bare_value = _BRACKETED.sub(r"\1", tag.value)
+        for item in re.split(r"[\s,|]+", _MAILTO_MEANT.sub("mailto:", bare_value)):
+            bare = item.strip("<>()'").rstrip(".")
             prefixed = f"mailto:{bare}"
             lacks_scheme = not parse_uri(bare).valid and parse_uri(prefixed).address
             if bare:
@@ -255,6 +280,7 @@ def _joined(name: str, first: str, second: str) -> str:
 _STEPS: tuple[tuple[Code, str, Undo], ...] = (
     *((code, DETAILS[code], undo) for code, undo in UNDO),
     (Code.DMARC_VERSION, f"does not begin with exactly {VERSION}", _with_version),
+    (Code.DMARC_SYNTAX, "has colons in the place of equals signs", _with_equals),
     (Code.DMARC_SEPARATOR, "does not have semicolons between its tags", _with_separators),
     (Code.DMARC_URI, "has a report address that is not a mailto: URI", _with_uris),
     (

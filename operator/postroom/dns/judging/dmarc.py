@@ -48,7 +48,7 @@ def judge(
     """Judge the DMARC records of a name; what the value offers keeps the other tags there."""
     answer = seen.at(planned.name, RecordType.TXT)
     records = dmarc.select(answer.values)
-    intended = sorted(value for value in answer.values if dmarc.looks_like_dmarc(value))
+    intended = sorted(value for value in answer.values if dmarc.meant(value))
     if not records and intended:
         slip, mended = dmarc.slip(intended[0]), dmarc.mended(intended[0])
         code = slip.code if slip is not None else Code.DMARC_VERSION

@@ -184,9 +184,12 @@ def _host(value: str) -> str:
     if bare.isascii() or typed == bare:
         return bare
     try:
-        return idna.encode(typed, uts46=True).decode()
+        labels = idna.uts46_remap(typed, std3_rules=False).split(".")
+        # Labels such as _spf are none of any script.
+        named = [label if label.isascii() else idna.alabel(label).decode() for label in labels]
     except idna.IDNAError:
         return bare
+    return ".".join(named)
 
 
 def _with_prefixes(name: str, value: str) -> Reading | None:

@@ -17,6 +17,9 @@ from postroom.dns.texts.quoting import quoted
 _SEPARATORS = re.compile(
     r"[,;|&\t\r\n\x0b\x0c]|\xc2?\xa0|\xc2\xad|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf"
 )
+#: What names may be listed behind, and what can only be one of them.
+_LISTED = re.compile(r"[+?~-]?(?:include|exists|a|mx):", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+\.?")
 _INVISIBLE = re.compile(r"\xc2\xad|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf")
 _OPEN = re.compile(r"[+?~-]?(?:[a-z]{4,9}|ip_?v?[46]|a|mx|exp)[:=;]{0,2}", re.IGNORECASE)
 _PREFIX = re.compile(r"/{1,2}[0-9.]{1,15}(?:/{1,2}[0-9]{1,3})?")
@@ -203,7 +206,7 @@ def _repaired(start: int, token: str, problem: SyntaxProblem | None) -> Edit:
     ]
     if not pieces:
         return removal(start, token, "is no term")
-    readings = [read(piece) for piece in pieces]
+    readings = _listed(pieces)
     made = " ".join(reading.text for reading in readings if reading is not None)
     if not made:
         return leaving_out(start, token, why)
@@ -216,6 +219,20 @@ def _repaired(start: int, token: str, problem: SyntaxProblem | None) -> Edit:
     doubts = [reading.doubt for reading in readings if reading is not None]
     edit = _rewritten(start, token, Reading(made, next(filter(None, doubts), "")))
     return replace(edit, left_out=tuple(lost))
+
+
+def _listed(pieces: Sequence[str]) -> list[Reading | None]:
+    """Read the parts of a token; names that are listed behind one of a mechanism are of it, too."""
+    readings: list[Reading | None] = []
+    mechanism = ""
+    for piece in pieces:
+        named = _LISTED.match(piece)
+        mechanism = named[0] if named is not None else mechanism
+        made = read(piece)
+        if made is None and mechanism and _NAME.fullmatch(piece):
+            made = read(f"{mechanism}{piece}")
+        readings.append(made)
+    return readings
 
 
 def _rewritten(start: int, token: str, made: Reading) -> Edit:

@@ -9,8 +9,15 @@ from postroom.dns.finding_codes import Code
 
 #: Longest text in which such damage is looked for: values to publish are far shorter.
 DAMAGE_LIMIT = 8192
+Undo = Callable[[str], str]
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _WIDE_SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+#: ASCII as the keyboards of East Asia have it, and the ideographic comma and full stop.
+_FULLWIDTH = {
+    **{code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},
+    **dict.fromkeys((0x3002, 0xFF61), "."),
+    0x3001: ",",
+}
 _SMART_QUOTES = re.compile(
     "[\u2018-\u201f\u00ab\u00bb\u2032\u2033\u2039\u203a]|&(?:quot|[lr][sd]quo|apos|#3[49]);"
 )
@@ -53,8 +60,6 @@ _ZONE_STRINGS = re.compile(r'(?:"(?:[^"\\]|\\.){0,1024}"\s{0,80}){1,64}', re.DOT
 _ZONE_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _DECORATIONS_LIMIT = 4
 
-Undo = Callable[[str], str]
-
 
 def decoded(text: str) -> str:
     """Read bytes that stand as latin-1 characters as the UTF-8 that was typed, where it is such."""
@@ -66,9 +71,21 @@ def decoded(text: str) -> str:
         return text
 
 
+def _changed(text: str, undo: Undo) -> str:
+    """Undo something of the text as it was typed; where nothing of it is there it stays."""
+    typed = decoded(text)
+    undone = undo(typed)
+    return text if undone == typed else undone
+
+
 def without_invisible(text: str) -> str:
     """Take away byte order marks and zero-width characters; no-break spaces become spaces."""
-    return _WIDE_SPACE.sub(" ", _INVISIBLE.sub("", decoded(text)))
+    return _changed(text, lambda typed: _WIDE_SPACE.sub(" ", _INVISIBLE.sub("", typed)))
+
+
+def without_fullwidth(text: str) -> str:
+    """Write fullwidth characters as those of ASCII that they are meant as."""
+    return _changed(text, lambda typed: typed.translate(_FULLWIDTH))
 
 
 def without_entities(text: str) -> str:
@@ -80,7 +97,7 @@ def without_entities(text: str) -> str:
 
 def without_smart_quotes(text: str) -> str:
     """Take away typographic quotation marks, also as HTML entities."""
-    return _SMART_QUOTES.sub("", decoded(text))
+    return _changed(text, lambda typed: _SMART_QUOTES.sub("", typed))
 
 
 def without_quotes(text: str) -> str:
@@ -146,6 +163,7 @@ def without_stray_space(text: str) -> str:
 #: Damage that any value may take, by the code of its finding, in the order to undo it.
 UNDO: tuple[tuple[Code, Undo], ...] = (
     (Code.VALUE_BOM_NBSP, without_invisible),
+    (Code.VALUE_FULLWIDTH, without_fullwidth),
     (Code.VALUE_ENTITIES, without_entities),
     (Code.VALUE_SMART_QUOTES, without_smart_quotes),
     (Code.VALUE_QUOTED, without_quotes),
@@ -158,6 +176,7 @@ UNDO: tuple[tuple[Code, Undo], ...] = (
 #: What each kind of damage is, for the end of a sentence that begins with "the value".
 DETAILS = {
     Code.VALUE_BOM_NBSP: "holds an invisible character",
+    Code.VALUE_FULLWIDTH: "holds fullwidth characters in the place of those of ASCII",
     Code.VALUE_ENTITIES: "holds HTML entities, such as &#59; or &quot;, in the place of characters",
     Code.VALUE_SMART_QUOTES: "holds typographic quotation marks",
     Code.VALUE_QUOTED: "has quotation marks inside it",

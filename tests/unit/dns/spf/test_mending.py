@@ -67,6 +67,7 @@ def merged(text: str) -> Merged:
         ("(include:a.net)", "include:a.net"),
         ("include:a.net/", "include:a.net"),
         ("a:b\xc3\xbccher.example", "a:xn--bcher-kva.example"),
+        ("a:_s.m\xc3\xbcnchen.example", "a:_s.xn--mnchen-3ya.example"),
         # Misspelt, and separated by something else.
         ("includes:a.net", "include:a.net"),
         ("inclue:a.net", "include:a.net"),

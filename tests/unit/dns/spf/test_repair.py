@@ -81,6 +81,21 @@ def test_what_is_not_clear_is_left_out_by_name(slip: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("slip", "made"),
+    [
+        ("include:a.net,b.net", "include:a.net include:b.net"),
+        ("include:a.net;b.net;mx", "include:a.net include:b.net mx"),
+        ("~a:a.net,b.net", "~a:a.net ~a:b.net"),
+        ("ip4:192.0.2.1,192.0.2.2,a:b.net", "ip4:192.0.2.1 ip4:192.0.2.2 a:b.net"),
+        ("include:a.net,-all", "include:a.net -all"),
+    ],
+)
+def test_what_is_listed_behind_a_mechanism_is_of_it(slip: str, made: str) -> None:
+    assert merged(f"v=spf1 {slip}").value == f"v=spf1 {made}"
+    assert merged(f"v=spf1 {slip}").left_out == ()
+
+
+@pytest.mark.parametrize(
     ("slip", "kept"),
     [
         ("ip4:203.0.113.0/", "ip4:203.0.113.0"),

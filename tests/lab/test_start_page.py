@@ -16,7 +16,9 @@ from cluster.lab_process import LabProcess
 START = Path(__file__).parents[2] / "docs" / "start.md"
 #: What is not typed, and why.
 LEFT_OUT = {
-    "$ pip install 'postroom[lab]'\n": "the checkout that is tested is installed",
+    "$ python3 -m venv .venv && . .venv/bin/activate\n$ pip install '.[lab]'\n": (
+        "the checkout that is tested is installed"
+    ),
     "$ postroom lab\n": "it serves until it is stopped: the fixture does",
     "$ export POSTROOM_DNS_RESOLVERS=127.0.0.1:2053 POSTROOM_DNS_AUTHORITATIVE_PORT=2053\n"
     "$ export POSTROOM_ALLOW_CIDRS=127.0.0.1/32 POSTROOM_ALLOW_PORTS=2587,2465,2993\n"

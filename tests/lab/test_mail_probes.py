@@ -38,6 +38,7 @@ from postroom.lab.lab import IMAPS_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT, Lab
 from postroom.mail.connect.dial import Deadlines
 from postroom.mail.imap.protocol import GuardedProtocol
 from postroom.mail.limits.hosts import HOST_LIMIT
+from postroom.mail.limits.peers import REFUSALS_OF_ADDRESS
 from postroom.mail.probes import NetworkProbes
 from postroom.mail.report import Endpoint, Login
 from postroom.mail.smtp.client import SmtpClient
@@ -178,6 +179,30 @@ async def test_probes_at_the_same_time_do_not_overdraw_the_budget() -> None:
     reasons = [report.reason for report in reports]
     assert reasons.count(Reason.AUTHENTICATION_REJECTED) == 3
     assert reasons.count(Reason.HOST_AUTH_COOLDOWN) == 5
+
+
+async def test_other_names_of_a_server_do_not_overdraw_the_budget_either() -> None:
+    """Names for its address anybody has, with its own name in `tls.serverName`."""
+    said = list[str]()
+    steps = smtp_until_auth(b"AUTH PLAIN", after=("read", b"535 5.7.8 no\r\n"))
+    async with Hostile(*steps, context=context(), implicit=True) as server:
+        asking, where = probes(server.port), endpoint(server.port, TLSMode.IMPLICIT)
+        asking.signed_in = lambda used, login: said.append(used.host)
+        reports = [
+            await asking.probe(replace(where, host=f"a{number}.example.net"), LOGIN)
+            for number in range(REFUSALS_OF_ADDRESS + 5)
+        ]
+        other = await asking.probe(replace(where, host="b.example", namespace="other"), LOGIN)
+    refused, paused = reports[:REFUSALS_OF_ADDRESS], reports[REFUSALS_OF_ADDRESS:]
+    assert {report.reason for report in refused} == {Reason.AUTHENTICATION_REJECTED}
+    assert {report.reason for report in paused} == {Reason.HOST_AUTH_COOLDOWN}
+    for report in paused:
+        assert (report.stage, report.conclusive) == (ProbeStage.AUTH, False)
+        assert report.retry_after is not None and report.tls is not None
+        assert report.peer not in (None, *report.message.split())
+    assert other.reason is Reason.AUTHENTICATION_REJECTED
+    auths = sum(one.startswith(b"AUTH") for one in server.received)
+    assert (auths, len(said)) == (REFUSALS_OF_ADDRESS + 1, REFUSALS_OF_ADDRESS + 1)
 
 
 async def test_replies_that_refuse_no_credentials_do_not_count() -> None:

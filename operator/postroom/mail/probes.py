@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Probes over the network, with the limits that keep them from harming anyone."""
 
-import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,19 +23,18 @@ from postroom.mail.imap.reading import MailboxReader
 from postroom.mail.imap.removal import remove
 from postroom.mail.imap.scan import scan
 from postroom.mail.imap.session import ImapSession
-from postroom.mail.limits.hosts import HOST_LIMIT, QUIET, Host, Hosts, RefusalBudget
+from postroom.mail.limits.hosts import HOST_LIMIT, QUIET, Host, Hosts, RefusalBudget, was_refused
 from postroom.mail.limits.limiter import ProbeLimiter
+from postroom.mail.limits.peers import RefusingPeers
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.mail.session.echo_filter import without_withheld
-from postroom.mail.session.state import Connector
+from postroom.mail.session.state import Connector, cooling_down
 from postroom.mail.smtp import auth as smtp
 from postroom.mail.smtp.envelope import ask_senders
 from postroom.mail.smtp.sending import send
 
 ResultT = TypeVar("ResultT")
 
-#: Seconds.
-_LEAST_PAUSE = 60
 #: Lasting sessions of one login at one host: servers take four, ten or fifteen of a login, and
 #: people and probes sign in beside them.
 _SESSIONS = 2
@@ -82,7 +80,8 @@ class NetworkProbes:
         shard: Shard = WHOLE,
     ) -> None:
         dialler = Dialler(policy, resolve or SystemResolver(), deadlines or Deadlines())
-        self._connector = Connector(dialler, trust or TrustStore())
+        self._peers = RefusingPeers(time.monotonic)
+        self._connector = Connector(dialler, trust or TrustStore(), pause_at=self._peers.frees_in)
         #: Told of every session.
         self.observe: Observe = lambda kind, seconds, report: None
         #: Told of every login that was sent.
@@ -186,7 +185,10 @@ class NetworkProbes:
             return _cooling_down(shown, endpoint, host.budget(namespace))
 
     def _note_login(self, endpoint: Endpoint, login: Login, report: ProbeReport) -> None:
-        if report.authenticated or report.stage is ProbeStage.AUTH:
+        if was_refused(report):
+            self._peers.note(endpoint.namespace, report.peer)
+        asked = report.stage is ProbeStage.AUTH and report.reason is not Reason.HOST_AUTH_COOLDOWN
+        if report.authenticated or asked:
             self.signed_in(endpoint, login)
 
     async def _check(
@@ -230,13 +232,9 @@ def _cooling_down(
     """
     if report is not None and report.stage is not ProbeStage.DONE:
         return report
+    end = cooling_down(endpoint.host, budget.frees_in)
     pause = ProbeReport(
-        ProbeStage.AUTH,
-        Reason.HOST_AUTH_COOLDOWN,
-        f"Signing in at {endpoint.host} pauses: it has refused too many credentials lately, and "
-        "might lock out other accounts.",
-        conclusive=False,
-        retry_after=timedelta(seconds=max(math.ceil(budget.frees_in), _LEAST_PAUSE)),
+        end.stage, end.reason, end.message, end.conclusive, retry_after=end.retry_after
     )
     if report is None:
         return pause

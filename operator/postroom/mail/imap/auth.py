@@ -59,7 +59,7 @@ async def signed_in(state: SessionState) -> AsyncIterator[ImapSession]:
 
 
 async def _connect(state: SessionState, implicit: ssl.SSLContext | None) -> GuardedProtocol:
-    connection = await state.connector.dialler.dial(state.endpoint)
+    connection = await state.dial()
     state.stage = ProbeStage.GREETING if implicit is None else ProbeStage.TLS
     try:
         async with asyncio.timeout(state.deadlines.tls):

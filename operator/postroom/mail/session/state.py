@@ -2,11 +2,13 @@
 """What sessions of both protocols share: how far they came, and the report at the end."""
 
 import asyncio
+import math
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from postroom.api.mailserver import ProbeStage, ServerFacts, TLSFacts, TLSMode
 from postroom.api.masked import Masked
@@ -23,6 +25,8 @@ from postroom.mail.session.echo_filter import EchoFilter
 #: Brings a connection to the point where TLS begins; False where it does not get there.
 Prelude = Callable[[socket.socket], Awaitable[bool]]
 BeforeLogin = Callable[[], None]
+#: Seconds.
+_LEAST_PAUSE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +34,25 @@ class Connector:
     """What a session reaches servers by: whom it may dial, and whom it trusts.
 
     `before_login` is called before a login is sent, and may end the session by what it raises.
+    `pause_at` tells in how many seconds a namespace may sign in at an address; 0: now.
     """
 
     dialler: Dialler
     trust: tls.TrustStore
     before_login: BeforeLogin = field(default=lambda: None)
+    pause_at: Callable[[str, str | None], float] = field(default=lambda namespace, address: 0.0)
+
+
+def cooling_down(host: str, seconds: float) -> Failure:
+    """The end of a session before its login is sent: too many were refused. No verdict."""
+    return Failure(
+        ProbeStage.AUTH,
+        Reason.HOST_AUTH_COOLDOWN,
+        f"Signing in at {host} pauses: it has refused too many credentials lately, and might lock "
+        "out other accounts.",
+        conclusive=False,
+        retry_after=timedelta(seconds=max(math.ceil(seconds), _LEAST_PAUSE)),
+    )
 
 
 class SessionState:
@@ -61,6 +79,14 @@ class SessionState:
         #: What came of a line that has not ended yet.
         self.line_so_far: Callable[[], bytes] = bytes
         self._end: Failure | None = None
+        self._peer: str | None = None
+
+    async def dial(self) -> socket.socket:
+        """Connect; raises `Failure`."""
+        connection = await self.connector.dialler.dial(self.endpoint)
+        with suppress(OSError):  # it may be over already
+            self._peer = next(iter(connection.getpeername()), None)
+        return connection
 
     @property
     def deadlines(self) -> Deadlines:
@@ -106,6 +132,7 @@ class SessionState:
             retry_after=end.retry_after,
             cause=end.cause,
             server_text=text,
+            peer=self._peer,
         )
 
     def keep_login_out_of_the_clear(self) -> None:
@@ -117,6 +144,9 @@ class SessionState:
     def begin_signing_in(self) -> None:
         """Enter the stage in which the login is sent."""
         self.stage = ProbeStage.AUTH
+        pause = self.connector.pause_at(self.endpoint.namespace, self._peer)
+        if pause > 0:
+            raise cooling_down(self.endpoint.host, pause)
         self.connector.before_login()
 
     def failure(self, reason: Reason, message: str) -> Failure:

@@ -54,7 +54,7 @@ async def signed_in(state: SessionState) -> AsyncIterator[SmtpSession]:
             if endpoint.tls is not TLSMode.NONE:
                 context = await state.connector.trust.context(endpoint.ca_bundle)
             implicit = context if endpoint.tls is TLSMode.IMPLICIT else None
-            connection = await state.connector.dialler.dial(endpoint)
+            connection = await state.dial()
             client = SmtpClient(endpoint, connection, implicit)
             session = SmtpSession(state, client)
             await session.introduce(context)

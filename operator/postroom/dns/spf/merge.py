@@ -11,10 +11,12 @@ from itertools import takewhile
 
 from postroom.dns.spf.budget import Fetched, Reach, canonical, reach
 from postroom.dns.spf.closing import closing
+from postroom.dns.spf.passing import EVERYONE, passed
 from postroom.dns.spf.record import LOOKUP_LIMIT, VERSION, VOID_LOOKUP_LIMIT, Record, Term, parse
 from postroom.dns.spf.repair import Edit, apply, leaving_out, needs_repair, removal, repairs
 from postroom.dns.spf.requirement import Requirement
 from postroom.dns.spf.savings import Saving, savings
+from postroom.dns.spf.spans import without
 from postroom.dns.texts.presentation import presentation
 from postroom.dns.texts.quoting import quoted
 
@@ -140,7 +142,7 @@ def _drafted(
         faulty = needs_repair(record) or required.missing_from(reach(revised.text, others, domain))
         if faulty:
             revised.edit(repairs(record, also_slips=may_include))
-    draft = drafts[0] if len(drafts) == 1 else _united(drafts)
+    draft = drafts[0] if len(drafts) == 1 else _united(drafts, others, domain)
     end = parse(draft.text).all_term
     if end is not None and end.passes and not keep_pass_all:
         change = f"writes {end.text} as {required.all_term}, so that not everyone may send"
@@ -164,9 +166,12 @@ def _drafted(
     return draft
 
 
-def _united(drafts: Sequence[_Draft]) -> _Draft:
-    """Unite several records: the mechanisms of all in their order, and one ``all``."""
-    records = [parse(draft.text) for draft in drafts]
+def _united(drafts: Sequence[_Draft], others: Mapping[str, Fetched], domain: str) -> _Draft:
+    """Unite several records: the mechanisms of all in their order, and one ``all``.
+
+    Records that refuse nobody by name come first: whom they let pass no other is to refuse.
+    """
+    records = sorted((parse(draft.text) for draft in drafts), key=_refuses)
     mechanisms: dict[object, Term] = {}
     modifiers: dict[str, str] = {}
     left_out = [clause for draft in drafts for clause in draft.left_out]
@@ -195,26 +200,59 @@ def _united(drafts: Sequence[_Draft]) -> _Draft:
                 kept = modifiers.setdefault(term.name, term.text)
                 if kept != term.text:
                     left_out.append(f"{quoted(term.text)}, of which there can be one only")
-    end, differing = _common_end(records)
+    end, differing = _common_end(records, others)
     texts = [mechanism.text for mechanism in mechanisms.values()]
     changes = [change for draft in drafts for change in draft.changes]
     changes.append(f"unites {len(drafts)} records into one")
     text = " ".join([VERSION, *texts, *end, *modifiers.values()])
+    if _refuses_some(parse(text), records, others, domain):
+        doubts.append(
+            "Of those whom one record lets pass another refuses some, and so does the fix."
+        )
     return _Draft(text, changes, left_out, [*differing, *doubts])
 
 
-def _common_end(records: Sequence[Record]) -> tuple[list[str], list[str]]:
+def _refuses(record: Record) -> bool:
+    """Whether a record names somebody who is not to pass."""
+    return any(not term.passes and term.name != "all" for term in record.effective)
+
+
+def _refuses_some(
+    made: Record, records: Sequence[Record], others: Mapping[str, Fetched], domain: str
+) -> bool:
+    """Whether somebody whom a record lets pass does not by the one that unites them."""
+    return any(
+        without(passed(record, version, others, domain).spans, through)
+        for version in EVERYONE
+        if (through := passed(made, version, others, domain).spans) != EVERYONE[version]
+        for record in records
+        if _refuses(made)
+    )
+
+
+def _end_of(record: Record, others: Mapping[str, Fetched]) -> str | None:
+    """What becomes of those whom a record does not name, also by its redirect; None: nothing."""
+    for _ in range(LOOKUP_LIMIT):
+        if record.all_term is not None:
+            return f"{record.all_term.qualifier}all"
+        target = others.get(record.redirect.target) if record.redirect is not None else None
+        if target is None or len(target.texts) != 1:
+            return None
+        record = parse(target.texts[0])
+    return None
+
+
+def _common_end(
+    records: Sequence[Record], others: Mapping[str, Fetched]
+) -> tuple[list[str], list[str]]:
     """Choose the laxest ``all`` of several records, and say so where they differ."""
-    terms = [record.all_term for record in records]
-    ends = [f"{term.qualifier}all" for term in terms if term is not None]
-    laxest = [end for end in _STRICTNESS if end in ends][:1]
-    told = dict.fromkeys([*(end for end in _STRICTNESS if end in ends)])
-    if None in terms:
-        told["no all"] = None
+    found = [_end_of(record, others) for record in records]
+    ends = [end for end in _STRICTNESS if end in found]
+    told = [*ends, "no all"] if None in found else ends
     if len(told) < 2:
-        return laxest, []
+        return ends[:1], []
     *first, last = told
-    return laxest, [f"The records end in {', '.join(first)} and {last}; the one in {laxest[0]}."]
+    return ends[:1], [f"The records end in {', '.join(first)} and {last}; the one in {ends[0]}."]
 
 
 def _admissions(record: Record, lacking: Sequence[str]) -> list[Edit]:

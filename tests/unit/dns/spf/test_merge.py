@@ -47,7 +47,7 @@ OTHERS = {
         # Several records become one.
         (["v=spf1 a -all", "v=spf1 mx ~all"], f"v=spf1 {W} a mx ~all"),
         (["v=spf1 a ~all", "v=spf1 A ?all x=y"], f"v=spf1 {W} a ?all x=y"),
-        (["v=spf1 redirect=c.net", "v=spf1 mx"], f"v=spf1 include:c.net {W} mx"),
+        (["v=spf1 redirect=c.net", "v=spf1 mx"], f"v=spf1 include:c.net {W} mx -all"),
         (
             ["v=spf1 redirect=c.net", "v=spf1 redirect=b.net -all"],
             f"v=spf1 include:c.net {W} -all",

@@ -17,7 +17,7 @@ from postroom.api.resource import Kept, Metadata, annotations_read
 from postroom.api.status import DEFAULT_STATUS
 from postroom.concurrency.sets_of_few import SetsOfFew
 from postroom.controller.shared_status import moved
-from postroom.controller.text_pool import LONGEST, pooled, pooled_texts
+from postroom.controller.text_pool import LONGEST, pooled, pooled_texts, shared
 from postroom.reconcile import defaults
 from postroom.reconcile import indexes as marks
 from postroom.reconcile.tenancy.addresses import AddressBook
@@ -291,8 +291,7 @@ def slimmed(
     statuses = (_PENDING, earlier.get("status"))
     same = next((each for each in statuses if each == status), None)
     if same is None:
-        # Most texts of a status that we are writing are those of our code.
-        status = pooled(writing if writing == status else status)
+        status = shared(writing) if writing == status else pooled(status)
         same = Kept(status) if isinstance(status, dict) else status
     return {"metadata": Kept(kept), "spec": known, "status": same}
 

@@ -17,8 +17,7 @@ LONGEST = 128
 #: written in the same second, as it tells the time.
 _objects: dict[int, dict[str, Any]] = {}
 _LATELY = 512
-#: Numbers and truth values are equal across types.
-_EXACT = frozenset({str, int, bool, type(None)})
+_CONTAINERS = (dict, list)
 _NONE: list[Any] = []
 
 
@@ -40,7 +39,7 @@ def pooled(value: Any, depth: int = 0) -> Any:
             else pooled(inner, depth + 1)
             for name, inner in value.items()
         }
-        return _shared(copy) if depth else copy
+        return _one_of(copy) if depth else copy
     if isinstance(value, list):
         return [pooled(item, depth + 1) for item in value] if value else _NONE
     return value
@@ -51,13 +50,37 @@ def pooled_texts(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple([_pool.setdefault(text, text) for text in texts])
 
 
-def _shared(made: dict[str, Any]) -> dict[str, Any]:
+def shared(value: Any, depth: int = 0) -> Any:
+    """What is ours to keep, such as a status of our making, with the objects and the empty lists in
+    it that were met lately, as far as they are the same; not to be changed.
+
+    Most of its texts are those of our code, and need no looking for.
+    """
+    if depth > _DEEPEST:
+        return value
+    if isinstance(value, dict):
+        if any(isinstance(inner, _CONTAINERS) for inner in value.values()):
+            return {
+                name: shared(inner, depth + 1) if isinstance(inner, _CONTAINERS) else inner
+                for name, inner in value.items()
+            }
+        return _one_of(value) if depth else value
+    if isinstance(value, list):
+        return [shared(item, depth + 1) for item in value] if value else _NONE
+    return value
+
+
+def _one_of(made: dict[str, Any]) -> dict[str, Any]:
     """An object that is the same as one that was met lately, else this one."""
     values = (*made.values(),)
-    kinds = (*map(type, values),)
-    if not _EXACT.issuperset(kinds):
+    try:
+        mark = hash((*made, *values))
+    except TypeError:  # there is another object in it, or a list
         return made
     if len(_objects) >= _LATELY:
         _objects.clear()
-    known = _objects.setdefault(hash((*made, values, kinds)), made)
-    return known if known == made and (*map(type, known.values()),) == kinds else made
+    known = _objects.setdefault(mark, made)
+    if known is made or known != made:
+        return made
+    kinds = (*map(type, values),)
+    return known if kinds == (*map(type, known.values()),) and float not in kinds else made

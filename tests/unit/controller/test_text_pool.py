@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.controller import text_pool
-from postroom.controller.text_pool import LONGEST, pooled
+from postroom.controller.text_pool import LONGEST, pooled, shared
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=2 * LONGEST),
@@ -40,7 +40,7 @@ def texts(value: object) -> list[str]:
 @given(values)
 def test_what_comes_out_is_what_went_in(value: object) -> None:
     # As JSON, since 1 is True to Python.
-    assert json.dumps(pooled(value)) == json.dumps(value)
+    assert json.dumps(pooled(value)) == json.dumps(shared(value)) == json.dumps(value)
 
 
 @given(st.lists(values, max_size=3))
@@ -55,7 +55,7 @@ SCALARS = st.none() | st.booleans() | st.integers(-2, 2) | st.floats(-2, 2) | st
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), SCALARS), max_size=40))
 def test_objects_that_are_nearly_the_same_stay_apart(objects: list[dict[str, object]]) -> None:
-    assert json.dumps(pooled(objects)) == json.dumps(objects)
+    assert json.dumps(pooled(objects)) == json.dumps(shared(objects)) == json.dumps(objects)
 
 
 def test_objects_of_texts_and_whole_numbers_that_are_the_same_are_one() -> None:
@@ -63,10 +63,11 @@ def test_objects_of_texts_and_whole_numbers_that_are_the_same_are_one() -> None:
     one, other = pooled([condition]), pooled(decoded([condition]))
     assert one[0] is other[0]
     assert pooled([{**condition, "observedGeneration": True}])[0] is not one[0]
+    assert shared({"conditions": decoded([condition])})["conditions"][0] is one[0]
 
 
 def test_of_lists_of_nothing_there_is_one() -> None:
-    assert pooled({"findings": []})["findings"] is pooled({"usedBy": []})["usedBy"]
+    assert pooled({"findings": []})["findings"] is shared({"usedBy": []})["usedBy"]
 
 
 def test_what_is_looked_at_as_a_whole_is_nobody_elses() -> None:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import permutations
+from math import lcm
 
 from hypothesis import strategies as st
 
@@ -61,30 +63,43 @@ def fetched(zone: Zone) -> dict[str, Fetched]:
     return made
 
 
-NAMES = st.sampled_from([*HOSTS, "gone.net"])
-QUALIFIERS = st.sampled_from(["", "", "", "+", "-", "~", "?"])
-NETWORKS = st.sampled_from(
+_NAMES = (*HOSTS, "gone.net")
+_QUALIFIERS = ("", "", "", "+", "-", "~", "?")
+_NETWORKS = (
+    *(f"ip4:{one}" for one in IPV4),
+    "ip4:192.0.2.0/24",
+    "ip4:198.51.0.0/16",
+    "ip6:2001:db8::1",
+    "ip6:2001:db8::/32",
+)
+#: As often each kind, whatever it has of texts.
+_MECHANISMS = (
+    _NETWORKS,
+    _NETWORKS,
+    *(
+        tuple(written.format(one) for one in _NAMES)
+        for written in (
+            "include:{}",
+            "include:{}",
+            "a:{}",
+            "mx:{}",
+            "exists:{}",
+            "exists:%{{i}}.{}",
+        )
+    ),
+    tuple(f"include:{one.upper()}." for one in _NAMES),
+    ("a", "mx", "a/24", "mx//48", "ptr", "ptr:a.net"),
+)
+_AS_OFTEN = lcm(*map(len, _MECHANISMS))
+# One draw for each term, not one for each part: drawing them was most of what properties took.
+TERMS = st.sampled_from(
     [
-        *(f"ip4:{one}" for one in IPV4),
-        "ip4:192.0.2.0/24",
-        "ip4:198.51.0.0/16",
-        "ip6:2001:db8::1",
-        "ip6:2001:db8::/32",
+        f"{qualifier}{one}"
+        for qualifier in _QUALIFIERS
+        for kind in _MECHANISMS
+        for one in kind * (_AS_OFTEN // len(kind))
     ]
 )
-MECHANISMS = st.one_of(
-    NETWORKS,
-    NETWORKS,
-    NAMES.map("include:{}".format),
-    NAMES.map("include:{}".format),
-    NAMES.map(lambda one: f"include:{one.upper()}."),
-    NAMES.map("a:{}".format),
-    NAMES.map("mx:{}".format),
-    NAMES.map("exists:{}".format),
-    NAMES.map("exists:%{{i}}.{}".format),
-    st.sampled_from(["a", "mx", "a/24", "mx//48", "ptr", "ptr:a.net"]),
-)
-TERMS = st.builds("{}{}".format, QUALIFIERS, MECHANISMS)
 ENDS = st.sampled_from(["", "-all", "~all", "?all", "all", "redirect=a.net", "redirect=gone.net"])
 RECORDS = st.builds(
     lambda terms, end, more: " ".join(["v=spf1", *terms, end, *more]).strip(),
@@ -129,14 +144,24 @@ SLIPPED = st.builds(
 )
 
 
+def _some(values: Sequence[str], most: int) -> st.SearchStrategy[tuple[str, ...]]:
+    """Up to so many of some values in any order, as often each number of them."""
+    numbers = [list(permutations(values, number)) for number in range(most + 1)]
+    as_often = lcm(*map(len, numbers))
+    return st.sampled_from([one for each in numbers for one in each * (as_often // len(each))])
+
+
+_IPV4, _IPV6, _EXCHANGES = _some(IPV4, 2), _some(IPV6, 1), _some(HOSTS, 2)
+
+
 @st.composite
 def zones(draw: st.DrawFn) -> dict[str, list[str]]:
     """Make a zone of hosts with records; the record of `DOMAIN` itself is left to the test."""
     zone: dict[str, list[str]] = {}
     for name in (*HOSTS, DOMAIN):
-        zone[f"{name} A"] = draw(st.lists(st.sampled_from(IPV4), max_size=2, unique=True))
-        zone[f"{name} AAAA"] = draw(st.lists(st.sampled_from(IPV6), max_size=1))
-        hosts = draw(st.lists(st.sampled_from(HOSTS), max_size=2, unique=True))
+        zone[f"{name} A"] = list(draw(_IPV4))
+        zone[f"{name} AAAA"] = list(draw(_IPV6))
+        hosts = draw(_EXCHANGES)
         zone[f"{name} MX"] = [f"{n} {one}" for n, one in enumerate(hosts)]
         if name != DOMAIN:
             zone[f"{name} TXT"] = draw(

@@ -32,10 +32,12 @@ def listed(found: list[dict[str, Any]]) -> str:
 
 
 def moved(definition: dict[str, Any], group: str) -> dict[str, Any]:
-    """A definition in another group."""
-    plural = definition["spec"]["names"]["plural"]
-    named = {**definition["metadata"], "name": f"{plural}.{group}"}
-    return {**definition, "metadata": named, "spec": {**definition["spec"], "group": group}}
+    """A definition in another group, and in no category: `kubectl get postroom` of another test
+    would ask for its kinds, too, and find that they have gone."""
+    kinds = {**definition["spec"]["names"], "categories": []}
+    named = {**definition["metadata"], "name": f"{kinds['plural']}.{group}"}
+    spec = {**definition["spec"], "group": group, "names": kinds}
+    return {**definition, "metadata": named, "spec": spec}
 
 
 def define(plane: ControlPlane, group: str, found: list[dict[str, Any]]) -> None:

@@ -32,7 +32,7 @@ def test_every_setting_has_its_flag() -> None:
         (["--allow-cidr=10.0.0.0/8", "--allow-cidr=x"], "--allow-cidr: must be networks"),
         (["--namespace=team-*"], "--namespace: must be names of namespaces"),
         (["--sweep-interval=soon"], "--sweep-interval: must be a duration"),
-        (["--workers=0"], "--workers: must be greater than or equal to 1"),
+        (["--workers=0"], "--workers: must be at least 1"),
     ],
 )
 def test_a_bad_flag_is_one_sentence(arguments: list[str], sentence: str) -> None:

@@ -27,8 +27,11 @@ _CODE = re.compile(
 )
 _IMAP = re.compile(r"(?:^|\s)(NO|BAD|BYE)\s+(?=\S)")
 _RESPONSE = re.compile(r"\[[A-Z-]{4,32}[\] ]")
-#: Codes that answer a sign-in, and nothing else (RFC 4954 section 6).
-_SIGN_IN = frozenset({"432", "454", "530", "534", "535", "538"})
+#: Codes that answer a sign-in, and nothing else (RFC 4954 section 6, RFC 5248 section 2.4). 530
+#: answers any other command where signing in, or STARTTLS, should have come first.
+_SIGN_IN = frozenset({"432", "454", "525", "534", "535", "538"})
+#: Response codes of IMAP that are about a mailbox, which is opened after the sign-in (RFC 5530).
+_OF_MAILBOXES = re.compile(r"\[(?:NONEXISTENT|INUSE|TRYCREATE|CANNOT)\b")
 #: Codes that may come before any command (RFC 5321 section 4.3.2).
 _GREETINGS = frozenset({"421", "554"})
 _TRANSACTION = (Stage.RCPT, Stage.MAIL, Stage.DATA)
@@ -60,11 +63,10 @@ def explained(pasted: str) -> list[Explained]:
     if imap is not None and code is None and enhanced is None:
         text = pasted[imap.end() if imap.re is _IMAP else imap.start() :]
         result = imap[1] if imap.re is _IMAP else "NO"
+        about_mailbox = _OF_MAILBOXES.search(text) is not None
+        stages = (Stage.MAILBOX, Stage.AUTH) if about_mailbox else (Stage.AUTH, Stage.MAILBOX)
         return _best(
-            *(
-                [(meaning_of_imap(text, result, Circumstances(stage)), "")]
-                for stage in (Stage.AUTH, Stage.MAILBOX)
-            )
+            *([(meaning_of_imap(text, result, Circumstances(stage)), "")] for stage in stages)
         )
     if code is None and enhanced is None:
         return []

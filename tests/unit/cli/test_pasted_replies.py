@@ -15,13 +15,29 @@ SIGN_INS = [
     for row in SURE
     if row.protocol is Protocol.SMTP and row.app_password_shaped is None and row.sign_in is None
     for example in row.examples
-    if example[:3] in {"432", "454", "530", "534", "535", "538"}
+    if example[:3] in {"432", "454", "525", "530", "534", "535", "538"}
 ]
 CODES = sorted({f"{example[:3]}" for row in rows() for example in row.examples if row.codes})
 
 
 @pytest.mark.parametrize(("reply", "cause"), SIGN_INS)
 def test_a_whole_reply_is_what_the_catalogue_says(reply: str, cause: str) -> None:
+    assert [each.meaning.cause for each in pasted_replies.explained(reply)] == [cause]
+
+
+@pytest.mark.parametrize(
+    ("reply", "cause"),
+    [
+        # Said to a command that should have come after the sign-in, and not to that (RFC 4954).
+        ("530 5.7.0 Authentication Required. For more information, go to", "AuthNotAccepted"),
+        ("530 5.7.0 Must issue a STARTTLS command first", "AuthRequiresTLS"),
+        ("525 5.7.13 User account disabled", "AccountDisabled"),
+        ("a1 NO [NONEXISTENT] Unknown Mailbox: Tickets (Failure)", "MailboxUnavailable"),
+        ("a1 NO [INUSE] Mailbox in use", "MailboxTemporaryFailure"),
+        ("a1 NO [UNAVAILABLE] Temporary authentication failure.", "AuthTemporaryFailure"),
+    ],
+)
+def test_a_reply_is_judged_as_what_can_be_answered_by_it(reply: str, cause: str) -> None:
     assert [each.meaning.cause for each in pasted_replies.explained(reply)] == [cause]
 
 

@@ -199,7 +199,8 @@ def _united(drafts: Sequence[_Draft], others: Mapping[str, Fetched], domain: str
             if term.is_modifier and term.name != "redirect":
                 kept = modifiers.setdefault(term.name, term.text)
                 if kept != term.text:
-                    left_out.append(f"{quoted(term.text)}, of which there can be one only")
+                    # By a modifier nobody passes.
+                    doubts.append(f"The fix leaves out {quoted(term.text)}: there can be one only.")
     end, differing = _common_end(records, others)
     texts = [mechanism.text for mechanism in mechanisms.values()]
     changes = [change for draft in drafts for change in draft.changes]

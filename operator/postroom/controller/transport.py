@@ -65,7 +65,12 @@ class ApiTransport:
         Raises what aiohttp does, `OSError`, and the library's `ConfigException`.
         """
         question = f"?{urlencode(query, quote_via=quote)}" if query else ""
-        url = URL(f"{self._configuration.host}{path}{question}", encoded=True)
+        target = f"{self.server}{path}{question}"
+        try:
+            url = URL(target, encoded=True)
+            _ = url.raw_host  # only now it is looked at
+        except ValueError:
+            raise aiohttp.InvalidUrlClientError(target) from None
         said = {**headers, **await self._credentials()}
         last()
         async with self._own_session().request(

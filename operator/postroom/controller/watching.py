@@ -10,7 +10,6 @@ the process.
 """
 
 import asyncio
-import json
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -199,7 +198,7 @@ def _taken(take: Take | None, raw: object, *, gone: bool) -> None:
 def _bookmark(version: str) -> Iterator[bytes]:
     if version:
         event = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": version}}}
-        yield json.dumps(event).encode() + b"\n"
+        yield json_lists.encoded(event) + b"\n"
 
 
 async def _reduce(

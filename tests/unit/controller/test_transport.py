@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -104,3 +105,15 @@ async def test_nothing_is_sent_that_is_held_back_at_last(tmp_path: Path) -> None
         with pytest.raises(PermissionError):
             await sent(transport, last=last)
     assert server.seen == []
+
+
+@pytest.mark.parametrize("server", ["https://127.0.0.1:99999", "https://127.0.0.1:port", "host"])
+async def test_a_server_that_is_no_url_is_told_as_any_other_failure(
+    tmp_path: Path, server: str
+) -> None:
+    transport = ApiTransport(await connection(write_kubeconfig(server, tmp_path)), AGENT)
+    try:
+        with pytest.raises(aiohttp.ClientError):
+            await sent(transport)
+    finally:
+        await transport.close()

@@ -34,7 +34,6 @@ class Secret(NamedTuple):
 
 Decoder = Callable[[bytes], bytes]
 
-_BLANK = re.compile(rb"[\s\0]+")
 _ESCAPE = re.compile(
     rb"((?:\\u[0-9a-fA-F]{4})+)|\\U([0-9a-fA-F]{8})|\\x([0-9a-fA-F]{2})|\\([0-7]{3})|\\(.)", re.S
 )
@@ -90,7 +89,11 @@ def _octets(seen: str | bytes) -> bytes:
 
 def _folded(view: bytes) -> bytes:
     """Without what logs and terminals add or change: white space, case, zeros of UTF-16."""
-    return _BLANK.sub(b"", view).lower()
+    return _unspaced(view).lower()
+
+
+def _unspaced(view: bytes) -> bytes:
+    return b"".join(view.split()).replace(b"\0", b"")
 
 
 def _windows(text: str) -> frozenset[bytes]:
@@ -146,7 +149,7 @@ def _base64(seen: bytes) -> bytes:
     Once, however often it comes: logs have the same words in each line.
     """
     words: dict[bytes, None] = {}
-    for text in (seen, _BLANK.sub(b"", seen)):
+    for text in (seen, _unspaced(seen)):
         words |= dict.fromkeys(_BASE64.findall(text.translate(bytes.maketrans(b"-_", b"+/"))))
     decoded = []
     for word in words:

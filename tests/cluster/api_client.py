@@ -25,9 +25,12 @@ from urllib.parse import urlsplit
 import yaml
 
 from postroom.api.names import API_VERSION, Kind
+from postroom.lab import operator_process
 from postroom.lab.controlplane import ControlPlane
+from postroom.lab.operator_process import ACCOUNT, NAMESPACE
 
 _SECONDS = 60
+_TOKEN_SECONDS = 7200
 #: How often whoever is told to come later (429) does, as kubectl.
 _PATIENCE = 30
 #: The definition may have gone before, and thousands may take longer than a request.
@@ -228,6 +231,18 @@ class _Places:
 def delete(plane: ControlPlane, path: str) -> None:
     """Delete what lies at a path."""
     administrator(plane).request("DELETE", path)
+
+
+def service_account_kubeconfig(
+    plane: ControlPlane, directory: Path, account: str = ACCOUNT, namespace: str = NAMESPACE
+) -> Path:
+    """Write a kubeconfig that authenticates as a ServiceAccount, and nothing more."""
+    client = _client(plane.kubeconfig, get_ident())
+    if client is None:
+        return operator_process.service_account_kubeconfig(plane, directory, account, namespace)
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+    made = client.request("POST", path, {"spec": {"expirationSeconds": _TOKEN_SECONDS}})
+    return operator_process.token_kubeconfig(plane, directory, made["status"]["token"])
 
 
 def create_namespace(plane: ControlPlane, name: str) -> None:

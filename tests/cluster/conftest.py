@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.api_client import create_namespace, delete_namespace
+from cluster.api_client import create_namespace, delete_namespace, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of
 from cluster.forked import spawned
 from cluster.lab_process import LabProcess
@@ -21,7 +21,7 @@ from cluster.post_office import PostOffice
 from cluster.telling import sections
 from loopback import own_address
 from postroom.lab.controlplane import ControlPlane, ControlPlaneUnavailable, obtain
-from postroom.lab.operator_process import ROOT, OperatorProcess, service_account_kubeconfig
+from postroom.lab.operator_process import ROOT, OperatorProcess
 
 HERE = Path(__file__).parent
 _BEGAN = pytest.StashKey[float]()

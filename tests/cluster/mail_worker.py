@@ -20,19 +20,14 @@ from typing import Any, Self
 import yaml
 
 from cluster import services
-from cluster.api_client import apply
+from cluster.api_client import apply, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of
 from cluster.objects import eventually, one
 from cluster.post_office import SUPPORT, Mailboxes, PostOffice, account
 from kstatus import conditions_of
 from postroom.api.names import Kind
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import (
-    NAMESPACE,
-    ROOT,
-    OperatorProcess,
-    service_account_kubeconfig,
-)
+from postroom.lab.operator_process import NAMESPACE, ROOT, OperatorProcess
 
 ACCOUNT = "postroom-deliver"
 #: How processes tell among them whose turn it is.

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cluster.api_client import apply
+from cluster.api_client import apply, service_account_kubeconfig
 from cluster.lab_process import LabProcess
 from cluster.objects import eventually, is_observed, is_ready, one
 from kstatus import conditions_of
@@ -19,7 +19,7 @@ from postroom.api.names import API_VERSION, Kind
 from postroom.api.times import timestamp
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.lab import IMAPS_PORT, PASSWORDS, SUBMISSION_PORT
-from postroom.lab.operator_process import OperatorProcess, service_account_kubeconfig
+from postroom.lab.operator_process import OperatorProcess
 from state_map import CASES, Case, State
 
 Raw = dict[str, Any]

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from cluster.api_client import service_account_kubeconfig
 from cluster.objects import eventually, is_ready, one
 from cluster.post_office import SUPPORT, PostOffice, account
 from loopback import own_address
 from postroom.api.names import Kind
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.lab import PASSWORDS
-from postroom.lab.operator_process import OperatorProcess, service_account_kubeconfig
+from postroom.lab.operator_process import OperatorProcess
 
 ACCOUNT = Kind.EMAIL_ACCOUNT
 

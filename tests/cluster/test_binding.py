@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from cluster import admission
-from cluster.api_client import apply
+from cluster.api_client import apply, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of
 from cluster.lab_process import LabProcess
 from cluster.objects import KINDS, eventually, is_ready, reason_of
@@ -30,7 +30,7 @@ from cluster.test_defaults import ACCOUNT, RELAY, SERVER, SMTP, SUPPORT, Mail
 from postroom.api.names import API_VERSION
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.lab import PASSWORDS
-from postroom.lab.operator_process import ROOT, USER, OperatorProcess, service_account_kubeconfig
+from postroom.lab.operator_process import ROOT, USER, OperatorProcess
 
 INSTALL = ROOT / "manifests" / "install"
 ADDED = ("postroom-binding", "postroom-token-rotation", "postroom-service-binding")

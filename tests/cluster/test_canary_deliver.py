@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster import services
-from cluster.api_client import apply
+from cluster.api_client import apply, service_account_kubeconfig
 from cluster.forked import plugin
 from cluster.lab_process import LabProcess
 from cluster.mail_worker import ACCOUNT
@@ -36,7 +36,7 @@ from lab.test_canary_deliver import Mail, mailbox
 from loopback import own_address
 from postroom.api.names import API_VERSION
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import OperatorProcess, service_account_kubeconfig
+from postroom.lab.operator_process import OperatorProcess
 
 #: What there must have been for a hunt to prove something.
 _LINES = 300

@@ -24,7 +24,7 @@ from typing import Any, Self
 
 import pytest
 
-from cluster.api_client import apply
+from cluster.api_client import apply, service_account_kubeconfig
 from cluster.lab_process import LabProcess
 from cluster.objects import KINDS, eventually, hello, is_judged, objects
 from lab.canary import Secret, leaks
@@ -39,7 +39,7 @@ from loopback import own_address
 from postroom.cli.options import Output
 from postroom.cli.record_output import RecordFormat
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import ROOT, OperatorProcess, service_account_kubeconfig
+from postroom.lab.operator_process import ROOT, OperatorProcess
 
 REFUSED = "AUTHENTICATION_REJECTED"
 #: What servers do, by the name of the account that meets them.

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from cluster.api_client import apply
+from cluster.api_client import apply, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of
 from cluster.lab_process import LabProcess
 from cluster.objects import eventually
@@ -32,12 +32,7 @@ from lab import helm
 from postroom.api.names import API_VERSION
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.lab import PASSWORDS
-from postroom.lab.operator_process import (
-    NAMESPACE,
-    ROOT,
-    OperatorProcess,
-    service_account_kubeconfig,
-)
+from postroom.lab.operator_process import NAMESPACE, ROOT, OperatorProcess
 
 KEY = "postroom-ownership-key"
 DOMAIN = {"apiVersion": API_VERSION, "kind": "SendingDomain"}

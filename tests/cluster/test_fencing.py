@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.api_client import apply
+from cluster.api_client import apply, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of, writes_of
 from cluster.objects import eventually, is_ready, one
 from cluster.post_office import BILLING, SUPPORT, PostOffice, account
@@ -24,7 +24,7 @@ from loopback import own_address
 from postroom.api.names import Kind
 from postroom.concurrency.shards import shard_of
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import NAMESPACE, OperatorProcess, service_account_kubeconfig
+from postroom.lab.operator_process import NAMESPACE, OperatorProcess
 
 ACCOUNT = Kind.EMAIL_ACCOUNT
 

@@ -28,7 +28,7 @@ import pytest
 import yaml
 
 from cluster import mail_worker, services
-from cluster.api_client import create_namespace, delete_namespace
+from cluster.api_client import create_namespace, delete_namespace, service_account_kubeconfig
 from cluster.guides import GUIDES, GuideError, Reader, builds_on, matches, search_path, steps_of
 from cluster.lab_process import LabProcess
 from cluster.mail_worker import TicketsProcess, worker_rights
@@ -37,7 +37,7 @@ from loopback import own_address
 from postroom.lab import operator_process
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.lab import OWNERSHIP_KEY_FILE, PASSWORDS, SUBMISSION_PORT
-from postroom.lab.operator_process import ROOT, OperatorProcess, service_account_kubeconfig
+from postroom.lab.operator_process import ROOT, OperatorProcess
 
 PAGES = sorted(path for path in GUIDES.glob("*.md") if path.name != "README.md")
 NAMESPACE = "guides"

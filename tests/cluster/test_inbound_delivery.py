@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from cluster.api_client import service_account_kubeconfig
 from postroom.api.conditions import ConditionStatus, ConditionType, Verdict, place
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.names import API_VERSION, Key, Kind
@@ -36,7 +37,6 @@ from postroom.delivery import status
 from postroom.delivery.contract import Progress
 from postroom.delivery.cursors import Cursor
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import service_account_kubeconfig
 from postroom.metrics import Metrics, WriteResult
 from unit.api.test_inbound_delivery import ACCOUNT, BAD, DELIVER, GOOD
 

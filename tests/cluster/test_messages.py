@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from cluster.api_client import apply
+from cluster.api_client import apply, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of, writes_of
 from cluster.forked import plugin
 from cluster.objects import KINDS, eventually, is_ready, one
@@ -24,7 +24,7 @@ from cluster.post_office import BILLING, SUPPORT, PostOffice, account
 from loopback import own_address
 from postroom.api.names import Kind
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import OperatorProcess, service_account_kubeconfig
+from postroom.lab.operator_process import OperatorProcess
 
 ACCOUNT = Kind.EMAIL_ACCOUNT
 

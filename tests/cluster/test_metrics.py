@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from cluster.api_client import apply
+from cluster.api_client import apply, service_account_kubeconfig
 from cluster.objects import eventually
 from cluster.post_office import BILLING, SUPPORT, PostOffice, account
 from lab.test_dashboard import worker
 from loopback import own_address
 from postroom.controller.object_metrics import METRICS
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import OperatorProcess, service_account_kubeconfig
+from postroom.lab.operator_process import OperatorProcess
 from promql import alerts, labels_in, panels, unknown_in
 from scrapes import scraped
 

@@ -19,14 +19,10 @@ import pytest
 import trustme
 import yaml
 
+from cluster.api_client import service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import (
-    ROOT,
-    OperatorProcess,
-    free_port,
-    service_account_kubeconfig,
-)
+from postroom.lab.operator_process import ROOT, OperatorProcess, free_port
 
 INSTALL = ROOT / "manifests" / "install"
 

@@ -20,7 +20,7 @@ import dns.message
 import dns.query
 import pytest
 
-from cluster.api_client import apply
+from cluster.api_client import apply, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of
 from cluster.external_dns import ExternalDns, obtain_or_skip
 from cluster.lab_process import LabProcess
@@ -29,7 +29,7 @@ from kstatus import conditions_of
 from postroom.api.names import API_VERSION
 from postroom.dns.publishing import dns_endpoint
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import ROOT, USER, OperatorProcess, service_account_kubeconfig
+from postroom.lab.operator_process import ROOT, USER, OperatorProcess
 
 INSTALL, ZONE = ROOT / "manifests" / "install", "example.com"
 KEY, OTHER_KEY = (f"k{number}.domainkey.provider.example.net" for number in (1, 2))

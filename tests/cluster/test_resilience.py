@@ -17,7 +17,14 @@ from typing import Any
 
 import pytest
 
-from cluster.api_client import apply, create_namespace, delete_namespace, read, refusal
+from cluster.api_client import (
+    apply,
+    create_namespace,
+    delete_namespace,
+    read,
+    refusal,
+    service_account_kubeconfig,
+)
 from cluster.audit_log import forbidden, requests_of, writes_of
 from cluster.lab_process import LabProcess
 from cluster.objects import (
@@ -35,7 +42,7 @@ from kstatus import conditions_of
 from postroom.api.crd import definition
 from postroom.api.names import Kind
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import ROOT, OperatorProcess, service_account_kubeconfig
+from postroom.lab.operator_process import ROOT, OperatorProcess
 
 DOMAIN = Kind.SENDING_DOMAIN
 

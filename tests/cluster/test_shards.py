@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.api_client import apply, create_namespace, delete_namespace
+from cluster.api_client import apply, create_namespace, delete_namespace, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of
 from cluster.lab_process import LabProcess
 from cluster.objects import domains, eventually, one
@@ -31,7 +31,7 @@ from cluster.test_audit import audit_of
 from postroom.api.names import Kind
 from postroom.concurrency.shards import Shard, shard_of
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import NAMESPACE, OperatorProcess, service_account_kubeconfig
+from postroom.lab.operator_process import NAMESPACE, OperatorProcess
 
 DOMAIN = Kind.SENDING_DOMAIN
 #: One more than shards, so that one of them has two namespaces.

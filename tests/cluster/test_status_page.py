@@ -19,13 +19,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cluster.api_client import apply
+from cluster.api_client import apply, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of
 from cluster.forked import plugin
 from cluster.objects import eventually, hello, is_judged, objects
 from postroom.cli.report import objects_in
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import ROOT, OperatorProcess, service_account_kubeconfig
+from postroom.lab.operator_process import ROOT, OperatorProcess
 from postroom.report import reading
 from postroom.report.shape import ReportSource
 

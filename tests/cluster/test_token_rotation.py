@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from cluster import admission
-from cluster.api_client import apply
+from cluster.api_client import apply, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of, writes_of
 from cluster.lab_process import LabProcess
 from cluster.objects import KINDS, eventually, one
@@ -31,7 +31,7 @@ from lab.token_server import HOST, MICROSOFT_PATH, Client, Refresh, TokenServer
 from loopback import own_address
 from postroom.api.names import API_VERSION, Kind
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import ROOT, USER, OperatorProcess, service_account_kubeconfig
+from postroom.lab.operator_process import ROOT, USER, OperatorProcess
 
 ACCOUNT, SERVER = Kind.EMAIL_ACCOUNT, Kind.MAIL_SERVER
 KEPT = {"EmailAccount": "support-oauth", "MailServer": "support-server-oauth"}

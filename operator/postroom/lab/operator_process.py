@@ -74,8 +74,13 @@ def service_account_kubeconfig(
 ) -> Path:
     """Write a kubeconfig that authenticates as a ServiceAccount, and nothing more."""
     token = plane.kubectl("create", "token", account, "-n", namespace, "--duration=2h").stdout
+    return token_kubeconfig(plane, directory, token.strip())
+
+
+def token_kubeconfig(plane: Plane, directory: Path, token: str) -> Path:
+    """Write a kubeconfig that authenticates by a token, and nothing more."""
     config = yaml.safe_load(plane.kubeconfig.read_text())
-    config["users"] = [{"name": "operator", "user": {"token": token.strip()}}]
+    config["users"] = [{"name": "operator", "user": {"token": token}}]
     config["contexts"] = [
         {
             "name": "operator",

@@ -10,18 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cluster.api_client import service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of
 from cluster.faults.api_proxy import ApiProxy
 from cluster.faults.scene import Keeper, Place, standing
 from cluster.post_office import PostOffice
 from loopback import own_address
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import (
-    ACCOUNT,
-    NAMESPACE,
-    OperatorProcess,
-    service_account_kubeconfig,
-)
+from postroom.lab.operator_process import ACCOUNT, NAMESPACE, OperatorProcess
 
 
 class Identity:

@@ -69,6 +69,13 @@ def judge(
     others = [uri for record in records if record != base for uri in parsed[record].rua]
     kept = base if len(records) > 1 else dmarc.mended(base)
     value = dmarc.with_requirements(kept, wanted.policy, (*others, *wanted.rua))
+    asked = [
+        policy.value for policy in DMARCPolicy if policy in {p.policy for p in parsed.values()}
+    ]
+    if len(asked) > 1:
+        code, reason, sentence = fault
+        said = f"they ask for p={' and p='.join(asked)}, the fix for p={dmarc.parse(value).policy}"
+        fault = code, reason, f"{sentence}; {said}"
     return _replaceable(planned, fault, value, answer, records)
 
 

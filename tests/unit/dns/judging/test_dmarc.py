@@ -143,3 +143,23 @@ def test_a_fix_makes_any_policy_valid(texts: list[str]) -> None:
     assert found.fix is not None
     zone.apply(found.fix)
     assert record(look(zone), "dmarc").state is RecordState.VALID, found
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (
+            ["v=DMARC1; p=none", "v=DMARC1; p=reject"],
+            "ask for p=none and p=reject, the fix for p=r",
+        ),
+        (["v=DMARC1; p=reject", "v=DMARC1; p=reject; sp=none"], ""),
+    ],
+)
+def test_of_several_policies_it_is_said_which_the_fix_asks_for(texts: list[str], said: str) -> None:
+    (told_of,) = [
+        one.message
+        for one in about_dmarc(look(FakeZone({**HEALTHY, DMARC: texts}), dmarc={"policy": "none"}))
+        if one.code == "DMARC_MULTIPLE"
+    ]
+    assert said in told_of
+    assert ("they ask for" in told_of) is bool(said)

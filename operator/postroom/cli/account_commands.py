@@ -11,7 +11,14 @@ import typer
 from postroom.api.emailaccount import Connection
 from postroom.api.emailaccount_status import BackfillPhase
 from postroom.api.names import Kind
-from postroom.cli import account_details, account_requests, completion, plugin_options, terminal
+from postroom.cli import (
+    account_details,
+    account_requests,
+    completion,
+    options,
+    plugin_options,
+    terminal,
+)
 from postroom.cli.cluster import Cluster, PluginError, fresh
 from postroom.cli.options import Output, say
 
@@ -47,7 +54,7 @@ def test(
     ] = None,
     namespace: plugin_options.NamespaceOption = None,
     timeout: Annotated[
-        float, plugin_options.waiting("How long to wait: it is sent in 5m, and found in 10m.")
+        float, options.waiting("How long to wait: it is sent in 5m, and found in 10m.")
     ] = 960,
     output: plugin_options.OutputOption = Output.TABLE,
     kubeconfig: plugin_options.KubeconfigOption = None,

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What verbs share: the options that mean the same in each, and their exit codes."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -46,6 +47,24 @@ def fail(verb: str, sentence: str, code: int = ExitCode.BAD_INPUT) -> typer.Exit
     """Print what went wrong, as all verbs do, and return what ends the program."""
     say(on_one_line(f"postroom {verb}: {sentence}"), errors=True)
     return typer.Exit(code)
+
+
+def _seconds(given: object) -> float:
+    """Read a time to wait: a duration, or a number of seconds, which a default is, too."""
+    from postroom.api.fields import parse_duration  # by pydantic, which --help would wait for
+
+    text = str(given)
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        return float(text)
+    try:
+        return parse_duration(text).total_seconds()
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def waiting(why: str) -> Any:
+    """The option that says how long something is waited for."""
+    return typer.Option(help=why, parser=_seconds, metavar="DURATION")
 
 
 DNSResolverOption = Annotated[

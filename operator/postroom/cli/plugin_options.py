@@ -12,9 +12,8 @@ import yaml
 
 from postroom.api.conditions import ConditionStatus, ConditionType
 from postroom.api.crd import PRESENTATIONS
-from postroom.api.fields import parse_duration
 from postroom.api.names import GROUP, Kind
-from postroom.cli import completion, table, terminal
+from postroom.cli import completion, options, table, terminal
 from postroom.cli.cluster import PluginError
 from postroom.cli.options import ExitCode, Output, say
 
@@ -33,22 +32,8 @@ KubeconfigOption = Annotated[
 ContextOption = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
 
 
-def _seconds(given: object) -> float:
-    """Read a time to wait: a duration, or a number of seconds, which a default is, too."""
-    text = str(given)
-    try:
-        return parse_duration(f"{text}s" if text.isdecimal() else text).total_seconds()
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-def waiting(why: str) -> Any:
-    """The option that says how long something is waited for."""
-    return typer.Option(help=why, parser=_seconds, metavar="DURATION")
-
-
 TimeoutOption = Annotated[
-    float, waiting("How long to wait for the answer, such as 5m; a bare number: seconds.")
+    float, options.waiting("How long to wait for the answer, such as 5m; a bare number: seconds.")
 ]
 
 

@@ -11,8 +11,9 @@ import typer
 
 from postroom.api.names import Kind
 from postroom.cli.cluster import NotAnswered, PluginError
+from postroom.cli.main import run
 from postroom.cli.options import ExitCode, Output
-from postroom.cli.plugin_options import edge, exit_unless_ready, kind_of, show
+from postroom.cli.plugin_options import TimeoutOption, edge, exit_unless_ready, kind_of, show
 
 
 @pytest.mark.parametrize(
@@ -89,3 +90,34 @@ def test_objects_are_printed_in_the_form_that_was_asked_for(
     assert "smtp" in json.dumps(json.loads(capsys.readouterr().out))
     show([server], Output.TABLE)
     assert "smtp" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ("60", 60),
+        ("0.5", 0.5),
+        ("90s", 90),
+        ("1h30m", 5400),
+        *(
+            (wrong, None)
+            for wrong in ("", "-1", "nan", "inf", "1e3", "soon", "5 m", "٣", "1.", ".5")
+        ),
+    ],
+)
+def test_a_time_to_wait_is_a_duration_or_seconds(
+    given: str, seconds: float | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = typer.Typer(name="ask")
+    waited: list[float] = []
+
+    @app.command()
+    def ask(timeout: TimeoutOption = 60) -> None:
+        waited.append(timeout)
+
+    with pytest.raises(SystemExit) as ended:
+        run(app, ["--timeout", given])
+    if seconds is None:
+        assert ended.value.code == 2 and "must be a duration" in capsys.readouterr().err
+    else:
+        assert waited == [seconds]

@@ -6,6 +6,7 @@ RBAC cannot tell the operator's Secrets from others, so that a policy does
 unbound or narrowed, and nothing would look broken. Only a try tells.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,8 +19,11 @@ from postroom.controller.client import ApiError
 _HOLDS = timedelta(minutes=10)
 #: Only the policy of bindings refuses what has it.
 _DRY_RUN_LABEL = f"{GROUP}/dry-run"
-#: Policies answer with the first, webhooks and quotas with the second.
+#: Policies answer with the first, webhooks with the second.
 _REFUSED = (422, 403)
+#: What else is forbidden says nothing of a policy: by a quota, which comes after all policies, and
+#: by RBAC, before them. Both may be otherwise a moment later.
+_NO_POLICY = re.compile(r"(exceeded|failed) quota|cannot create resource")
 
 
 class Trier(Protocol):
@@ -53,7 +57,7 @@ class SecretGuard:
         """Whether every Secret that only resembles `own` is refused in a namespace.
 
         `own` is a Secret of the operator's, without content. Raises `ApiError` where the API
-        server does not answer the question.
+        server does not answer the question, or refuses what it is for another reason.
         """
         until = self._until.get(namespace)
         if until is not None and until - _HOLDS <= self._now() < until:
@@ -63,7 +67,7 @@ class SecretGuard:
             try:
                 await self._writer.create(namespace, foreign, dry_run=True)
             except ApiError as error:
-                if error.status not in _REFUSED:
+                if error.status not in _REFUSED or _NO_POLICY.search(error.message):
                     raise
             else:
                 return False

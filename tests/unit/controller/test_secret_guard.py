@@ -43,6 +43,7 @@ class Api:
 
     def __init__(self, *, labelled: bool = False, lacks: str = "", status: int = 422) -> None:
         self.labelled, self.lacks, self.status = labelled, lacks, status
+        self.says = ""
         self.time = NOW
         self.tried: list[str] = []
 
@@ -58,7 +59,7 @@ class Api:
         reason = reason_to_refuse(secret, self.labelled)
         assert reason is not None, "what is ours is not tried"
         if reason != self.lacks:
-            raise ApiError("POST", self.status)
+            raise ApiError("POST", self.status, self.says)
 
 
 def guard(api: Api) -> SecretGuard:
@@ -116,3 +117,22 @@ async def test_what_is_tried_may_be_of_another_kind() -> None:
     api = Api()
     assert await SecretGuard(api, api.now, foreign).in_force("mail", OWN)
     assert api.tried == ["mail"]
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        'secrets "postroom-dry-run-x" is forbidden: exceeded quota: few, requested: secrets=1',
+        'secrets "postroom-dry-run-x" is forbidden: failed quota: few: must specify limits',
+        'secrets is forbidden: User "x" cannot create resource "secrets" in API group ""',
+    ],
+)
+async def test_a_refusal_that_is_no_policys_says_nothing_of_one(says: str) -> None:
+    """Once the quota has room, or the right is there, what is not guarded would be written."""
+    api = Api(status=403)
+    api.says = says
+    guarding = guard(api)
+    with pytest.raises(ApiError):
+        await guarding.in_force("mail", OWN)
+    api.says, api.lacks = "", "type"
+    assert not await guarding.in_force("mail", OWN)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns.dmarc.uri import ReportURI, encoded, key_of, parse_list
@@ -170,6 +171,8 @@ def select(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(text for text in texts if is_dmarc(text)))
 
 
+# A look reads the same record for each server, receiver and destination, dozens of times.
+@lru_cache(maxsize=64)
 def parse(text: str) -> PolicyRecord:
     """Parse a record for which `is_dmarc` holds; never raises.
 

@@ -9,17 +9,15 @@ a thread and loop of its own, because kopf ends every task that it finds in its 
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import trustme
 import yaml
 from aiohttp import web
 
@@ -381,19 +379,13 @@ def serving() -> Iterator[FakeAPI]:
         loop.close()
 
 
-@cache
-def trusted() -> dict[str, str]:
-    """The authority of a cluster: where none is named, each client reads all of the system."""
-    return {"certificate-authority-data": base64.b64encode(trustme.CA().cert_pem.bytes()).decode()}
-
-
 def write_kubeconfig(url: str, directory: Path) -> Path:
     """Write a kubeconfig for the fake server."""
     config = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [
-            {"name": "fake", "cluster": {"server": url, **trusted()}},
+            {"name": "fake", "cluster": {"server": url}},
         ],
         "users": [{"name": "me", "user": {"token": "a-token"}}],
         "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "me"}}],

@@ -11,7 +11,6 @@ import yaml
 
 from postroom.controller import kubeconfig
 from postroom.controller.token_file import TokenFile
-from unit.controller.fakeapi import trusted
 
 
 class Clock:
@@ -67,7 +66,7 @@ async def test_the_token_file_of_a_kubeconfig_is_read_again(
     path.parent.mkdir(exist_ok=True)
     path.write_text("one")
     config = {
-        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:9"} | trusted()}],
+        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:9"}}],
         "users": [{"name": "u", "user": {"tokenFile": named.format(tmp_path)}}],
         "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
         "current-context": "x",

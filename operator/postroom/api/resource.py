@@ -223,7 +223,8 @@ def _remembered_longer(model: type[Model], raw: Kept) -> Model:
 def problems_of(error: ValidationError, model: type[Model]) -> tuple[Problem, ...]:
     """Put pydantic's errors into sentences; never repeats the value, which may be a secret."""
     problems = []
-    for detail in error.errors():
+    # What is missing may be there under a misspelt name, which is told first.
+    for detail in sorted(error.errors(), key=lambda each: each["type"] == "missing"):
         # Parts that pydantic adds for validators are no fields.
         fields = [part for part in detail["loc"] if not ("[" in str(part) or "(" in str(part))]
         problems.append(Problem(("spec", *fields), sentence(detail, model)))

@@ -162,3 +162,12 @@ def test_what_is_kept_and_cannot_be_understood_is_refused_each_time() -> None:
         with pytest.raises(InvalidSpec):
             parse_spec(Kind.MAIL_SERVER, kept)
     assert parse_status(Kind.MAIL_SERVER, kept) == MailServerStatus()
+
+
+def test_a_misspelt_field_is_told_before_the_one_that_is_missing_for_it() -> None:
+    with pytest.raises(InvalidSpec) as raised:
+        parse_spec(Kind.SENDING_DOMAIN, {"domian": "a.example"})
+    assert [str(problem) for problem in raised.value.problems] == [
+        "spec.domian: is not a field of this kind: did you mean domain?",
+        "spec.domain: is required",
+    ]

@@ -18,6 +18,7 @@ from closed_loop.test_closed_loop import NAMED
 from postroom.api.findings import Finding
 from postroom.dns import dkim, dmarc, spf
 from postroom.dns.texts.pasted import (
+    decoded,
     without_entities,
     without_invisible,
     without_quotes,
@@ -107,6 +108,7 @@ def _is_published(key: dkim.PublicKey, found: Taking) -> bool:
 
 
 def _plain(text: str) -> str:
+    text = decoded(text)
     for undo in (without_invisible, without_entities, without_smart_quotes, without_quotes):
         text = undo(text)
     return text.strip()

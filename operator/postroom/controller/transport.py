@@ -51,6 +51,11 @@ class ApiTransport:
         """The URL of the API server."""
         return str(self._configuration.host)
 
+    @property
+    def _server_name(self) -> str | None:
+        """Whose certificate the API server shows (`tls-server-name`); None: that of its URL."""
+        return self._configuration.tls_server_name or None
+
     async def send(
         self,
         method: str,
@@ -79,7 +84,7 @@ class ApiTransport:
             data=None if body is None else json_lists.encoded(body),
             headers=said,
             timeout=_TIMEOUT,
-            server_hostname=self._configuration.tls_server_name or None,
+            server_hostname=self._server_name,
         ) as response:
             data = await response.read()
         warnings = tuple(response.headers.getall("Warning", ()))
@@ -112,8 +117,9 @@ class ApiTransport:
     async def _authorize(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """Add the current credentials to a request."""
+        """Add the current credentials to a request, and whose certificate is to be shown."""
         request.headers.update(await self._credentials())
+        request.server_hostname = self._server_name
         return await handler(request)
 
     async def _credentials(self) -> dict[str, str]:

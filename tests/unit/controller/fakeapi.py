@@ -379,13 +379,13 @@ def serving() -> Iterator[FakeAPI]:
         loop.close()
 
 
-def write_kubeconfig(url: str, directory: Path) -> Path:
-    """Write a kubeconfig for the fake server."""
+def write_kubeconfig(url: str, directory: Path, **cluster: str) -> Path:
+    """Write a kubeconfig for the fake server; `cluster` says more of it, as the file does."""
     config = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [
-            {"name": "fake", "cluster": {"server": url}},
+            {"name": "fake", "cluster": {"server": url, **cluster}},
         ],
         "users": [{"name": "me", "user": {"token": "a-token"}}],
         "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "me"}}],

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import trustme
 from aiohttp import web
 
 from postroom.controller.kubeconfig import connection
@@ -34,12 +37,14 @@ class Server:
 
 
 @asynccontextmanager
-async def transport_to(server: Server, directory: Path) -> AsyncIterator[ApiTransport]:
+async def transport_to(
+    server: Server, directory: Path, tls: ssl.SSLContext | None = None, **cluster: str
+) -> AsyncIterator[ApiTransport]:
     runner = web.ServerRunner(web.Server(server.handle), shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    transport = ApiTransport(await connection(write_kubeconfig(url, directory)), AGENT)
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+    url = f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}"
+    transport = ApiTransport(await connection(write_kubeconfig(url, directory, **cluster)), AGENT)
     try:
         yield transport
     finally:
@@ -117,3 +122,32 @@ async def test_a_server_that_is_no_url_is_told_as_any_other_failure(
             await sent(transport)
     finally:
         await transport.close()
+
+
+@pytest.mark.parametrize("way", ["request", "watch"])
+@pytest.mark.parametrize(("name", "proven"), [("api.example", True), ("other.example", False)])
+async def test_the_certificate_is_that_of_the_name_which_the_kubeconfig_has(
+    tmp_path: Path, way: str, name: str, *, proven: bool
+) -> None:
+    authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("api.example").configure_cert(tls)
+    said = {
+        "tls-server-name": name,
+        "certificate-authority-data": base64.b64encode(authority.cert_pem.bytes()).decode(),
+    }
+    server = Server()
+    async with transport_to(server, tmp_path, tls, **said) as transport:
+
+        async def ask() -> None:
+            if way == "request":
+                await sent(transport)
+                return
+            async with transport.watch_session({}, several=False) as session:
+                await session.get(f"{transport.server}/apis")
+
+        if proven:
+            await ask()
+        else:
+            with pytest.raises(aiohttp.ClientConnectorCertificateError):
+                await ask()
+    assert len(server.seen) == int(proven)

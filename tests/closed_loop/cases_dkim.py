@@ -102,6 +102,8 @@ def _own() -> list[Case]:
         ("a weak key", "Wrong", "DKIM_WEAK", f"v=DKIM1; k=rsa; p={WEAK_KEY}"),
         ("sha1 only", "Wrong", "DKIM_HASH", f"v=DKIM1; h=sha1; k=rsa; {p}"),
         ("not for mail", "Wrong", "DKIM_SERVICE", f"v=DKIM1; k=rsa; s=tlsrpt; {p}"),
+        ("sha1, strict", "Wrong", "DKIM_HASH", f"v=DKIM1; h=sha1; s=email; n=of 2024; t=s; {p}"),
+        ("strict, not for mail", "Wrong", "DKIM_SERVICE", f"v=DKIM1; s=tlsrpt; t=s; {p}"),
     ]
     return [Case(name, "dkim-s1", state, code, typed(value)) for name, state, code, value in rows]
 

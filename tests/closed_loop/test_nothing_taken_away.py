@@ -94,6 +94,13 @@ def _unsaid(record: Record, found: Taking) -> list[str]:
             tags = [re.sub(r"^[la]=", "", tag) for tag in _terms(re.sub(r"[\s\\]", ";", plain))]
             return [tag for tag in tags if tag not in published and not _is_said(tag, finding)]
         read = dkim.parse(value)
+        lost = [
+            tag
+            for tag in re.findall(r"(?<![^;\s])[hnst]=[^;\"]+", plain if "DKIM1" in plain else "")
+            if tag.lower() not in published and not _is_said(tag, finding)
+        ]
+        if lost:
+            return lost
         key = read.key if read.usable else None
         # A mistyped form of the wanted key is nobody's.
         if key is None or _is_published(key, found) or finding.code in (_SECRET, "VALUE_NEAR"):

@@ -100,7 +100,7 @@ def diagnosed(case: Case) -> tuple[Judgement, tuple[str, ...]]:
     if case.judgement.state not in FAULTY:
         return case.judgement, ()
     found = causes(case)
-    root = dkim.with_keys_named(case, found[0])
+    root = dkim.with_tags_kept(case, dkim.with_keys_named(case, found[0]))
     others = dict.fromkeys(cause.code for cause in found[1:] if cause.code != root.code)
     judged = replace(case.judgement, cause=root, message=root.message)
     return judged, tuple(others)[:_BECAUSE_LIMIT]

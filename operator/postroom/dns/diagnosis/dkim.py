@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Causes in DKIM key records that are no mere damage of text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from postroom.api.findings import Fix
 from postroom.api.sendingdomain import DKIMRole
 from postroom.dns import dkim
 from postroom.dns.answers import RecordType
@@ -14,7 +15,7 @@ from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import replacing
 from postroom.dns.judging.judgement import Cause, Evidence, where
 from postroom.dns.presets import title_of
-from postroom.dns.requirements import DKIMKeyWanted
+from postroom.dns.requirements import VALUE_LIMIT, DKIMKeyWanted
 from postroom.dns.texts.quoting import quoted
 
 #: What leaves the key itself whole, so that undoing it proves that nothing else is wrong.
@@ -72,23 +73,52 @@ def with_keys_named(case: Case, cause: Cause) -> Cause:
     if cause.fix is None or cause.code == Code.VALUE_NEAR:
         return cause
     gone, kept = set[dkim.PublicKey](), _usable([cause.fix.value])
-    for name in dict.fromkeys(record.name for record in cause.fix.remove if record.type == "TXT"):
-        answer = case.at(name, RecordType.TXT)
-        if answer is None or answer.aliases:
-            continue
-        going = {
-            record.value
-            for record in cause.fix.remove
-            if (record.name, record.type) == (name, "TXT")
-        }
-        goes = [value for value in answer.values if going & {"", quoted(value)}]
+    for goes, stays in _going(case, cause.fix):
         gone |= _usable(goes)
-        kept |= _usable([value for value in answer.values if value not in goes])
+        kept |= _usable(stays)
     said = sorted(key for key in map(dkim.described, gone - kept) if key not in cause.message)
     if not said:
         return cause
     more = f"The fix takes away another key: {'; '.join(said)}. Mail that is signed with it fails."
     return replace(cause, message=f"{cause.message} {more}")
+
+
+def with_tags_kept(case: Case, cause: Cause) -> Cause:
+    """Keep in the offered key record what those in its place say besides the key, and name the
+    rest: strictness (t=s) and the like are the user's own."""
+    wanted, fix = case.planned.wanted, cause.fix
+    if not isinstance(wanted, DKIMKeyWanted) or fix is None or cause.code in _LOST:
+        return cause
+    parted = list(_going(case, fix))
+    texts = [text for goes, _ in parted for text in goes]
+    offered = next(
+        (text for _, stays in parted for text in stays if dkim.parse(text).key == wanted.key), ""
+    )
+    if fix.value:
+        # What was said of another key need not hold for this one; a mistyped form is no other.
+        near = cause.code == Code.VALUE_NEAR
+        own = [text for text in texts if near or dkim.parse(text).key in (None, wanted.key)]
+        value = dkim.with_tags_of(fix.value, own, wanted.key)
+        offered = value if len(value) <= VALUE_LIMIT else fix.value
+        fix = fix.model_copy(update={"value": offered})
+    said = dkim.left_out(texts, offered) if offered else ""
+    return replace(cause, message=f"{cause.message} {said}" if said else cause.message, fix=fix)
+
+
+def _going(case: Case, fix: Fix) -> Iterator[tuple[list[str], list[str]]]:
+    """The texts that a fix takes from each name, and those that it leaves there.
+
+    What stands behind a CNAME is another's.
+    """
+    for name in dict.fromkeys(record.name for record in fix.remove if record.type == "TXT"):
+        answer = case.at(name, RecordType.TXT)
+        if answer is None or answer.aliases:
+            continue
+        going = {
+            record.value for record in fix.remove if (record.name, record.type) == (name, "TXT")
+        }
+        goes = [value for value in sorted(answer.values) if going & {"", quoted(value)}]
+        yield goes, [value for value in answer.values if value not in goes]
 
 
 def _usable(texts: Iterable[str]) -> set[dkim.PublicKey]:

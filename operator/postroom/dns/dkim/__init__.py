@@ -9,6 +9,7 @@ from postroom.dns.dkim.concealing import (
     without_private,
 )
 from postroom.dns.dkim.given import read_expected
+from postroom.dns.dkim.kept_tags import left_out, with_tags_of
 from postroom.dns.dkim.key import (
     RSA_BITS_ADVISED,
     RSA_BITS_LEAST,
@@ -64,6 +65,7 @@ __all__ = [
     "fingerprint",
     "holds_private",
     "is_private",
+    "left_out",
     "looks_like_key",
     "mends_to",
     "notes",
@@ -77,5 +79,6 @@ __all__ = [
     "select",
     "slips",
     "spans",
+    "with_tags_of",
     "without_private",
 ]

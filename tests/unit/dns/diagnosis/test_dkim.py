@@ -9,6 +9,7 @@ import pytest
 
 from postroom.dns import dkim as keys
 from postroom.dns.answers import RecordType
+from postroom.dns.diagnosis.diagnose import diagnosed
 from postroom.dns.diagnosis.dkim import causes, with_keys_named
 from postroom.dns.diagnosis.synthesis import invented_name
 from postroom.dns.finding_codes import Code
@@ -135,3 +136,28 @@ def test_what_an_alias_leads_to_is_not_taken_away() -> None:
     fix = replacing(case.planned, (), more=removal(S1[0], RecordType.TXT, [f"p={OTHER_KEY}"]))
     cause = Cause(Code.DKIM_MULTIPLE, "Several.", fix)
     assert with_keys_named(case, cause) == cause
+
+
+@pytest.mark.parametrize(
+    ("texts", "offered", "said"),
+    [
+        ([f"v=DKIM1; k=rsa; h=sha1; t=s; n=x; p={KEY}"], "; t=s; n=x; p=", "leaves out h=sha1."),
+        ([f"v=DKIM1; k=rsa; s=tlsrpt; t=s; p={KEY}"], "; t=s; p=", "leaves out s=tlsrpt."),
+        ([f"v=DKIM1; k=rsa; t=s; p={KEY[:100]}"], "; t=s; p=", ""),
+        ([f"v=DKIM1 k=rsa t=s p={KEY}"], "; t=s; p=", ""),
+        # What was said of another key need not hold for this one.
+        ([f"v=DKIM1; k=rsa; t=s; p={OTHER_KEY}"], "k=rsa; p=", "leaves out t=s."),
+        # One that is taken away is missed where the other does not say the same.
+        ([f"v=DKIM1; t=s; p={KEY}", f"v=DKIM1; n=x; p={OTHER_KEY}"], "", "leaves out n=x."),
+        ([f"k=rsa; t=s; p={KEY}", f"v=DKIM1; t=s; n=x; p={KEY}"], "", "leaves out n=x."),
+    ],
+)
+def test_a_fix_keeps_what_a_key_record_says_besides_the_key(
+    texts: list[str], offered: str, said: str
+) -> None:
+    root, _ = diagnosed(case_of("dkim-s1", {S1: texts}))
+    assert root.cause is not None
+    assert root.cause.fix is not None
+    assert offered in root.cause.fix.value
+    assert not offered or KEY in root.cause.fix.value
+    assert said in root.message if said else "leaves out" not in root.message

@@ -140,6 +140,11 @@ def _wrong(name: str, code: str, mistake: Mistake, id: str = FIRST) -> Case:
     return Case(f"{code}: {name}", id, "Wrong", code, mistake, before=_others_exist)
 
 
+def _passed_over(name: str, value: str) -> Case:
+    code = "MX_OTHER_UNRESOLVABLE"
+    return Case(f"{code}: {name}", FIRST, "Valid", code, _beside(value), advice=True)
+
+
 def _conflict(name: str, mistake: Mistake, state: str) -> Case:
     return Case(f"RP_CONFLICT: {name}", "return-path", state, "RP_CONFLICT", mistake)
 
@@ -278,8 +283,9 @@ CASES: tuple[Case, ...] = (
     _wrong("a URL beside", "MX_NOT_A_HOST", _beside("10 https://mx1.mailprovider.net/")),
     _wrong("a single word beside", "MX_NOT_A_HOST", _beside("10 mail")),
     _wrong("a typo beside", "MX_TYPO", _beside("10 mx1.mailprovidr.net")),
-    _wrong("a host that is gone beside", "MX_UNRESOLVABLE", _beside("99 gone.elsewhere.net")),
-    _wrong("a host of the zone without address", "MX_UNRESOLVABLE", _beside(f"30 old.{APEX}")),
+    _passed_over("a host that is gone", "99 gone.elsewhere.net"),
+    _passed_over("a host that is gone, preferred", "1 gone.elsewhere.net"),
+    _passed_over("a host of the zone without address", f"30 old.{APEX}"),
     _wrong(
         "the zone added, beside", "MX_TARGET_DOUBLED", _beside(f"10 mx1.mailprovider.net.{APEX}")
     ),

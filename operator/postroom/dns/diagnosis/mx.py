@@ -97,7 +97,7 @@ def _slips(case: Case, wanted: MXWanted) -> Iterator[Cause]:
             fix = replace(case.planned, dict.fromkeys([value, *gone]))
             yield Cause(code, message, fix, evidence)
     for stray in found_strays:
-        if stray.code in (Code.MX_UNRESOLVABLE, Code.MX_NOT_ALONE, Code.MX_TAKES_MAIL):
+        if stray.code in (Code.MX_OTHER_UNRESOLVABLE, Code.MX_NOT_ALONE, Code.MX_TAKES_MAIL):
             continue  # No form of the required one: the judge takes them away.
         message = (
             f"The MX {quoted(mx_strays.host_of(stray.value))} of {case.planned.name} {stray.what}; "

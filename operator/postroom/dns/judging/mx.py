@@ -67,19 +67,22 @@ def judge(
         return judgement.missing(planned, Code.MX_MISSING, Reason.RECORD_NOT_FOUND)
     if NOBODY in hosts:
         return _null(planned, values, [stray.value for stray in strays])
-    if planned.value in values and strays:
+    passed_over = [stray for stray in strays if stray.code == Code.MX_OTHER_UNRESOLVABLE]
+    harmful = len(strays) > len(passed_over)
+    if planned.value in values and harmful:
         return _beside(planned, strays, values)
     if planned.value in values:
-        return _reachable(planned, wanted, ours, seen)
+        return _reachable(planned, wanted, ours, seen, passed_over)
     for value in sorted(values):
         # The provider takes the domain's mail under either name.
-        if not strays and is_other_form(host_of(value), wanted.host):
+        if not harmful and is_other_form(host_of(value), wanted.host):
             other = changed(wanted, host=host_of(value))
-            return _reachable(changed(planned, value=value, wanted=other), other, ours, seen)
+            there = changed(planned, value=value, wanted=other)
+            return _reachable(there, other, ours, seen, passed_over)
     message, code = f"{planned.name} has no MX {planned.value}.", Code.MX_MISMATCH
-    there: list[str] = []
+    same: list[str] = []
     if wanted.host in hosts:
-        there = [exchange for exchange in values if host_of(exchange) == wanted.host]
+        same = [exchange for exchange in values if host_of(exchange) == wanted.host]
         message = (
             f"The MX {wanted.host} of {planned.name} has another preference than "
             f"{wanted.preference}."
@@ -87,7 +90,7 @@ def judge(
         code = Code.MX_PREFERENCE
     if strays:
         message += f" What stands there instead must go: {_said(strays[0])}."
-    gone = dict.fromkeys([*there, *(stray.value for stray in strays)])
+    gone = dict.fromkeys([*same, *(stray.value for stray in strays)])
     cause = judgement.Cause(code, message, replace(planned, gone))
     return judgement.faulty(RecordState.WRONG, Reason.EXCHANGE_MISMATCH, cause, values)
 
@@ -132,9 +135,16 @@ def _null(
 
 
 def _reachable(
-    planned: PlannedRecord, wanted: MXWanted, ours: Sequence[MXWanted], seen: Seen
+    planned: PlannedRecord,
+    wanted: MXWanted,
+    ours: Sequence[MXWanted],
+    seen: Seen,
+    passed_over: Sequence[Stray] = (),
 ) -> judgement.Judgement:
-    """The record is there; its host must have an address, and mail should go to it first."""
+    """The record is there; its host must have an address, and mail should go to it first.
+
+    Others without address senders pass over, at the cost of a look.
+    """
     values = seen.at(planned.name, RecordType.MX).values
     addresses = [seen.at(wanted.host, kind) for kind in ADDRESSES]
     if not any(address.values for address in addresses):
@@ -150,14 +160,24 @@ def _reachable(
     if any(address.aliases for address in addresses):
         message = f"The mail exchange {wanted.host} is an alias, which MX must not name (RFC 2181)."
         advice.append(finding(Code.MX_CNAME, planned.id, message, external()))
+    gone = [stray.value for stray in passed_over]
+    if gone:
+        message = (
+            f"{_listed(gone)} of {planned.name} has no address: senders pass over it to the "
+            "required ones. Delete it: whoever gets hold of its name gets mail of the domain."
+        )
+        fix = delete(removal(planned.name, RecordType.MX, gone))
+        advice.append(finding(Code.MX_OTHER_UNRESOLVABLE, planned.id, message, fix))
     if wanted == ours[0]:
-        advice += _foreign(planned, ours, seen)
+        advice += _foreign(planned, ours, seen, gone)
     return judgement.valid(
         Reason.RECORDS_MATCHED, "The MX record is published.", values, advice=tuple(advice)
     )
 
 
-def _foreign(planned: PlannedRecord, required: Sequence[MXWanted], seen: Seen) -> Iterator[Finding]:
+def _foreign(
+    planned: PlannedRecord, required: Sequence[MXWanted], seen: Seen, told: Sequence[str]
+) -> Iterator[Finding]:
     """Warn of the mail exchanges that are not of the spec, and that mail does not go to first.
 
     Those of another provider take mail that never arrives here when the required ones are busy; an
@@ -170,7 +190,7 @@ def _foreign(planned: PlannedRecord, required: Sequence[MXWanted], seen: Seen) -
     known, unknown = list[str](), list[str]()
     for value in sorted(seen.at(planned.name, RecordType.MX).values):
         preference, _, host = value.partition(" ")
-        if host in ours or is_of_same_kind(host, required, seen):
+        if host in ours or value in told or is_of_same_kind(host, required, seen):
             continue
         if is_of_another_provider(host, required):
             known.append(value)

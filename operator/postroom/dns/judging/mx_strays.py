@@ -2,7 +2,8 @@
 """Mail exchanges that nobody asked for and that can receive no mail, or must not stand there.
 
 Senders try what MX records name in the order of their preference, and equal ones in any order (RFC
-5321 section 5.1): what names no host that answers costs some of the mail time, or all of its way.
+5321 section 5.1): what names no host at all costs some of the mail time, or all of its way. A host
+without address they pass over: only where none is usable must mail fail.
 A further exchange that exists is no mistake where mail goes to the required ones first: it may be
 the domain's backup.
 """
@@ -89,16 +90,16 @@ def _inside(context: Context) -> str:
 
 
 def strays(planned: PlannedRecord, seen: Seen, context: Context) -> tuple[Stray, ...]:
-    """Return what has to go: first what mail goes to first."""
+    """Return what has to go, or had better though senders pass over it: first what mail goes to."""
     values = seen.at(planned.name, RecordType.MX).values
     wanted = siblings(planned, context)
-    found = list[Stray]()
+    found, alone = list[Stray](), any(exchange.alone for exchange in wanted)
     for value, host in others(planned, values, context):
         told = _form(host, wanted, context) or _existence(host, wanted, seen)
-        if told is not None:
+        if told is not None and not (alone and told[0] == Code.MX_OTHER_UNRESOLVABLE):
             found.append(Stray(value, *told))
     found += _taking(planned, wanted, seen, context, {stray.value for stray in found})
-    if any(exchange.alone for exchange in wanted):
+    if alone:
         gone = {stray.value for stray in found}
         found += [
             Stray(value, Code.MX_NOT_ALONE, "stands beside one that must be the only one")
@@ -202,7 +203,7 @@ def _existence(host: str, wanted: Sequence[MXWanted], seen: Seen) -> _Told | Non
         )
         if near is not None:
             return Code.MX_TYPO, f"does not exist, and {quoted(near)} is one letter away from it"
-        return Code.MX_UNRESOLVABLE, "has no address, so that no mail arrives there"
+        return Code.MX_OTHER_UNRESOLVABLE, "has no address, so that no mail arrives there"
     if meant is not None:
         return Code.MX_TYPO, f"is one letter away from {quoted(meant)}, and is another's"
     theirs = [

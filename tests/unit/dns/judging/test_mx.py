@@ -109,7 +109,8 @@ def test_an_unknown_exchange_in_reserve_is_nobodys_concern() -> None:
 
 def test_an_exchange_in_reserve_that_does_not_exist_goes() -> None:
     zone, report = _looked({MX: ["10 mx.provider.net", "20 backup.other.net"]})
-    assert _codes(report) == ["MX_UNRESOLVABLE"]
+    assert record(report, ID).state is RecordState.VALID
+    assert _codes(report) == ["MX_OTHER_UNRESOLVABLE"]
     assert report.findings[0].fix is not None
     zone.apply(report.findings[0].fix)
     assert zone.records[MX] == ["10 mx.provider.net"]

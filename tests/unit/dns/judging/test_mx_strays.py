@@ -76,9 +76,6 @@ HEALTHY: dict[Key, list[str]] = {
         ("mx11.mailprovider.net", "MX_TYPO"),
         ("mx1.mailprovider.nt", "MX_TYPO"),
         ("mx1.mailproviderr.net", "MX_TYPO"),
-        ("gone.example.org", "MX_UNRESOLVABLE"),
-        ("old.example.com", "MX_UNRESOLVABLE"),
-        ("mail.example.invalid", "MX_UNRESOLVABLE"),
     ],
 )
 def test_what_gets_mail_nowhere_is_named_and_goes(host: str, code: str, preference: int) -> None:
@@ -95,6 +92,30 @@ def test_what_gets_mail_nowhere_is_named_and_goes(host: str, code: str, preferen
     )
     # It is told once.
     assert verdict(seen.judged(PLAN, "mx-mx2.mailprovider.net")) == ("Valid", None)
+
+
+@pytest.mark.parametrize("preference", [5, 10, 99])
+@pytest.mark.parametrize("host", ["gone.example.org", "old.example.com", "mail.example.invalid"])
+def test_a_host_without_address_is_passed_over(host: str, preference: int) -> None:
+    """RFC 5321 section 5.1: mail fails only where no exchange is usable."""
+    value = f"{preference} {host}"
+    seen = Names({**HEALTHY, MX: [FIRST, SECOND, value]})
+    judged = seen.judged(PLAN, "mx-mx1.mailprovider.net")
+    assert verdict(judged) == ("Valid", None)
+    (told,) = judged.advice
+    assert (told.code, told.severity.value) == ("MX_OTHER_UNRESOLVABLE", "Warning")
+    assert host in told.message
+    assert told.fix is not None
+    assert (told.fix.action, [one.value for one in told.fix.remove]) == (FixAction.DELETE, [value])
+    # It is told once.
+    assert seen.judged(PLAN, "mx-mx2.mailprovider.net").advice == ()
+    # Beside one that does harm, both go.
+    seen = Names({**HEALTHY, MX: [FIRST, SECOND, value, "7 localhost"]})
+    judged = seen.judged(PLAN, "mx-mx1.mailprovider.net")
+    assert judged.state.value == "Wrong"
+    assert judged.cause is not None
+    assert judged.cause.fix is not None
+    assert {one.value for one in judged.cause.fix.remove} == {value, "7 localhost"}
 
 
 @pytest.mark.parametrize(
@@ -194,7 +215,11 @@ def test_whatever_stands_beside_goes_or_is_reachable(extra: list[tuple[int, str]
         assert fix is not None
         gone = {one.value for one in fix.remove}
         seen.records[MX] = [record for record in seen.records[MX] if record not in gone]
-        assert verdict(seen.judged(PLAN, "mx-mx1.mailprovider.net")) == ("Valid", None)
+        judged = seen.judged(PLAN, "mx-mx1.mailprovider.net")
+        assert verdict(judged) == ("Valid", None)
+    told = [finding.fix for finding in judged.advice if finding.code == "MX_OTHER_UNRESOLVABLE"]
+    over = {one.value for fix in told if fix is not None for one in fix.remove}
+    seen.records[MX] = [record for record in seen.records[MX] if record not in over]
     left = {record.partition(" ")[2] for record in seen.records[MX]} - known
     assert all({(one, "A"), (one, "AAAA"), (one, "CNAME")} & HEALTHY.keys() for one in left)
 

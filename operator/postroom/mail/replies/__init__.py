@@ -16,11 +16,12 @@ from postroom.mail.replies.meaning import (
     meaning_of_imap,
     meaning_of_smtp,
 )
-from postroom.mail.replies.model import FailureClass, Protocol, SignIn, Stage
+from postroom.mail.replies.model import TRANSACTION, FailureClass, Protocol, SignIn, Stage
 from postroom.mail.replies.server_text import normalised
 from postroom.mail.replies.wording import is_same_refusal
 
 __all__ = [
+    "TRANSACTION",
     "Cause",
     "Circumstances",
     "FailureClass",

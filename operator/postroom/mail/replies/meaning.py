@@ -61,6 +61,10 @@ _PASSING_RESPONSES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"})
 _STAYING_RESPONSES = frozenset(
     {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "CONTACTADMIN", "NOPERM"}
 )
+_SEES_NO_TLS = (
+    "The session is over TLS already, and the server does not know: have whoever runs it, or what "
+    "takes TLS off before it, tell it so."
+)
 _CODE_STAYS = "The code says that it stays, the words that it passes: it is taken as passing."
 _CODE_PASSES = "The code says that it passes, the words that someone must act."
 
@@ -71,13 +75,14 @@ class Circumstances:
 
     `provider` is the preset whose host it is, None if unknown; `sign_in` what was sent; and
     `app_password_shaped` whether the password looks like one of the provider's app passwords,
-    None where that cannot be told.
+    None where that cannot be told. `encrypted` says that the session is over TLS for sure.
     """
 
     stage: model.Stage = model.Stage.AUTH
     provider: str | None = None
     sign_in: model.SignIn = model.SignIn.PASSWORD
     app_password_shaped: bool | None = None
+    encrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,7 @@ def meaning_of_smtp(code: int, text: str, circumstances: Circumstances = _USUAL)
     if not 400 <= code <= 599:
         code = 599
     reply = _Reply(model.Protocol.SMTP, _words(text), circumstances, str(code), enhanced_code(text))
-    return _meaning_of(reply)
+    return _over_tls(_meaning_of(reply), circumstances)
 
 
 def meaning_of_imap(
@@ -137,7 +142,7 @@ def meaning_of_imap(
         result=kind,
         response=found[1].upper() if found else None,
     )
-    return _meaning_of(reply)
+    return _over_tls(_meaning_of(reply), circumstances)
 
 
 def meaning_of_cause(cause: Cause, hint: str = "") -> Meaning:
@@ -201,6 +206,7 @@ class _Reply:
             and row.response in (None, self.response)
             and row.sign_in in (None, about.sign_in)
             and row.app_password_shaped in (None, about.app_password_shaped)
+            and not (row.in_the_clear and about.encrypted)
             and (not row.only_at_provider or row.provider == about.provider)
             and all(fragment in self.stated for fragment in row.text)
         )
@@ -235,6 +241,13 @@ def _meaning_of(reply: _Reply) -> Meaning:
     meaning = Meaning(row.cause, reason, failure_class, hint, wait, row.id)
     explained = (*row.text, *row.despite)
     return _softened(meaning, reply, explained) if meaning.conclusive else meaning
+
+
+def _over_tls(meaning: Meaning, circumstances: Circumstances) -> Meaning:
+    """What demands TLS over TLS asks for nothing that the client could change."""
+    if meaning.cause is not Cause.AUTH_REQUIRES_TLS or not circumstances.encrypted:
+        return meaning
+    return replace(meaning, hint=_SEES_NO_TLS)
 
 
 def _of_family(family: model.FamilyEntry) -> Meaning:

@@ -115,6 +115,7 @@ class ReplyRow(Row):
     code or result and a text; the lines of a reply are separated by line feeds. An empty hint
     stands for the remedy of the cause, `reason`, `failure_class` and `wait` override those of the
     cause.
+    `in_the_clear` rows are about sessions without TLS: what they say cannot be meant over it.
     `despite` are words that would speak of something passing, and do not here.
     `source` is where the case is described or was reported, `checked` when the row was reviewed.
     """
@@ -132,6 +133,7 @@ class ReplyRow(Row):
     despite: tuple[Fragment, ...] = ()
     sign_in: SignIn | None = None
     app_password_shaped: bool | None = None
+    in_the_clear: bool = False
     cause: Cause
     reason: Reason | None = None
     failure_class: FailureClass | None = None
@@ -166,6 +168,7 @@ class ReplyRow(Row):
         theirs = other.provider if other.only_at_provider else None
         return (
             self.protocol is other.protocol
+            and (other.in_the_clear or not self.in_the_clear)
             and all(map(self.reaches, other.stages))
             and all({code, f"{code[0]}xx"} & set(self.codes) for code in other.codes)
             and (

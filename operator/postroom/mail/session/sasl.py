@@ -8,12 +8,21 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
 from postroom.api.oauth import OAuthProvider
 from postroom.mail.oauth import sasl
 from postroom.mail.precheck import app_password_shaped
 from postroom.mail.presets import identify, preset
-from postroom.mail.replies import Cause, Circumstances, Meaning, SignIn, Stage, meaning_of_cause
+from postroom.mail.replies import (
+    TRANSACTION,
+    Cause,
+    Circumstances,
+    Meaning,
+    SignIn,
+    Stage,
+    meaning_of_cause,
+)
 from postroom.mail.report import Endpoint, Login
 from postroom.mail.session.scram import SCRAM
 
@@ -81,11 +90,15 @@ def cram_md5(login: Login, challenge: bytes) -> bytes:
 def circumstances(stage: Stage, endpoint: Endpoint, login: Login | None) -> Circumstances:
     """What is known besides a server's reply."""
     name = identify(endpoint.host)
+    # Nothing of these is said before STARTTLS, and STARTTLS must work where it is asked for.
+    late = stage in (Stage.AUTH, Stage.MAILBOX, Stage.SEND, *TRANSACTION)
+    encrypted = endpoint.tls is TLSMode.IMPLICIT or (endpoint.tls is TLSMode.START_TLS and late)
     if login is None or login.token:
         kind = SignIn.PASSWORD if login is None else SignIn.TOKEN
-        return Circumstances(stage, name, kind)
+        return Circumstances(stage, name, kind, encrypted=encrypted)
     chosen = preset(name) if name is not None else None
-    return Circumstances(stage, name, SignIn.PASSWORD, app_password_shaped(chosen, login.password))
+    shaped = app_password_shaped(chosen, login.password)
+    return Circumstances(stage, name, SignIn.PASSWORD, shaped, encrypted)
 
 
 def knows_mechanisms() -> str:

@@ -185,3 +185,38 @@ def test_enhanced_codes(text: str, code: str | None) -> None:
 def test_enhanced_codes_are_short(text: str) -> None:
     found = enhanced_code(text)
     assert found is None or len(found) <= 9
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "cause"),
+    [
+        # A code that demands TLS of who has it already was sent for another reason.
+        (530, "5.7.0 Authentication required", Cause.AUTHENTICATION_FAILED),
+        (530, "5.7.1 Access denied", Cause.AUTHENTICATION_FAILED),
+        (530, "no", Cause.AUTHENTICATION_FAILED),
+        (530, "5.7.0 Account disabled", Cause.ACCOUNT_DISABLED),
+        (530, "5.7.0 Must issue a STARTTLS command first", Cause.AUTH_REQUIRES_TLS),
+        (535, "5.7.8 Connection is not secure, use SSL", Cause.AUTH_REQUIRES_TLS),
+        (538, "no", Cause.AUTH_REQUIRES_TLS),
+    ],
+)
+def test_over_tls_no_code_alone_asks_for_tls(code: int, text: str, cause: Cause) -> None:
+    found = meaning_of_smtp(code, text, Circumstances(encrypted=True))
+    assert found.cause is cause
+    assert "tls.mode" not in found.hint
+    if cause is Cause.AUTH_REQUIRES_TLS:
+        # There is nothing to change in the spec.
+        assert "over TLS already" in found.hint
+        assert "tls.mode" in meaning_of_smtp(code, text).hint
+
+
+def test_over_tls_imap_asks_for_tls_only_by_mistake() -> None:
+    text = "[PRIVACYREQUIRED] Plaintext authentication disallowed"
+    assert "tls.mode" in meaning_of_imap(text).hint
+    found = meaning_of_imap(text, circumstances=Circumstances(encrypted=True))
+    assert found.cause is Cause.AUTH_REQUIRES_TLS
+    assert "over TLS already" in found.hint
+
+
+def test_what_is_known_to_be_in_the_clear_asks_for_tls_by_its_code() -> None:
+    assert meaning_of_smtp(530, "5.7.0 no").cause is Cause.AUTH_REQUIRES_TLS

@@ -23,6 +23,7 @@ from postroom.dns.dmarc.record import (
 from postroom.dns.dmarc.uri import MISSPELT
 from postroom.dns.dmarc.uri import parse as parse_uri
 from postroom.dns.finding_codes import Code
+from postroom.dns.texts.mailto import with_at_signs
 from postroom.dns.texts.pasted import (
     DAMAGE_LIMIT,
     DETAILS,
@@ -279,6 +280,7 @@ def _joined(name: str, first: str, second: str) -> str:
 
 _STEPS: tuple[tuple[Code, str, Undo], ...] = (
     *((code, DETAILS[code], undo) for code, undo in UNDO),
+    (Code.DMARC_URI, "has a report address whose @ is spelt out", with_at_signs),
     (Code.DMARC_VERSION, f"does not begin with exactly {VERSION}", _with_version),
     (Code.DMARC_SYNTAX, "has colons in the place of equals signs", _with_equals),
     (Code.DMARC_SEPARATOR, "does not have semicolons between its tags", _with_separators),

@@ -3,9 +3,9 @@
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
-from postroom.dns.names import can_be_asked
+from postroom.dns.texts.mailto import MAILTO, mail_address
 
 #: Most URIs of one list that are read: receivers bound it too, and nobody has that many.
 URI_LIMIT = 64
@@ -15,8 +15,6 @@ _URI_CHARS = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@$&'()*+=-]|%[0-9A-Fa-f]{2})+"
 #: The size limit of RFC 7489; RFC 9989 took it away, and receivers ignore it.
 _SIZE = re.compile(r"!([0-9]{1,20}[kmgtKMGT]?)")
 _NOT_IN_URI = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~:/?#\[\]@$&'()*+=%-]")
-_DOMAIN = re.compile(r"[A-Za-z0-9._-]+")
-_MAILTO = "mailto:"
 #: Schemes that nobody registered, and that stand for mailto where an address follows.
 MISSPELT = frozenset(
     {"mail", "email", "e-mail", "mailt", "malto", "mailo", "maito", "mialto", "mailot", "mailtto"}
@@ -88,18 +86,6 @@ def parse(text: str, position: int = 0) -> ReportURI:
     return ReportURI(text, position, uri, size, address, missing)
 
 
-def mail_address(uri: str) -> str | None:
-    """Return the address of a mailto: URI, decoded and in lowercase; None if there is not one."""
-    address = unquote(uri[len(_MAILTO) :].partition("?")[0], errors="replace")
-    local, at, domain = address.rpartition("@")
-    # Two slashes are a web habit, though a local part may begin with them.
-    plain = bool(local) and not local.startswith("//")
-    sound = at and plain and "@" not in local and local.isprintable() and " " not in local
-    if not sound or _DOMAIN.fullmatch(domain) is None or not can_be_asked(domain):
-        return None
-    return address.lower()
-
-
 def encoded(uri: str) -> str:
     """Write a URI so that it can stand in a record: what may not stand there is encoded."""
     return _NOT_IN_URI.sub(lambda match: quote(match[0], safe=""), uri)
@@ -108,4 +94,4 @@ def encoded(uri: str) -> str:
 def key_of(uri: str) -> str:
     """Return what is equal for two URIs that report to the same place."""
     found = parse(uri)
-    return f"{_MAILTO}{found.address}" if found.address else found.uri.lower()
+    return f"{MAILTO}{found.address}" if found.address else found.uri.lower()

@@ -4,6 +4,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from postroom.dns.texts.mailto import MAILTO, mail_address, with_at_signs
 from postroom.dns.texts.quoting import quoted
 from postroom.dns.texts.tag_slips import meant
 from postroom.dns.texts.text_fields import fields
@@ -14,7 +15,7 @@ _DESTINATIONS_LIMIT = 50
 #: RFC 3986 section 3, leniently: any printable ASCII but "!", "," and ";", which must be
 #: percent-encoded (RFC 8460 section 3).
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\"-+\--:<-~]+")
-_USED = re.compile(r"(?:mailto:[^@]+@[^@]+|https://[^/]+.*)", re.IGNORECASE)
+_HTTPS = re.compile(r"https://[^/]+.*", re.IGNORECASE)
 #: What people type around an address, before one of mail, and behind it as in DMARC records.
 _AROUND = "<>()[]{}'\"`."
 _MAILTO_MEANT = re.compile(r"(?:e-?mail|mailt?o?|malto|maito)[ \t]{0,4}[:=]/{0,2}", re.IGNORECASE)
@@ -101,13 +102,18 @@ def _used(parts: Sequence[str]) -> tuple[str, ...]:
     return tuple(
         part
         for part in parts[:_DESTINATIONS_LIMIT]
-        if _URI.fullmatch(part) and _USED.fullmatch(part)
+        if _URI.fullmatch(part) and (_HTTPS.fullmatch(part) or _address(part))
     )
+
+
+def _address(uri: str) -> str | None:
+    """The address of a mailto: URI that has one."""
+    return mail_address(uri) if uri.lower().startswith(MAILTO) else None
 
 
 def _meant(text: str) -> Iterator[tuple[bool, str]]:
     """What a text was meant to say behind its version: whether it is an address, and the item."""
-    for part in meant(text, VERSION, "tls-?rpt", ("rua",)).split(";")[1:]:
+    for part in with_at_signs(meant(text, VERSION, "tls-?rpt", ("rua",))).split(";")[1:]:
         name, _, value = part.strip().partition("=")
         if name == "rua":
             yield from ((True, item) for item in re.split(r"[\s,]+", value) if item)
@@ -124,8 +130,8 @@ def _plain(item: str) -> str:
 
 def _key(uri: str) -> str:
     """What is equal for equal addresses: but for the path of a URL, case does not matter."""
-    if uri.lower().startswith("mailto:"):
-        return uri.lower()
+    if uri.lower().startswith(MAILTO):
+        return f"{MAILTO}{_address(uri) or uri[len(MAILTO) :].lower()}"
     scheme, _, rest = uri.partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}://{host}".lower() + slash + path

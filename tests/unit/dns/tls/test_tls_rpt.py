@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postroom.dns.dmarc.uri import parse
 from postroom.dns.tls.tls_rpt import (
     destinations,
     is_record,
@@ -54,6 +55,11 @@ def test_what_is_a_record_and_what_was_meant_as_one(text: str, sound: bool, mean
         ("rua=mailto:\u00e9@x.net", "must begin with mailto: or https:"),
         ("rua=mailto:\U0001f4e7@x.net", "must begin with mailto: or https:"),
         ("rua=tel:1", "no report address (rua=) is a mailto: or https: one"),
+        ("rua=mailto:a@x.net.", "no report address (rua=) is a mailto: or https: one"),
+        ("rua=mailto://a@x.net", "no report address (rua=) is a mailto: or https: one"),
+        ("rua=mailto:a@", "no report address (rua=) is a mailto: or https: one"),
+        ("rua=mailto:a@x..net", "no report address (rua=) is a mailto: or https: one"),
+        ("rua=mailto://a@x.net,mailto:b@x.net", None),
         ("rua=http://x.net/r", "no report address (rua=) is a mailto: or https: one"),
         ("rua =mailto:a@x.net", "a blank stands beside the ="),
         (f"rua={','.join(['mailto:a@x.net'] * 50)}", None),
@@ -107,3 +113,33 @@ def test_a_changed_record_reports_to_all_and_to_each_once(
         for index, uri in enumerate(reported)
         for other in reported[:index]
     )
+
+
+@pytest.mark.parametrize(
+    "item", ["mailto:a@x.net.", "mailto://a@x.net", "mailto:/a@x.net", "a@x.net"]
+)
+def test_what_no_sender_can_use_is_mended_as_it_was_meant(item: str) -> None:
+    text = f"v=TLSRPTv1; rua={item}"
+    assert destinations(text) == (
+        ("mailto:/a@x.net",) if "/a" in item and "//" not in item else ("mailto:a@x.net",)
+    )
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a@x.net",
+        "a@x.net.",
+        "//a@x.net",
+        "a@",
+        "@x.net",
+        "a@b@x.net",
+        "a%40x.net",
+        "a@x_y.net",
+        "a@-",
+        "a@x..net",
+    ],
+)
+def test_an_address_is_usable_where_it_is_in_a_dmarc_record(address: str) -> None:
+    used = destinations(f"v=TLSRPTv1; rua=mailto:{address},mailto:b@x.net")
+    assert (f"mailto:{address}" in used) is (parse(f"mailto:{address}").address is not None)

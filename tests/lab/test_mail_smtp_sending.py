@@ -187,11 +187,22 @@ async def test_before_it_has_not_gone(name: str, before: tuple[Step, ...]) -> No
 
 
 @pytest.mark.parametrize("step", ["close", "reset"])
-async def test_a_server_that_dies_after_354_may_have_taken_it(step: str) -> None:
+async def test_a_server_that_dies_within_the_message_may_have_taken_it(step: str) -> None:
     """What was written into a dying connection cannot be told from what arrived."""
-    async with server(*replies(YES, YES, GO_ON), step) as running:
+    async with server(*replies(YES, YES, GO_ON), "read", step) as running:
         report = await send(running)
     assert summary(report.answer) == ("Unknown", "MessageUnconfirmed")
+    assert MAY_HAVE_GONE in report.answer.message
+
+
+@pytest.mark.parametrize("step", ["close", "reset"])
+async def test_one_that_dies_after_354_may_have_taken_what_was_sent_by_then(step: str) -> None:
+    """Whether its end is seen before anything is sent is chance."""
+    async with server(*replies(YES, YES, GO_ON), step) as running:
+        report = await send(running)
+    acceptance, reason = summary(report.answer)
+    assert acceptance == "Unknown" and reason in ("MessageUnconfirmed", "ProbeInconclusive")
+    assert (MAY_HAVE_GONE in report.answer.message) is (reason == "MessageUnconfirmed")
 
 
 async def test_without_354_nothing_is_sent() -> None:

@@ -20,7 +20,7 @@ from postroom.api.fields import EmailAddress, ObjectName
 from postroom.api.masked import Masked
 from postroom.api.oauth import ClientID, MicrosoftCloud, OAuthProvider, Scope, Tenant
 from postroom.cli import auth_secret, terminal, usage
-from postroom.cli.options import ExitCode, say
+from postroom.cli.options import ExitCode, say, waiting
 from postroom.mail.connect.dial import SystemResolver
 from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.oauth import device_code
@@ -123,8 +123,9 @@ _KubeconfigOption = Annotated[
     Path | None, typer.Option(help="Kubeconfig; default: KUBECONFIG.", dir_okay=False)
 ]
 _ContextOption = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
-_TimeoutOption = Annotated[
-    float, typer.Option(help="Seconds to wait for the sign-in.", min=1, max=1800)
+SignInTimeout = Annotated[
+    float,
+    waiting("How long to wait for the sign-in, such as 5m; a bare number: seconds.", longest=1800),
 ]
 
 
@@ -145,7 +146,7 @@ def login(
     applied: _ApplyOption = False,
     kubeconfig: _KubeconfigOption = None,
     context: _ContextOption = None,
-    timeout: _TimeoutOption = 600,
+    timeout: SignInTimeout = 600,
 ) -> None:
     """Sign in as the mailbox's owner, check who signed in, and print or apply the Secret.
 

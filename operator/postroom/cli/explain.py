@@ -20,6 +20,8 @@ from postroom.mail.replies.catalogue import causes
 
 #: Characters of standard input; no reply is longer.
 _LONGEST = 64 * 1024
+#: How alike a name must be to be what was meant, but for a slip or two: less is a guess.
+_NEAR = 0.8
 
 
 class Entry(NamedTuple):
@@ -126,7 +128,7 @@ def _nothing_called(word: str) -> str:
             '"535 5.7.8 Authentication failed".'
         )
     folded = {name.lower(): name for name in (*entries(), *ConditionType)}
-    near = difflib.get_close_matches(word.lower(), folded, n=6, cutoff=0.5)
+    near = difflib.get_close_matches(word.lower(), folded, n=6, cutoff=_NEAR)
     # A reason and the code of its finding are one thing by two names: the nearest is enough.
     offered: dict[str, str] = {}
     for name in near:

@@ -111,20 +111,22 @@ def _file_away(manifest: Manifest, namespace: str, found: Manifests) -> None:
         return
     name = metadata.get("name") if isinstance(metadata, dict) else None
     if not isinstance(metadata, dict) or not isinstance(name, str) or not name:
-        found.complaints.append(manifest.complaint(("metadata",), "metadata.name: is required"))
-        return
-    place = str(metadata.get("namespace") or namespace)
-    if refusals := _bad_names(manifest, name, place):
-        found.complaints += refusals
-        return
+        refusals = [manifest.complaint(("metadata",), "metadata.name: is required")]
+        named: tuple[str, str] | None = None
+    else:
+        namespace = str(metadata.get("namespace") or namespace)
+        refusals = _bad_names(manifest, name, namespace)
+        named = None if refusals else (namespace, name)
+    found.complaints += refusals
+    # Without a sound name it is read all the same: its other faults are to be mended at once.
     if ours:
-        _file_resource(manifest, str(version), str(kind), place, name, found)
+        _file_resource(manifest, str(version), str(kind), named, found)
     elif kind == "Secret":
-        _put(found.secrets, (place, name), manifest, found)
+        _put(found.secrets, named, manifest, found)
         if why_elsewhere(raw) is None:
             found.complaints += _bad_values(manifest)
     else:
-        _put(found.config_maps, (place, name), manifest, found)
+        _put(found.config_maps, named, manifest, found)
 
 
 def is_meant_for_us(version: object, kind: object) -> bool:
@@ -139,26 +141,26 @@ def is_meant_for_us(version: object, kind: object) -> bool:
 
 
 def _file_resource(
-    manifest: Manifest, version: str, kind: str, namespace: str, name: str, found: Manifests
+    manifest: Manifest, version: str, kind: str, place: tuple[str, str] | None, found: Manifests
 ) -> None:
     if version != API_VERSION:
         message = f"apiVersion: must be {API_VERSION}"
         found.complaints.append(manifest.complaint(("apiVersion",), message))
         return
     try:
-        key = Key(Kind(kind), namespace, name)
+        known = Kind(kind)
     except ValueError:
-        kinds = ", ".join(known.value for known in Kind)
-        message = f"kind: must be one of {kinds}{hint(kind, [known.value for known in Kind])}"
+        kinds = [each.value for each in Kind]
+        message = f"kind: must be one of {', '.join(kinds)}{hint(kind, kinds)}"
         found.complaints.append(manifest.complaint(("kind",), message))
         return
-    _put(found.resources, key, manifest, found)
+    _put(found.resources, None if place is None else Key(known, *place), manifest, found)
     unknown = sorted(set(manifest.raw) - _TOP_FIELDS)
     for field_ in unknown:
         message = f"{field_}: is not a field of this kind{hint(field_, _TOP_FIELDS)}"
         found.complaints.append(manifest.complaint((field_,), message))
     try:
-        refuse_parameters(parse_spec(key.kind, manifest.raw.get("spec")))
+        refuse_parameters(parse_spec(known, manifest.raw.get("spec")))
     except InvalidSpec as error:
         found.complaints += [_place(manifest, problem) for problem in error.problems]
 
@@ -180,19 +182,19 @@ def _place(manifest: Manifest, problem: Problem) -> Complaint:
 
 def _bad_names(manifest: Manifest, name: str, namespace: str) -> list[Complaint]:
     """Complain of names that the API server refuses (RFC 1123)."""
+    ends = "with a letter or digit at both ends"
+    of_parts = f"lowercase letters, digits, '-' and '.', {ends} of each part"
+    of_label = f"lowercase letters, digits and '-', {ends}"
     bad = []
-    if len(name) > _NAME_LIMIT or not _NAME.fullmatch(name):
-        message = (
-            f"metadata.name: must be at most {_NAME_LIMIT} characters: lowercase letters, digits, "
-            "'-' and '.', with a letter or digit at both ends of each part"
-        )
-        bad.append(manifest.complaint(("metadata", "name"), message))
-    if len(namespace) > _LABEL_LIMIT or not _LABEL.fullmatch(namespace):
-        message = (
-            f"metadata.namespace: must be at most {_LABEL_LIMIT} characters: lowercase letters, "
-            "digits and '-', with a letter or digit at both ends"
-        )
-        bad.append(manifest.complaint(("metadata", "namespace"), message))
+    for field_, text, limit, form, rule in (
+        ("name", name, _NAME_LIMIT, _NAME, of_parts),
+        ("namespace", namespace, _LABEL_LIMIT, _LABEL, of_label),
+    ):
+        if len(text) <= limit and form.fullmatch(text):
+            continue
+        fault = f"at most {limit} characters, and has {len(text)}" if len(text) > limit else rule
+        message = f"metadata.{field_}: must be {fault}"
+        bad.append(manifest.complaint(("metadata", field_), message))
     return [*bad, *_bad_texts(manifest)]
 
 
@@ -215,6 +217,9 @@ def _bad_texts(manifest: Manifest) -> Iterator[Complaint]:
 
 
 def _put(shelf: dict[Any, Manifest], key: Any, manifest: Manifest, found: Manifests) -> None:
+    """File a manifest under its key; without one it can be filed nowhere."""
+    if key is None:
+        return
     if key in shelf:
         first = shelf[key]
         message = f"is defined already in {first.file}:{first.line_of(())}"

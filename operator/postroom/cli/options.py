@@ -62,9 +62,17 @@ def _seconds(given: object) -> float:
         raise typer.BadParameter(str(error)) from None
 
 
-def waiting(why: str) -> Any:
-    """The option that says how long something is waited for."""
-    return typer.Option(help=why, parser=_seconds, metavar="DURATION")
+def waiting(why: str, longest: float | None = None) -> Any:
+    """The option that says how long something is waited for: from one second to `longest`, where
+    that is given."""
+
+    def bounded(given: object) -> float:
+        seconds = _seconds(given)
+        if longest is not None and not 1 <= seconds <= longest:
+            raise typer.BadParameter(f"must be between 1s and {longest / 60:g}m")
+        return seconds
+
+    return typer.Option(help=why, parser=bounded, metavar="DURATION")
 
 
 DNSResolverOption = Annotated[

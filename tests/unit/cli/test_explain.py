@@ -147,3 +147,12 @@ def test_explain_lists_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert "AppPasswordRequired" in out
     listed = [line.split()[0] for line in out.splitlines()]
     assert len(listed) == len(set(listed))
+
+
+@pytest.mark.parametrize("word", ["FOO_BAR", "ABC", "NO_SUCH_THING", "RecordFoo"])
+def test_nothing_is_guessed_for_what_is_like_nothing(
+    capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    code, out, err = call(capsys, "explain", word)
+    assert (code, out) == (2, "")
+    assert err == f"postroom explain: nothing is called {word}. Without a name, all are listed.\n"

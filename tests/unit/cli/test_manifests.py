@@ -73,13 +73,16 @@ def test_a_good_file(tmp_path: Path) -> None:
             ("spec:", "spec:\n  provider: Mailgun\n  parameters:\n    regoin: EU"),
             "8: spec.parameters.regoin: is no parameter of Mailgun",
         ),
-        (("name: good", "name: Good_One"), "4: metadata.name: must be at most 253 characters"),
-        (("name: good", f"name: {'a' * 254}"), "4: metadata.name: must be at most 253"),
+        (("name: good", "name: Good_One"), "4: metadata.name: must be lowercase letters"),
+        (
+            ("name: good", f"name: {'a' * 254}"),
+            "4: metadata.name: must be at most 253 characters, and has 254",
+        ),
         (("name: good", "name: a..b"), "4: metadata.name: must be"),
         (("name: good", "name: a-"), "4: metadata.name: must be"),
         (
             ("name: good", "name: good\n  namespace: a.b"),
-            "5: metadata.namespace: must be at most 63",
+            "5: metadata.namespace: must be lowercase letters, digits and '-'",
         ),
         (("name: good", "name: good\n  namespace: Mail"), "5: metadata.namespace: must be"),
         (("  domain:", "\tdomain:"), "6: has a tab where YAML wants spaces"),
@@ -92,6 +95,12 @@ def test_a_good_file(tmp_path: Path) -> None:
 def test_complaints_name_the_line(tmp_path: Path, change: tuple[str, str], complaint: str) -> None:
     said = complaints(tmp_path, GOOD.replace(*change))
     assert any(one.startswith(complaint) for one in said), said
+
+
+@pytest.mark.parametrize("name", ["name: Good_One", "labels: {a: b}"])
+def test_a_wrong_name_hides_no_other_fault(tmp_path: Path, name: str) -> None:
+    said = complaints(tmp_path, GOOD.replace("name: good", name).replace("spec:", "spec:\n  x: 1"))
+    assert [one.partition(": ")[2].partition(":")[0] for one in said] == ["metadata.name", "spec.x"]
 
 
 #: What is written, for which field of which kind, and what is offered.

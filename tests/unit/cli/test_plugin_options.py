@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from postroom.api.names import Kind
+from postroom.cli.auth import SignInTimeout, auth
 from postroom.cli.cluster import NotAnswered, PluginError
 from postroom.cli.main import run
 from postroom.cli.options import ExitCode, Output
@@ -121,3 +122,34 @@ def test_a_time_to_wait_is_a_duration_or_seconds(
         assert ended.value.code == 2 and "must be a duration" in capsys.readouterr().err
     else:
         assert waited == [seconds]
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [("5m", 300), ("600", 600), ("30m", 1800), ("1s", 1), ("31m", None), ("0", None)],
+)
+def test_a_time_to_wait_may_be_bounded(
+    given: str, seconds: float | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = typer.Typer(name="ask")
+    waited: list[float] = []
+
+    @app.command()
+    def ask(timeout: SignInTimeout = 600) -> None:
+        waited.append(timeout)
+
+    with pytest.raises(SystemExit) as ended:
+        run(app, ["--timeout", given])
+    if seconds is None:
+        assert ended.value.code == 2
+        assert "must be between 1s and 30m" in capsys.readouterr().err
+    else:
+        assert waited == [seconds]
+
+
+def test_a_sign_in_is_waited_for_as_other_things_are(capsys: pytest.CaptureFixture[str]) -> None:
+    required = ["--provider", "google", "--client-id", "a", "--address", "a@example.com"]
+    with pytest.raises(SystemExit) as ended:
+        run(auth, ["login", *required, "--timeout", "31m"])
+    assert ended.value.code == 2
+    assert "must be between 1s and 30m" in capsys.readouterr().err

@@ -129,9 +129,12 @@ def test_report_addresses(uri: str) -> None:
     assert accepts(DMARC, {"rua": [uri]})
 
 
-@pytest.mark.parametrize("end", ["@x\x00.com", "@x.com; p=none", ",mailto:b@x.com", "@x.com!10m"])
-def test_no_report_address_ends_its_tag(end: str) -> None:
+@pytest.mark.parametrize(
+    "end", ["@x\x00.com", "@x.com; p=none", ",mailto:b@x.com", "@x.com!10m", "@x.com.", "@x..com"]
+)
+def test_what_is_no_report_address_is_refused(end: str) -> None:
     assert not accepts(DMARC, {"rua": [f"mailto:a{end}"]})
+    assert not accepts(DMARC, {"rua": ["mailto://a@x.example"]})
 
 
 KEY = {"publicKeyRef": {"kind": "ConfigMap", "name": "keys", "key": "k1"}}

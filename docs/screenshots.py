@@ -27,7 +27,8 @@ from postroom.cli.check import AT_ONCE, objects_of, world_of
 from postroom.cli.demo import settings_for
 from postroom.delivery import signing
 from postroom.delivery.events import Format, Place, attributes
-from postroom.delivery.sinks.choice import Destination, Sinks
+from postroom.delivery.sinks.choice import Sinks
+from postroom.delivery.sinks.http import Destination
 from postroom.delivery.spool import Spool
 from postroom.lab.lab import Lab
 from postroom.mail.round_trip.header import read_header
@@ -108,7 +109,7 @@ async def tickets(chromium: Browser) -> None:
                     size,
                 )
                 async with Spool(2**20).message("mail", 2**20) as spooled:
-                    spooled.write(mail.as_bytes())
+                    await spooled.add(mail.as_bytes())
                     await sink.send(told, spooled)
             await sinks.close()
             chromium.look(wide=960)

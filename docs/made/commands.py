@@ -57,8 +57,8 @@ def _command(path: str, command: Any) -> list[str]:
     usage = [path, *(_argument(argument) for argument in arguments), *(["VERB"] if verbs else [])]
     lines = [f"## {path}", "", f"`{' '.join(usage)}`", "", prose(command.help or "").strip(), ""]
     if arguments:
-        rows = [(f"`{_argument(argument)}`", prose(argument.help or "")) for argument in arguments]
-        lines += table(("Argument", "Meaning"), rows)
+        meant = [(f"`{_argument(argument)}`", prose(argument.help or "")) for argument in arguments]
+        lines += table(("Argument", "Meaning"), meant)
     if options:
         hints = _hints(command)
         rows = [

@@ -29,8 +29,8 @@ def pages() -> dict[str, str]:
     lines = ["## Roles", ""]
     for folder, manifest in found:
         if manifest["kind"] in ("Role", "ClusterRole"):
-            who = bound.get((folder.split("/")[0], manifest["kind"], manifest["metadata"]["name"]))
-            lines += _role(folder, manifest, who or [])
+            role = folder.split("/")[0], manifest["kind"], manifest["metadata"]["name"]
+            lines += _role(folder, manifest, bound.get(role, []))
     lines += ["## Admission policies", ""]
     actions = {
         manifest["spec"]["policyName"]: manifest["spec"]["validationActions"]

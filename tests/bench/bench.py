@@ -42,7 +42,7 @@ N = int(os.environ.get("BENCH_N", "1000"))
 IN_FLIGHT = 16
 REST_SECONDS = 20
 LIMIT_SECONDS = 120
-SERVER = {
+SERVER: dict[str, Any] = {
     "apiVersion": API_VERSION,
     "kind": "MailServer",
     "metadata": {"name": "server"},

@@ -42,7 +42,7 @@ _RARELY = "24h"
 def objects(count: int) -> list[tuple[Kind, dict[str, Any]]]:
     """So many objects: what accounts stand on comes first."""
     domains, servers = max(count // 5, 1), max(count // 20, 1)
-    made = [
+    made: list[tuple[Kind, str, dict[str, Any]]] = [
         (
             Kind.SENDING_DOMAIN,
             f"d{number}",
@@ -163,6 +163,7 @@ class Scale(bench.Bench):
 
     async def _list(self) -> float:
         """Seconds that the bare client takes to list everything, the best of three."""
+        paths: list[tuple[str, str, dict[str, Any]]]
         paths = [("GET", collection(kind, _MANY), {}) for kind in Kind]
         return min([await self._bare.each(paths) for _ in range(3)])
 

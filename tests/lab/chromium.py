@@ -77,7 +77,7 @@ class Browser:
 
     def run(self, script: str, *arguments: object) -> Any:
         """Run a script in the page, as a developer's console would."""
-        return self.driver.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
+        return self.driver.execute_script(script, *arguments)
 
     def cdp(self, command: str, **parameters: object) -> Any:
         """Give a command of the DevTools protocol."""
@@ -97,7 +97,7 @@ class Browser:
     def axe_violations(self) -> list[str]:
         """What axe-core finds: rules and places. The console runs it, not the page."""
         self.run(axe())
-        found = self.driver.execute_async_script(  # type: ignore[no-untyped-call]
+        found = self.driver.execute_async_script(
             "const done = arguments[arguments.length - 1];"
             "axe.run(document, {resultTypes: ['violations']}).then(r => done(r.violations),"
             "  e => done([{id: String(e), nodes: []}]));"

@@ -156,6 +156,10 @@ def bare_imap(place: Place, *, everything: bool = False) -> Attempt:
             answers.append(await client.list('""', '"*"'))
             answers.append(await client.getquotaroot(_MAILBOX))
         answers.append(await client.logout())
+        # aioimaplib leaves it to the server to hang up, which may be after the loop has ended.
+        if client.protocol.transport is not None:
+            client.protocol.transport.abort()
+            await asyncio.sleep(0)
         return all(answer.result == "OK" for answer in answers)
 
     return probe

@@ -16,7 +16,7 @@ import kopf
 
 from postroom.api.names import GROUP, PART_OF_LABEL, VERSION, WATCH_LABEL, Key, Kind
 from postroom.concurrency.backoff import doubled
-from postroom.controller import api_paths, json_lists
+from postroom.controller import api_paths, watching
 from postroom.controller.cache import metadata_of
 from postroom.controller.client import Cluster
 from postroom.controller.intake import Intake
@@ -174,7 +174,7 @@ def kopf_settings(settings: Settings) -> kopf.OperatorSettings:
     s.persistence.diffbase_storage = _NoMemory()
     s.execution.max_workers = 4
     # Without it a list comes whole, however large the objects are.
-    s.watching.chunk_size = json_lists.PAGE
+    s.watching.chunk_size = watching.PAGE
     # A first list of namespaces and CRDs makes a task for each; bounded, it costs half the memory.
     # A worker keeps its place for the idle time, so these two allow 2000 objects a second.
     s.queueing.worker_limit = 100

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-#: Objects of a page. The API server takes objects of 1.5 MB, by their labels and owners if not by
-#: what a schema bounds: a list of all that one namespace may have made would be no bound at all.
+#: Objects of a page that is read whole. The API server takes objects of 1.5 MB, by their labels and
+#: owners if not by what a schema bounds: all that one namespace may have made would be no bound.
 PAGE = 50
 #: Stands for the name of an entry of the list.
 ENTRY = "items[]"

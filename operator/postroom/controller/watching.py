@@ -10,9 +10,12 @@ the process.
 """
 
 import asyncio
+import functools
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -29,6 +32,11 @@ METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 Take = Callable[[Mapping[str, Any], bool], None]
 _OF_NAMESPACE = re.compile(r"/namespaces/[^/]+(?=/)")
 _CHANGES = ("ADDED", "MODIFIED", "DELETED")
+#: Objects of a page; each costs a round trip, and the API server some milliseconds.
+PAGE = 500
+#: Octets of a page that is read, and objects of one asked for in the place of a larger one. The API
+#: server takes objects of 1.5 MB, by their labels and owners if not by what a schema bounds.
+_PAGE_LIMIT, _FEWER = 2**25, 20
 #: Objects between two pauses in which everything else goes on.
 _AT_ONCE = 8
 
@@ -60,13 +68,18 @@ def session(
     async def take_in(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        response = await handler(request)
         take = takers.get(_OF_NAMESPACE.sub("", request.url.path))
+        if take is None and "limit" in request.url.query:
+            request.url = request.url.update_query(limit=json_lists.PAGE)
+        response = await handler(request)
         if take is not None and response.status == 200 and isinstance(response, _WatchResponse):
             if request.url.query.get("watch") == "true":
                 response.content = cast("aiohttp.StreamReader", _News(response.content, take))
             else:
                 response.take, response.at_a_time = take, at_a_time
+                if request.url.query.get("limit") != str(_FEWER):
+                    fewer = request.url.update_query(limit=_FEWER)
+                    response.fewer = functools.partial(made.get, fewer)
         return response
 
     at_a_time = asyncio.Lock()
@@ -115,6 +128,8 @@ class _WatchResponse(aiohttp.ClientResponse):
     take: Take | None = None
     #: Held by whoever has a page in memory: the lists of all kinds come at the same time.
     at_a_time: asyncio.Lock
+    #: Asks for a page of fewer objects; None: this is one.
+    fewer: Callable[[], AbstractAsyncContextManager[aiohttp.ClientResponse]] | None = None
 
     async def json(self, **options: Any) -> Any:
         """Return the decoded body."""
@@ -123,19 +138,45 @@ class _WatchResponse(aiohttp.ClientResponse):
             if isinstance(answer, dict) and "items" in answer:
                 answer["items"] = answer["items"] or []
             return answer
+        fewer = self.fewer
         async with self.at_a_time:
-            text = (await self.read()).decode("utf-8", "replace")
-            self._body = b""
-            answer, number = dict[str, Any](), 0
-            for name, value in json_lists.members(text):
-                if name != json_lists.ENTRY:
-                    answer[name] = value
-                    continue
-                if number % _AT_ONCE == 0:
-                    await asyncio.sleep(0)
-                number += 1
-                _taken(self.take, value, gone=False)
-            return {**answer, "items": []}
+            body = await (self._whole() if fewer is None else self._bounded())
+            if body is not None or fewer is None:
+                text = (body or b"").decode("utf-8", "replace")
+                return await self._taken_in(text, self.take)
+        async with fewer() as smaller:
+            if smaller.status != HTTPStatus.OK:
+                # kopf looks at the status of its own request only; this one it tries again.
+                raise aiohttp.ClientConnectionError(f"{smaller.status} for a smaller page")
+            return await smaller.json()
+
+    async def _whole(self) -> bytes:
+        """Return the body, which is kept nowhere else."""
+        body, self._body = await self.read(), b""
+        return body
+
+    async def _bounded(self) -> bytes | None:
+        """Return the body; None: it is too large, and was given up."""
+        read = bytearray()
+        async for chunk in self.content.iter_chunked(2**18):
+            read += chunk
+            if len(read) > _PAGE_LIMIT:
+                self.close()
+                return None
+        return bytes(read)
+
+    async def _taken_in(self, text: str, take: Take) -> dict[str, Any]:
+        """Take in the entries of a list, and return the list without them."""
+        answer, number = dict[str, Any](), 0
+        for name, value in json_lists.members(text):
+            if name != json_lists.ENTRY:
+                answer[name] = value
+                continue
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            number += 1
+            _taken(take, value, gone=False)
+        return {**answer, "items": []}
 
 
 class _News:

@@ -124,7 +124,7 @@ def test_kopf_neither_posts_nor_peers_nor_keeps_anything_in_objects() -> None:
     with pytest.raises(RuntimeError, match="never writes"):
         kept.store(body=kopf.Body({}), patch=kopf.Patch(), essence=kopf.BodyEssence({}))
     # Objects are large if somebody wants it, so that a list of many may be no longer than its page.
-    assert ours.watching.chunk_size is not None and 0 < ours.watching.chunk_size <= 50
+    assert ours.watching.chunk_size is not None and 0 < ours.watching.chunk_size <= 500
     assert ours.persistence.finalizer != kopf.OperatorSettings().persistence.finalizer
 
 

@@ -124,6 +124,66 @@ async def test_of_lists_that_come_together_one_is_in_memory_at_a_time(tmp_path: 
         assert [len(await answer.read()) for answer in answers] == [0, 0]
 
 
+@asynccontextmanager
+async def paging(
+    size: int, directory: Path, refused: int = 0
+) -> AsyncIterator[tuple[aiohttp.ClientSession, str, list[str], list[str]]]:
+    """A session at a server with sixty things of this size, and what it was asked for and told."""
+    things = [{**thing(f"t{number:02}", number), "spec": "x" * size} for number in range(60)]
+    limits, taken = list[str](), list[str]()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        limit, begin = request.query["limit"], int(request.query.get("continue", "0"))
+        limits.append(limit)
+        if refused and limit == "20":
+            return web.json_response({"kind": "Status", "code": refused}, status=refused)
+        end = begin + int(limit)
+        metadata = {"continue": str(end)} if end < len(things) else {}
+        return web.json_response({"metadata": metadata, "items": things[begin:end]})
+
+    def take(raw: Any, _: bool) -> None:
+        taken.append(raw["metadata"]["name"])
+
+    async with (
+        cluster_at(handler, directory) as cluster,
+        cluster.watch_session({ALL: take}) as session,
+    ):
+        yield session, cluster.server, limits, taken
+
+
+async def listed(session: aiohttp.ClientSession, url: str) -> None:
+    """Ask for page after page, as kopf does."""
+    token = ""
+    while token is not None:
+        query = {"limit": "500"} | ({"continue": token} if token else {})
+        async with session.get(url, params=query) as answer:
+            token = (await answer.json())["metadata"].get("continue")
+
+
+@pytest.mark.parametrize(
+    ("size", "asked"), [(100, ["500"]), (2**20, ["500", "20", "500", "20", "500"])]
+)
+async def test_a_page_that_is_too_large_is_asked_for_with_fewer_objects(
+    size: int, asked: list[str], tmp_path: Path
+) -> None:
+    async with paging(size, tmp_path) as (session, server, limits, taken):
+        await listed(session, f"{server}{ALL}")
+        assert (limits, taken) == (asked, [f"t{number:02}" for number in range(60)])
+
+
+async def test_a_smaller_page_that_is_refused_is_a_connection_that_failed(tmp_path: Path) -> None:
+    async with paging(2**20, tmp_path, refused=410) as (session, server, _, taken):
+        with pytest.raises(aiohttp.ClientConnectionError, match="410 for a smaller page"):
+            await listed(session, f"{server}{ALL}")
+        assert taken == []
+
+
+async def test_what_nobody_takes_in_comes_in_small_pages(tmp_path: Path) -> None:
+    async with paging(10, tmp_path) as (session, server, limits, _):
+        answer = await session.get(f"{server}/api/v1/secrets", params={"limit": "500"})
+        assert (limits, len((await answer.json())["items"])) == (["50"], 50)
+
+
 async def test_events_are_taken_in_and_bookmarks_shown_in_their_place(tmp_path: Path) -> None:
     expired = {"type": "ERROR", "object": {"code": 410}}
     mark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "9"}}}

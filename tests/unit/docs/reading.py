@@ -13,6 +13,8 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/**/*.md", "examples/**/*.md", "tests/bench/*.md")
     for path in ROOT.glob(pattern)
 )
+#: The changelog tells of what was, too.
+OF_NOW = [page for page in PAGES if page.name != "CHANGELOG.md"]
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[a-z]*)\n(?P<text>.*?)^ *```$", re.M | re.S)
 _SPAN = re.compile(r"(?<!`)`([^`\n]+(?:\n[^`\n]+)?)`(?!`)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")

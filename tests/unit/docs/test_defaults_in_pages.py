@@ -13,7 +13,7 @@ import pytest
 import typer.main
 
 from postroom.cli import main, plugin
-from unit.docs.reading import PAGES, name_of
+from unit.docs.reading import OF_NOW, name_of
 
 #: How much a unit is of the smallest of its kind; in words, and as flags have it.
 _UNITS: Mapping[str, int] = {
@@ -77,10 +77,6 @@ def wrong_defaults(text: str) -> list[str]:
         if not right:
             wrong.append(f"{found[0]}: it is {', '.join(sorted(known)) or 'no flag'}")
     return wrong
-
-
-#: The changelog tells of what was, too.
-OF_NOW = [page for page in PAGES if page.name != "CHANGELOG.md"]
 
 
 @pytest.mark.parametrize("page", OF_NOW, ids=name_of)

@@ -27,25 +27,22 @@ class RefusingPeers:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._refused: dict[str, dict[str, list[float]]] = {}
+        #: When, by namespace and address; whoever was refused last stands last.
+        self._refused: dict[tuple[str, str], list[float]] = {}
 
     def note(self, namespace: str, address: str | None) -> None:
         """A login of a namespace was refused at an address."""
         if address is None:
             return
-        ended = self._clock() - WINDOW
-        known = self._refused.get(namespace, {})
-        fresh = {
-            place: counting
-            for place, moments in known.items()
-            if (counting := [moment for moment in moments if moment > ended])
-        }
-        latest = [*fresh.get(address, ()), self._clock()][-REFUSALS_OF_ADDRESS:]
-        self._refused[namespace] = {**fresh, address: latest}
+        now, place = self._clock(), (namespace, address)
+        self._refused[place] = [*self._refused.pop(place, ()), now][-REFUSALS_OF_ADDRESS:]
+        # Also of namespaces that are gone.
+        while self._refused[oldest := next(iter(self._refused))][-1] + WINDOW <= now:
+            del self._refused[oldest]
 
     def frees_in(self, namespace: str, address: str | None) -> float:
         """Seconds until a namespace may sign in at an address again; 0 where it may now."""
-        moments = self._refused.get(namespace, {}).get(address or "", [])
+        moments = self._refused.get((namespace, address or ""), [])
         if len(moments) < REFUSALS_OF_ADDRESS:
             return 0.0
         return max(0.0, moments[0] + WINDOW - self._clock())

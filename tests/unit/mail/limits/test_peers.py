@@ -55,4 +55,13 @@ def test_what_counts_no_more_is_forgotten() -> None:
     for number in range(100):
         clock.now += WINDOW / 10
         peers.note("a", f"192.0.2.{number}")
-        assert len(peers._refused["a"]) <= 11
+        assert len(peers._refused) <= 11
+
+
+def test_of_a_namespace_that_is_gone_nothing_is_left() -> None:
+    clock = Clock()
+    peers = RefusingPeers(clock)
+    for number in range(100):
+        clock.now += WINDOW / 10
+        peers.note(f"n{number}", "192.0.2.1")
+        assert len(peers._refused) <= 11

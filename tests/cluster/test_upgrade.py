@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Upgrading the definitions under objects that earlier ones stored, on the real API server.
 
-Each set of earlier definitions gets a group of its own, so that those of the other tests stay as
-they are: what is stored with them is then served, changed and made anew with those of today.
+Each test has its set of earlier definitions in a group of its own, so that those of the other tests
+stay as they are, and those that another one left are not still about to go: what is stored with them
+is then served, changed and made anew with those of today.
 """
 
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,7 +57,7 @@ def version(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def group(plane: ControlPlane, version: str) -> Iterator[str]:
     """A group with the earlier definitions."""
-    name = f"v{VERSIONS.index(version)}.stored.example"
+    name = f"v{VERSIONS.index(version)}-{uuid.uuid4().hex[:8]}.stored.example"
     define(plane, name, list(definitions(version)))
     yield name
     names = [f"{each['spec']['names']['plural']}.{name}" for each in definitions(version)]

@@ -60,7 +60,8 @@ AT_MAIL: dict[str, tuple[bytes, str, str]] = {
     "domain unknown": (b"550 5.1.8 canary", "Refused", "SenderNotAuthorized"),
     "later": (b"451 4.3.0 canary", "Deferred", "TemporaryFailure"),
     "command unknown": (b"502 canary", "Unknown", "ProbeInconclusive"),
-    "not signed in": (b"530 5.7.0 canary", "Unknown", "MechanismUnsupported"),
+    "sign-in forgotten": (b"530 5.7.0 canary", "Unknown", "SendingDenied"),
+    "credentials after all": (b"535 5.7.8 canary", "Unknown", "SendingDenied"),
     "limit of the account": (b"550 5.4.5 canary", "Unknown", "SendLimitExceeded"),
 }
 AT_RCPT: dict[str, tuple[bytes, str, str]] = {

@@ -54,6 +54,7 @@ class Cause(StrEnum):
     # signing in
     AUTH_NOT_OFFERED = "AuthNotOffered"
     AUTH_NOT_ACCEPTED = "AuthNotAccepted"
+    AUTH_DISREGARDED = "AuthDisregarded"
     AUTH_REQUIRES_TLS = "AuthRequiresTLS"
     AUTH_MECHANISM_UNSUPPORTED = "AuthMechanismUnsupported"
     AUTHENTICATION_FAILED = "AuthenticationFailed"

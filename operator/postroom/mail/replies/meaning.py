@@ -65,6 +65,13 @@ _SEES_NO_TLS = (
     "The session is over TLS already, and the server does not know: have whoever runs it, or what "
     "takes TLS off before it, tell it so."
 )
+_TAKES_NONE_THAT_IT_OFFERS = (
+    "The server offers AUTH, and then takes none: have whoever runs it mend its AUTH settings."
+)
+_OFFERS_NONE_THAT_IT_WANTS = (
+    "The server wants a sign-in before it takes mail, and offers none here: use the submission "
+    "port (587 or 465), and set credentialsRef or oauth."
+)
 _CODE_STAYS = "The code says that it stays, the words that it passes: it is taken as passing."
 _CODE_PASSES = "The code says that it passes, the words that someone must act."
 
@@ -75,7 +82,9 @@ class Circumstances:
 
     `provider` is the preset whose host it is, None if unknown; `sign_in` what was sent; and
     `app_password_shaped` whether the password looks like one of the provider's app passwords,
-    None where that cannot be told. `encrypted` says that the session is over TLS for sure.
+    None where that cannot be told. `encrypted` says that the session is over TLS for sure,
+    `authenticated` that the server has accepted a sign-in in it, and `offered` whether it offers
+    AUTH, None where that is not known.
     """
 
     stage: model.Stage = model.Stage.AUTH
@@ -83,6 +92,8 @@ class Circumstances:
     sign_in: model.SignIn = model.SignIn.PASSWORD
     app_password_shaped: bool | None = None
     encrypted: bool = False
+    authenticated: bool = False
+    offered: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +133,7 @@ def meaning_of_smtp(code: int, text: str, circumstances: Circumstances = _USUAL)
     if not 400 <= code <= 599:
         code = 599
     reply = _Reply(model.Protocol.SMTP, _words(text), circumstances, str(code), enhanced_code(text))
-    return _over_tls(_meaning_of(reply), circumstances)
+    return _as_offered(_over_tls(_meaning_of(reply), circumstances), circumstances)
 
 
 def meaning_of_imap(
@@ -227,20 +238,51 @@ def _meaning_of(reply: _Reply) -> Meaning:
             same = row and row.cause is family.cause
             # Unless what the code means says as much as the words do.
             if not (same or (family.passing and soft)):
-                return _weighed(_of_family(family), reply)
+                return _weighed(_of_family(family, about), reply)
         if row is None:
             # A stage at which no command is sent: nothing there can be a reply.
             return meaning_of_cause(Cause.PROTOCOL_ERROR)
-    entry = causes()[row.cause]
-    seconds = row.wait or entry.wait
-    failure_class = row.failure_class or entry.failure_class
-    wait = timedelta(seconds=seconds) if seconds else None
-    if not failure_class.hard:
-        wait = _suggested(reply.words) or wait
-    reason, hint = row.reason or entry.reason, row.hint or entry.remedy
-    meaning = Meaning(row.cause, reason, failure_class, hint, wait, row.id)
+    meaning = _of_row(row, about)
+    if not meaning.conclusive:
+        meaning = replace(meaning, wait=_suggested(reply.words) or meaning.wait)
     explained = (*row.text, *row.despite)
     return _softened(meaning, reply, explained) if meaning.conclusive else meaning
+
+
+def _of_row(row: model.ReplyRow, about: Circumstances) -> Meaning:
+    meaning = replace(_meant(row.cause, row.hint, about), row=row.id)
+    if meaning.cause is not row.cause:
+        return meaning
+    return replace(
+        meaning,
+        reason=row.reason or meaning.reason,
+        failure_class=row.failure_class or meaning.failure_class,
+        wait=timedelta(seconds=row.wait) if row.wait else meaning.wait,
+    )
+
+
+def _of_family(family: model.FamilyEntry, about: Circumstances) -> Meaning:
+    return replace(_meant(family.cause, family.hint, about), row=family.id)
+
+
+def _meant(cause: Cause, hint: str, about: Circumstances) -> Meaning:
+    """What a cause means with the sign-in that was accepted, if one was."""
+    if about.authenticated:
+        entry = causes()[cause]
+        if entry.after_sign_in is not None:
+            return meaning_of_cause(entry.after_sign_in)
+        hint = hint or entry.remedy_after_sign_in or ""
+    return meaning_of_cause(cause, hint)
+
+
+def _as_offered(meaning: Meaning, circumstances: Circumstances) -> Meaning:
+    """What is said of AUTH, held against what the server offers."""
+    offered = circumstances.offered
+    if meaning.cause is Cause.AUTH_NOT_OFFERED and offered:
+        return replace(meaning, hint=_TAKES_NONE_THAT_IT_OFFERS)
+    if meaning.cause is Cause.AUTH_NOT_ACCEPTED and offered is False:
+        return replace(meaning, hint=_OFFERS_NONE_THAT_IT_WANTS)
+    return meaning
 
 
 def _over_tls(meaning: Meaning, circumstances: Circumstances) -> Meaning:
@@ -248,10 +290,6 @@ def _over_tls(meaning: Meaning, circumstances: Circumstances) -> Meaning:
     if meaning.cause is not Cause.AUTH_REQUIRES_TLS or not circumstances.encrypted:
         return meaning
     return replace(meaning, hint=_SEES_NO_TLS)
-
-
-def _of_family(family: model.FamilyEntry) -> Meaning:
-    return replace(meaning_of_cause(family.cause, family.hint), row=family.id)
 
 
 def _weighed(meaning: Meaning, reply: _Reply) -> Meaning:
@@ -281,7 +319,7 @@ def _softened(meaning: Meaning, reply: _Reply, explained: tuple[str, ...] = ()) 
         # A passing limit is never a wrong password.
         about = reply.circumstances
         family = family_of(reply.protocol, about.stage, about.sign_in, without_supposed(said))
-        passing = _of_family(family) if family is not None else meaning
+        passing = _of_family(family, about) if family is not None else meaning
         if passing.conclusive:
             cause = _TEMPORARY.get(about.stage, Cause.SERVER_BUSY)
             passing = replace(meaning_of_cause(cause), row=meaning.row)

@@ -97,13 +97,19 @@ class Result(StrEnum):
 
 
 class CauseEntry(Row):
-    """What a cause means; `reason` is what a condition says of it, `wait` seconds to wait."""
+    """What a cause means; `reason` is what a condition says of it, `wait` seconds to wait.
+
+    Once a sign-in has been accepted, `after_sign_in` is the cause instead, and otherwise
+    `remedy_after_sign_in` the remedy: nothing then is mended by credentials.
+    """
 
     cause: Cause
     reason: Reason
     failure_class: FailureClass
     meaning: Sentence
     remedy: Sentence
+    after_sign_in: Cause | None = None
+    remedy_after_sign_in: Sentence | None = None
     wait: Annotated[int, Field(ge=_HOUR, le=_DAY)] | None = None
 
 

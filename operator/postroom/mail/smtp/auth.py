@@ -5,6 +5,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.reasons import Reason
@@ -129,6 +130,8 @@ def _refused(
         return session.no_verdict(text)
     session.state.said = text
     about = sasl.circumstances(Stage.AUTH, session.state.endpoint, login)
+    # AUTH is sent to no server that does not offer it.
+    about = replace(about, offered=True)
     meaning = sasl.with_refusal(meaning_of_smtp(code, text, about), sasl.refusal_in(challenge))
     enhanced = enhanced_code(text)
     answer = f"{code} {enhanced}" if enhanced else str(code)

@@ -5,6 +5,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import TypeVar
 
 import aiosmtplib
@@ -218,7 +219,11 @@ class SmtpSession:
         """What an error reply to a command means, and the sentence for it; raises `Failure`."""
         if not 400 <= reply.code <= 599:
             raise self.no_reply(reply.message)
-        about = circumstances(stage, self.state.endpoint, self.state.login)
+        about = replace(
+            circumstances(stage, self.state.endpoint, self.state.login),
+            authenticated=self.state.authenticated is True,
+            offered=bool(self.client.server_auth_methods),
+        )
         meaning = meaning_of_smtp(reply.code, reply.message, about)
         enhanced = enhanced_code(reply.message)
         said = f"{reply.code} {enhanced}" if enhanced else str(reply.code)

@@ -94,6 +94,7 @@ def test_a_row_matches_its_examples_at_each_of_its_stages(row: ReplyRow) -> None
 
 def test_every_cause_can_be_reached() -> None:
     told = {row.cause for row in rows()} | {family.entry.cause for family in families()}
+    told |= {entry.after_sign_in for entry in causes().values() if entry.after_sign_in}
     assert told | PRECHECKED | SEEN_WITHOUT_A_REPLY == set(Cause)
     assert not told & SEEN_WITHOUT_A_REPLY
 

@@ -193,7 +193,7 @@ NEIGHBOURS: list[tuple[Stage, str, Cause]] = [
     (Stage.AUTH, "NO Login limit reached", Cause.TOO_MANY_LOGINS),
     (Stage.AUTH, "535 Not enough credits", Cause.PLAN_INSUFFICIENT),
     (Stage.DATA, "550 Out of credits", Cause.PLAN_INSUFFICIENT),
-    (Stage.DATA, "550 Wrong credentials", Cause.MESSAGE_REJECTED),
+    (Stage.DATA, "550 Wrong credentials", Cause.AUTH_NOT_ACCEPTED),
 ]
 
 

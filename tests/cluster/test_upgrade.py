@@ -2,8 +2,8 @@
 """Upgrading the definitions under objects that earlier ones stored, on the real API server.
 
 Each test has its set of earlier definitions in a group of its own, so that those of the other tests
-stay as they are, and those that another one left are not still about to go: what is stored with them
-is then served, changed and made anew with those of today.
+stay as they are, and those that another one left are not still about to go: what is stored with
+them is then served, changed and made anew with those of today.
 """
 
 from __future__ import annotations

@@ -25,6 +25,8 @@ from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 
+from postroom.lab.operator_process import free_port
+
 #: Name and version of the package on npm, and the SHA-256 of its file axe.min.js.
 AXE, AXE_SHA256 = (
     "axe-core@4.14.1",
@@ -120,7 +122,9 @@ def browser() -> Iterator[Browser]:
         for flag in (*_FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         try:
-            driver = webdriver.Chrome(options=options, service=Service(str(helper)))
+            driver = webdriver.Chrome(
+                options=options, service=Service(str(helper), port=free_port())
+            )
         except WebDriverException as error:
             _refuse(f"Chromium does not start: {error.msg}")
         try:

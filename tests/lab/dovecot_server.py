@@ -41,7 +41,7 @@ from postroom.mail.report import Endpoint
 
 _PACKAGES = {"imap": "dovecot-imapd", "submission": "dovecot-submissiond", "lmtp": "dovecot-lmtpd"}
 #: Seconds until the server must answer, and until it must have ended.
-_PATIENCE = 20.0
+_PATIENCE = 120.0
 
 PORTS = ("imap", "imaps", "submission", "submissions", "lmtp", "sasl")
 

@@ -48,7 +48,7 @@ def helm(
         [home / "helm", *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         env={
             **os.environ,
             "HELM_CACHE_HOME": str(home / "cache"),
@@ -99,7 +99,7 @@ def kustomized(directory: Path) -> list[dict[str, Any]]:
         check=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     return documents(ran.stdout)
 

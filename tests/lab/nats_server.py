@@ -51,12 +51,12 @@ def nats_server(directory: Path, more: str = "", *, port: int = -1) -> Iterator[
             yield _port_of(directory, server)
         finally:
             server.terminate()
-            server.wait(10)
+            server.wait(60)
 
 
 def _port_of(directory: Path, server: subprocess.Popen[bytes]) -> int:
     """The port that a server says it listens on, once it does."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while time.monotonic() < until and server.poll() is None:
         for file in directory.glob("*.ports"):
             if text := file.read_text():

@@ -24,7 +24,7 @@ from loopback import own_address
 
 #: An address of Alice's besides her own, and one that nobody may write from.
 ALIAS, NOBODYS = "sales@example.com", "ceo@example.com"
-_PATIENCE = 20.0
+_PATIENCE = 120.0
 
 _MAIN = """\
 compatibility_level = 3.6

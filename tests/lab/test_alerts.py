@@ -30,7 +30,7 @@ def asked(
     *arguments: str | Path, directory: Path = PROMETHEUS, given: bytes | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     command = [promtool(), *arguments]
-    return subprocess.run(command, cwd=directory, input=given, capture_output=True, timeout=60)
+    return subprocess.run(command, cwd=directory, input=given, capture_output=True, timeout=300)
 
 
 def failing(directory: Path, pattern: str, instead: str) -> set[str]:

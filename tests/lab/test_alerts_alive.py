@@ -498,7 +498,7 @@ def failing(directory: Path, rules: str, cases: list[dict[str, Any]]) -> str:
     tests = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": cases}
     (directory / "alive.yaml").write_text(yaml.safe_dump(tests))
     command = [promtool(), "test", "rules", "alive.yaml"]
-    ran = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=300)
     return "" if ran.returncode == 0 else ran.stdout + ran.stderr
 
 

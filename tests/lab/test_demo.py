@@ -16,7 +16,7 @@ def test_the_story_ends_well() -> None:
         [sys.executable, "-m", "postroom", "demo", "--address", address],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert told.returncode == 0, told.stdout + told.stderr

@@ -8,11 +8,11 @@ redirects, the dial guard), and the hunt for canary tokens.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
 import ssl
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -342,11 +342,11 @@ async def test_the_pause_that_is_asked_for(header: str, pause: float | None) -> 
     ],
 )
 async def test_slowness_is_bounded(steps: Sequence[Step]) -> None:
-    began = time.monotonic()
+    began = asyncio.get_running_loop().time()
     found = await answered(serving(*steps), limit=0.4)
     assert isinstance(found, DiscoveryFailure)
     assert "does not answer in time" in found.message
-    assert time.monotonic() - began < 20
+    assert asyncio.get_running_loop().time() - began < 20
 
 
 CERTIFICATES = [

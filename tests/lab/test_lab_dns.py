@@ -312,7 +312,7 @@ async def run(tool: str, *args: str, text: str = "") -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    out, _ = await asyncio.wait_for(process.communicate(text.encode()), 20)
+    out, _ = await asyncio.wait_for(process.communicate(text.encode()), 120)
     return out.decode()
 
 

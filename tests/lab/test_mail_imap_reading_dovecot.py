@@ -138,11 +138,11 @@ async def test_news_comes_at_once_and_idle_is_begun_anew(server: Dovecot) -> Non
         assert reader.idles
         _, uid_next = await reader.open("INBOX")
         for number in range(3):
-            await asyncio.wait_for(reader.news(0.05), 10)
+            await asyncio.wait_for(reader.news(0.05), 60)
             waiting = asyncio.create_task(reader.news(1740))
             await asyncio.sleep(0.05)
             await asyncio.to_thread(server.deliver, ALICE, b"Subject: new\r\n\r\n")
-            await asyncio.wait_for(waiting, 10)
+            await asyncio.wait_for(waiting, 60)
             assert (await reader.open("INBOX"))[1] == uid_next + number + 1
         assert reader.idles
 
@@ -230,5 +230,5 @@ async def test_a_server_that_ends_is_noticed_while_waiting() -> None:
             await asyncio.sleep(0.1)
             await stack.aclose()
             with pytest.raises(Failure) as failed:
-                await asyncio.wait_for(waiting, 10)
+                await asyncio.wait_for(waiting, 60)
     assert not failed.value.conclusive

@@ -191,7 +191,7 @@ SMTP: dict[str, tuple[Step, ...]] = {
 async def signed_in_by_smtplib(port: int) -> bool:
     def talk() -> bool:
         try:
-            client = smtplib.SMTP_SSL("127.0.0.1", port, timeout=2, context=TRUSTING)
+            client = smtplib.SMTP_SSL("127.0.0.1", port, timeout=30, context=TRUSTING)
             try:
                 client.login(LOGIN.username, PASSWORD)
             finally:
@@ -395,7 +395,7 @@ IMAP: dict[str, tuple[Step, ...]] = {
 async def signed_in_by_imaplib(port: int) -> bool:
     def talk() -> bool:
         try:
-            client = imaplib.IMAP4_SSL("127.0.0.1", port, ssl_context=TRUSTING, timeout=2)
+            client = imaplib.IMAP4_SSL("127.0.0.1", port, ssl_context=TRUSTING, timeout=30)
             try:
                 if "AUTH=PLAIN" in client.capabilities:
                     client.authenticate("PLAIN", lambda _: base64.b64decode(ALL_OF_IT))

@@ -27,7 +27,6 @@ from lab.mail_probing import (
     nothing_leaks,  # noqa: F401 - a fixture
     outcome,
     probes,
-    smtp,
     verdict,
 )
 from loopback import own_address
@@ -35,6 +34,7 @@ from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
 from postroom.lab.lab import IMAPS_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT, Lab
+from postroom.lab.operator_process import free_port
 from postroom.mail.connect.dial import Deadlines
 from postroom.mail.imap.protocol import GuardedProtocol
 from postroom.mail.limits.hosts import HOST_LIMIT
@@ -46,9 +46,9 @@ from postroom.mail.smtp.closing_reply import ClosingReply
 
 
 async def test_nothing_listens() -> None:
-    async with Hostile() as server:
-        pass
-    assert verdict(await smtp(server, TLSMode.NONE)) == ("Connect", "ConnectionRefused", True)
+    port = free_port()
+    report = await probes(port).probe(endpoint(port), None)
+    assert verdict(report) == ("Connect", "ConnectionRefused", True)
 
 
 async def test_a_name_without_addresses() -> None:

@@ -15,7 +15,6 @@ import random
 import socket
 import ssl
 import string
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -152,11 +151,11 @@ SLOW: list[tuple[str, Sequence[Step]]] = [
 
 @pytest.mark.parametrize("steps", [one[1] for one in SLOW], ids=[one[0] for one in SLOW])
 async def test_slowness_is_bounded(steps: Sequence[Step]) -> None:
-    began = time.monotonic()
+    began = asyncio.get_running_loop().time()
     got = await asked(serving(*steps), limit=0.4)
     assert isinstance(got, TokenFailure)
     assert (got.reason, got.conclusive) == (UNAVAILABLE, False)
-    assert time.monotonic() - began < 20
+    assert asyncio.get_running_loop().time() - began < 20
 
 
 def self_signed() -> ssl.SSLContext:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -235,9 +234,9 @@ async def test_a_handshake_that_is_broken_off_is_no_verdict() -> None:
 
 async def test_silence_ends_at_the_deadline() -> None:
     for server in (Hostile("stall"), serving("stall"), serving(response()[:-9], "stall")):
-        began = time.monotonic()
+        began = asyncio.get_running_loop().time()
         assert (await fetched(server, 0.3)).outcome is PolicyFetchOutcome.UNREACHABLE
-        assert time.monotonic() - began < 20
+        assert asyncio.get_running_loop().time() - began < 20
 
 
 async def test_a_refused_connection_is_no_verdict() -> None:

@@ -70,7 +70,7 @@ async def running(command: list[str], place: Path) -> AsyncIterator[int]:
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while True:
                 assert process.returncode is None, "the receiver has ended"
                 try:

@@ -25,6 +25,7 @@ from lab.sink_world import (
 from postroom.delivery import signing
 from postroom.delivery.answers import Answer, Meaning
 from postroom.delivery.sinks import http
+from postroom.lab.operator_process import free_port
 
 LARGE = b"l" * (25 * 1024 * 1024)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -306,9 +307,7 @@ async def test_what_an_application_says_unasked_is_no_answer_to_what_follows() -
 
 
 async def test_nobody_listens() -> None:
-    async with scripted(answering(OK)) as port:
-        pass
-    async with sink(port, limits=SHORT) as to:
+    async with sink(free_port(), limits=SHORT) as to:
         answer = await send(to)
     assert answer.trouble.startswith("The Service refuses the connection")
 

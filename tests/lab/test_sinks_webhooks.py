@@ -80,7 +80,7 @@ async def test_the_library_of_npm_verifies_what_is_handed_over(tmp_path: Path) -
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     said = dict(zip([*verified, *refused], json.loads(run.stdout), strict=True))
     assert said == dict.fromkeys(verified, "verified") | {

@@ -106,7 +106,7 @@ class Knot:
 
     def wait(self) -> None:
         """Wait until the zone is served; fail with the server's own words."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 if self.ask(ZONE, "SOA").answer:

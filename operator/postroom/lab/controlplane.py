@@ -66,6 +66,12 @@ class ControlPlane:
         self.audit_log = audit_log
         self.has_controllers = has_controllers
         self.kubeconfig = kubeconfig or Path(os.devnull)
+        # It ends before its garbage would be worth a look: a fifth of what it takes.
+        self._kubectl_environment = {"GOGC": "off"}
+        if scratch is not None:
+            # For hours it believes what it was told of the kinds at an address, and another cluster
+            # may have been there.
+            self._kubectl_environment["KUBECACHEDIR"] = str(Path(scratch.name) / "kubectl-cache")
         #: What was read of the audit log, and how many bytes of it.
         self._audited: list[dict[str, Any]] = []
         self._audit_read = 0
@@ -110,8 +116,7 @@ class ControlPlane:
                 text=True,
                 check=False,
                 timeout=300,
-                # It ends before its garbage would be worth a look: a fifth of what it takes.
-                env={"GOGC": "off", **os.environ},
+                env={**self._kubectl_environment, **os.environ},
             )
             lacks_schemas = done.returncode != 0 and _NO_SCHEMAS in done.stderr
             if pause is None or args[:1] != ("apply",) or not lacks_schemas:

@@ -79,6 +79,8 @@ class EnvtestServers:
                 f"--audit-policy-file={keys / 'audit-policy.yaml'}",
                 f"--audit-log-path={self._audit_log}",
                 "--audit-log-mode=blocking",
+                # Whoever counts requests would miss those in a file that was rotated.
+                "--audit-log-maxsize=100000",
             ],
         )
         self._wait_until_ready()

@@ -29,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[3]
 _PORTS = range(20000, 30000)
 _END_SECONDS = 30
 _numbers = itertools.count(97 * os.getpid())
+#: Those that are this process's own to its end.
+_own: list["OwnPort"] = []
 
 
 class OperatorFailed(Exception):
@@ -94,18 +96,34 @@ def token_kubeconfig(plane: Plane, directory: Path, token: str) -> Path:
     return path
 
 
-def free_port() -> int:
-    """A TCP port on loopback that is free now, and another one each time.
+class OwnPort:
+    """A TCP port on loopback that is free now, and is given to nobody else for as long as this is
+    there: not while who listens at it is away, nor by another process that asks for one.
 
     It is none of those that systems give to whoever asks for any, for a connection too: one of them
     could be somebody else's by the time at which it is listened at.
     """
-    for number in itertools.islice(_numbers, len(_PORTS)):
-        port = _PORTS[number % len(_PORTS)]
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise OperatorFailed("no port of 20000 to 29999 is free on 127.0.0.1.")
+
+    def __init__(self) -> None:
+        for place in itertools.islice(_numbers, len(_PORTS)):
+            self.number = _PORTS[place % len(_PORTS)]
+            # The UDP port of the same number is the token that only one process has.
+            self._token = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                self._token.bind(("127.0.0.1", self.number))
+                probe.bind(("127.0.0.1", self.number))
+                return
+            self._token.close()
+        raise OperatorFailed("no port of 20000 to 29999 is free on 127.0.0.1.")
+
+    def __del__(self) -> None:
+        self._token.close()
+
+
+def free_port() -> int:
+    """A TCP port on loopback that is this process's own to its end, and another one each time."""
+    _own.append(OwnPort())
+    return _own[-1].number
 
 
 class OperatorProcess:
@@ -117,7 +135,8 @@ class OperatorProcess:
     ) -> None:
         #: Variables of its environment beside our own.
         self.environment: dict[str, str] = {}
-        self.port = free_port()
+        self._own_port = OwnPort()
+        self.port = self._own_port.number
         self.log = directory / f"{verb}-{self.port}.log"
         self._command = [
             sys.executable,

@@ -19,14 +19,13 @@ from postroom.controller.health import Health
 from postroom.controller.queue import KeyedQueue
 from postroom.controller.scraping import Reviewer
 from postroom.controller.status_page import StatusPage
+from postroom.lab.operator_process import free_port
 from postroom.metrics import Metrics
 from postroom.settings import Settings
 
 
 def free() -> tuple[str, int]:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return "127.0.0.1", int(taken.getsockname()[1])
+    return "127.0.0.1", free_port()
 
 
 def spawn(work: Coroutine[Any, Any, None]) -> None:

@@ -8,14 +8,17 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from postroom.lab.operator_process import (
+    ROOT,
     OperatorFailed,
     OperatorProcess,
+    OwnPort,
     free_port,
     service_account_kubeconfig,
 )
@@ -57,6 +60,37 @@ def test_it_signs_in_with_a_token_of_its_own_and_nothing_more(tmp_path: Path) ->
 def test_a_free_port_can_be_had() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", free_port()))
+
+
+ANOTHER = """
+import sys
+from itertools import count
+from postroom.lab import operator_process
+operator_process._numbers = count(int(sys.argv[1]))
+print(operator_process.free_port())
+"""
+
+
+def port_of_another_process(first: int) -> int:
+    """What a process is given that tries this port first."""
+    command = [sys.executable, "-c", ANOTHER, str(first - 20000)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "operator")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+def test_a_port_is_given_to_nobody_else_while_nobody_listens_at_it(tmp_path: Path) -> None:
+    mine = OwnPort()
+    assert port_of_another_process(mine.number) != mine.number
+    running = OperatorProcess(tmp_path / "kubeconfig", tmp_path)
+    assert port_of_another_process(running.port) != running.port
+
+
+def test_a_port_is_let_go_with_who_had_it() -> None:
+    mine = OwnPort()
+    token = mine._token
+    del mine
+    assert token.fileno() == -1
 
 
 class Program(OperatorProcess):

@@ -7,7 +7,6 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from postroom.controller import lifecycle
 from postroom.controller.inbound import process
 from postroom.controller.lease import LeaderElection, LeaseLost
 from postroom.deliver_settings import DeliverSettings, load
+from postroom.lab.operator_process import free_port
 from unit.controller.fakeapi import FakeAPI, serving, write_kubeconfig
 from unit.controller.inbound.office import Mailbox, application, furnish, judged
 from unit.controller.test_run import until
@@ -167,9 +167,7 @@ async def test_nothing_of_a_message_is_in_logs_and_metrics(
     api: FakeAPI, settings: DeliverSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        place = taken.getsockname()
+    place = ("127.0.0.1", free_port())
     asked = {"health_address": place, "log_level": "debug"}
     common = settings.common.model_copy(update=asked)
     with application() as tickets:

@@ -101,6 +101,7 @@ def diagnosed(case: Case) -> tuple[Judgement, tuple[str, ...]]:
         return case.judgement, ()
     found = causes(case)
     root = dkim.with_tags_kept(case, dkim.with_keys_named(case, found[0]))
+    root = dmarc.with_policy_kept(case, root)
     others = dict.fromkeys(cause.code for cause in found[1:] if cause.code != root.code)
     judged = replace(case.judgement, cause=root, message=root.message)
     return judged, tuple(others)[:_BECAUSE_LIMIT]

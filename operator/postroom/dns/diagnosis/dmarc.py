@@ -10,10 +10,11 @@ from postroom.dns.answers import Question, RecordType
 from postroom.dns.diagnosis import fix_contents, synthesis
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.finding_codes import Code
+from postroom.dns.judging.dmarc_walk import discover, domain_of
 from postroom.dns.judging.fixes import create, replacing
 from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.presets import title_of
-from postroom.dns.requirements import DMARCWanted
+from postroom.dns.requirements import VALUE_LIMIT, DMARCWanted
 from postroom.dns.texts.quoting import quoted
 
 
@@ -52,6 +53,31 @@ def causes(case: Case) -> Iterable[Cause]:
         owner = f", which belongs to {title}" if title else ""
         message = f"{name} is a CNAME to {quoted(target)}{owner}; no DMARC record stands there."
         yield Cause(Code.DMARC_ON_CNAME, message, _fix(case), Evidence.SHOWN)
+
+
+def with_policy_kept(case: Case, cause: Cause) -> Cause:
+    """Keep in the offered record what a parent's asks of the domain's mail until then.
+
+    Nothing of it counts for the domain any more once a record of its own stands there.
+    """
+    wanted, fix = case.planned.wanted, cause.fix
+    if not isinstance(wanted, DMARCWanted) or fix is None or not fix.value:
+        return cause
+    if fix.name != case.planned.name:
+        return cause
+    found = discover(domain_of(case.planned), case.seen)
+    above = next((step for step in found.steps if step.domain == found.policy_domain), None)
+    if found.source is not dmarc.PolicySource.INHERITED or found.policy is None:
+        return cause
+    value = dmarc.with_inherited(fix.value, above.text or "", found.policy) if above else ""
+    if value in ("", fix.value) or len(value) > VALUE_LIMIT:
+        return cause
+    message = (
+        f"{cause.message} The fix keeps what the record of {found.policy_domain} asks for, as it "
+        f"applies here until then: p={found.policy.value}, its report addresses and how strictly "
+        "it aligns."
+    )
+    return replace(cause, message=message, fix=fix.model_copy(update={"value": value}))
 
 
 def _policies(case: Case) -> tuple[str, ...]:

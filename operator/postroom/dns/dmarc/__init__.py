@@ -9,7 +9,7 @@ from postroom.dns.dmarc.alignment import (
     PlannedIdentifier,
     align,
 )
-from postroom.dns.dmarc.change import record_for, satisfies, with_requirements
+from postroom.dns.dmarc.change import record_for, satisfies, with_inherited, with_requirements
 from postroom.dns.dmarc.left_out import left_out
 from postroom.dns.dmarc.record import (
     AlignmentMode,
@@ -97,5 +97,6 @@ __all__ = [
     "slips",
     "walk_domains",
     "walk_names",
+    "with_inherited",
     "with_requirements",
 ]

@@ -2,6 +2,7 @@
 """The smallest change of a DMARC record after which it says what is required."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns.dmarc.record import (
@@ -18,6 +19,9 @@ from postroom.dns.dmarc.record import (
 )
 from postroom.dns.dmarc.slips import POLICY_NAMES, VERSION, mended, policy_meant, slips
 from postroom.dns.dmarc.uri import ReportURI, encoded, key_of
+
+#: What a parent's record says of mail from the names below it, besides the policy.
+_OF_NAMES_BELOW = frozenset({"adkim", "aspf", "fo", "ruf"})
 
 
 def record_for(policy: DMARCPolicy, rua: Sequence[str]) -> str:
@@ -55,6 +59,21 @@ def with_requirements(existing: str, policy: DMARCPolicy, rua: Sequence[str]) ->
     if record.testing and not enough:
         dropped.add("t")
     return "; ".join([VERSION, f"p={chosen.value}", *_kept(base, record, rua, dropped)])
+
+
+def with_inherited(value: str, above: str, policy: DMARCPolicy) -> str:
+    """Add to a record that is to be published what applied to its name by a parent's until then.
+
+    From its publication on, nothing of the parent's record counts for the name (RFC 9989 section
+    4.10). `above` is the parent's record and `policy` what it came to there: the result is no
+    weaker, reports to its addresses too, and aligns as strictly, unless `value` says otherwise.
+    """
+    before = parse(above)
+    made = with_requirements(value, policy, before.rua)
+    said = {tag.name for tag in _tags(made)}
+    dropped = {tag.name for tag in _tags(above)} - (_OF_NAMES_BELOW - said)
+    unreported = replace(before, aggregate=())
+    return "; ".join([made.rstrip("; "), *_kept(above, unreported, (), dropped)])
 
 
 def _weakening(existing: str, mended_record: PolicyRecord, chosen: DMARCPolicy) -> set[str]:

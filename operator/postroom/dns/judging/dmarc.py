@@ -35,6 +35,10 @@ def needs(
     for identifier in sending_identifiers(context.plan):
         names += dmarc.walk_names(identifier.domain)
     asked = {planned.name, *(ours if inherits else ())}
+    found = discover(domain, seen)
+    if found.source is dmarc.PolicySource.UNKNOWN and found.record is not None:
+        # Whether sp= or np= of the parent counts depends on whether the domain exists.
+        asked.add(domain)
     mine = own(*((name, RecordType.TXT) for name in asked))
     more = shared(*((name, RecordType.TXT) for name in names if name not in asked))
     records = dmarc.select(seen.at(planned.name, RecordType.TXT).values)
@@ -86,11 +90,12 @@ def _inherited(planned: PlannedRecord, wanted: DMARCWanted, seen: Seen) -> judge
     """Nothing stands at the domain itself: what applies comes from a parent, if from anywhere."""
     domain = domain_of(planned)
     found = discover(domain, seen)
+    if found.source is dmarc.PolicySource.UNKNOWN:
+        # What a parent publishes may be all that the spec asks for.
+        unseen = f"_dmarc.{found.failed[0]}" if found.failed else domain
+        return judgement.blind(planned, f"TXT at {unseen}")
     if found.source is not dmarc.PolicySource.INHERITED or found.record is None:
-        so = "No policy of a parent applies either."
-        if found.source is dmarc.PolicySource.UNKNOWN:
-            so = "Until it is there the policy of a parent domain applies, if it has one."
-        return _missing(planned, wanted, seen, so)
+        return _missing(planned, wanted, seen, "No policy of a parent applies either.")
     policy = found.policy.value if found.policy else "none"
     so = f"The policy of {found.policy_domain} applies, which comes to {policy} here."
     enough = found.policy is not None and dmarc.PolicyRecord(found.policy, ()).at_least(

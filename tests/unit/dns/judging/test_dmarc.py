@@ -2,11 +2,13 @@
 """DMARC beyond the closed loop.
 
 Covers: what a parent's policy comes to, also at old receivers; several records become one with all
-addresses; aliases; every damage has a fix that works.
+addresses; aliases; every damage has a fix that works; a fix keeps what applied by a parent's
+record, and a parent that cannot be asked makes nothing missing.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -14,8 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postroom.api.findings import Finding, Severity
-from postroom.api.sendingdomain import RecordState
+from postroom.api.names import Kind
+from postroom.api.resource import parse_spec
+from postroom.api.sendingdomain import DMARCPolicy, RecordState, SendingDomainSpec
+from postroom.dns import dmarc, planning
+from postroom.dns.answers import Answer, Outcome, Question, RecordType
+from postroom.dns.dmarc.record import strictness
 from postroom.dns.verifying.report import DomainReport
+from postroom.dns.verifying.verify import verify
 from unit.dns.domains import DMARC, DOMAIN, HEALTHY, look, record
 from unit.dns.fake_zone import FakeZone, Key
 
@@ -163,3 +171,115 @@ def test_of_several_policies_it_is_said_which_the_fix_asks_for(texts: list[str],
     ]
     assert said in told_of
     assert ("they ask for" in told_of) is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("parent", "texts", "spec", "value"),
+    [
+        (
+            "v=DMARC1; p=none; sp=reject; np=none; rua=mailto:o@example.com; adkim=s; psd=n; t=n",
+            [],
+            {"policy": "quarantine", "rua": ["mailto:d@example.com"]},
+            "v=DMARC1; p=reject; rua=mailto:d@example.com,mailto:o@example.com; adkim=s",
+        ),
+        # Test mode lowers what applies, and is not carried over.
+        (
+            "v=DMARC1; p=reject; t=y; ruf=mailto:f@example.com",
+            [],
+            {"policy": "none", "rua": ["mailto:d@example.com"]},
+            "v=DMARC1; p=quarantine; rua=mailto:d@example.com; ruf=mailto:f@example.com",
+        ),
+        # Receivers ignore both of two records, and what is no record, so that the parent's counts.
+        (
+            "v=DMARC1; p=reject; aspf=s; fo=1",
+            ["v=DMARC1; p=none; aspf=r", "v=DMARC1; p=none; rua=mailto:d@example.com"],
+            {"policy": "none"},
+            "v=DMARC1; p=reject; aspf=r; rua=mailto:d@example.com; fo=1",
+        ),
+        (
+            "v=DMARC1; p=reject",
+            ["v=dmarc1; p=none; rua=mailto:d@example.com"],
+            {"policy": "none"},
+            "v=DMARC1; p=reject; rua=mailto:d@example.com",
+        ),
+        # What is applied to the domain itself, the parent's no longer is.
+        ("v=DMARC1; p=reject", ["v=DMARC1; p=none"], {"policy": "quarantine"},
+         "v=DMARC1; p=quarantine"),
+    ],
+)  # fmt: skip
+def test_what_applies_by_the_parents_record_is_kept(
+    parent: str, texts: list[str], spec: dict[str, Any], value: str
+) -> None:
+    zone = FakeZone({**HEALTHY, DMARC: texts, PARENT: [parent]})
+    found = about_dmarc(look(zone, dmarc=spec))[0]
+    assert found.fix is not None
+    assert found.fix.value == value
+    kept = "keeps what the record of example.com asks for" in found.message
+    assert kept is (texts != ["v=DMARC1; p=none"])
+
+
+def test_a_parent_that_cannot_be_asked_makes_nothing_missing() -> None:
+    zone = FakeZone({**HEALTHY, DMARC: [], PARENT: [GOOD]})
+    for failing in (zone.failing, zone.failing_resolver):
+        failing[PARENT[0]] = Outcome.TIMEOUT
+        assert record(look(zone), "dmarc").state is RecordState.UNKNOWN
+        failing.clear()
+    assert record(look(zone), "dmarc").state is RecordState.VALID
+
+
+def test_which_tag_of_the_parent_counts_is_seen_by_both_views() -> None:
+    """Whether the domain exists decides it, also where nothing else is asked of the domain."""
+    zone = FakeZone({(DOMAIN, "A"): ["192.0.2.1"], PARENT: [f"{GOOD}; np=reject"]})
+    spec = parse_spec(Kind.SENDING_DOMAIN, {"domain": DOMAIN, "dmarc": {"policy": "quarantine"}})
+    assert isinstance(spec, SendingDomainSpec)
+    report = asyncio.run(verify(planning.plan(spec, "mail", b"key", {}), zone))
+    assert record(report, "dmarc").state is RecordState.VALID
+
+
+TAGS_ABOVE = st.sampled_from(
+    ("sp=none", "sp=reject", "np=none", "np=quarantine", "rua=mailto:o@example.com", "adkim=s",
+     "aspf=s", "t=y", "fo=1", "ruf=mailto:f@example.com", "pct=50", "psd=n")
+)  # fmt: skip
+ABOVE = st.builds(
+    lambda policy, tags: "; ".join(["v=DMARC1", f"p={policy}", *tags]),
+    st.sampled_from(tuple(DMARCPolicy)),
+    st.lists(TAGS_ABOVE, max_size=5, unique_by=lambda tag: tag.partition("=")[0]),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(ABOVE, st.lists(POLICIES, max_size=2, unique=True), st.sampled_from(tuple(DMARCPolicy)))
+def test_no_fix_weakens_what_applies(above: str, texts: list[str], policy: DMARCPolicy) -> None:
+    zone = FakeZone({**HEALTHY, DMARC: texts, PARENT: [above]})
+    spec = {"policy": policy.value, "rua": ["mailto:d@example.com"]}
+    before, found = applying(zone), about_dmarc(look(zone, dmarc=spec))
+    if before.policy is None or not found or found[0].fix is None:
+        return
+    zone.apply(found[0].fix)
+    after = applying(zone)
+    assert after.policy is not None
+    assert strictness(after.policy) >= strictness(before.policy), found[0]
+    if before.source is not dmarc.PolicySource.INHERITED:
+        return
+    assert before.record is not None
+    assert after.record is not None
+    assert set(before.record.rua) <= set(after.record.rua), found[0]
+    said = " ".join(texts)
+    for tag, old, new in (
+        ("adkim", before.record.adkim, after.record.adkim),
+        ("aspf", before.record.aspf, after.record.aspf),
+    ):
+        assert tag in said or old is new, found[0]
+
+
+def applying(zone: FakeZone) -> dmarc.Discovery:
+    """What receivers find for the domain, which exists."""
+    answers = {
+        name: Answer(
+            Question(name, RecordType.TXT),
+            Outcome.FOUND,
+            tuple(zone.records.get((name, "TXT"), ())),
+        )
+        for name in dmarc.walk_names(DOMAIN)
+    }
+    return dmarc.discover(DOMAIN, answers)

@@ -149,11 +149,11 @@ class Line(Generic[ItemT]):
 
     def next_party(self) -> str | None:
         """Return whose item may take a slot now, None where nobody's may."""
-        found = self._next()
+        found = self.next_turn()
         return found[0] if found is not None else None
 
-    def _next(self) -> tuple[str, str] | None:
-        """Whose item may take a slot now, and of which kind."""
+    def next_turn(self) -> tuple[str, str] | None:
+        """Whose item may take a slot now, and of which kind; None where nobody's may."""
         for level in sorted(self._levels):
             for party in self._levels[level]:
                 if not self._shares.may_take(party, sparing=self._sparing):
@@ -169,14 +169,16 @@ class Line(Generic[ItemT]):
 
     def pop(self) -> tuple[str, ItemT] | None:
         """Take the next item out, and a slot for its party; None where none may take one now."""
-        found = self._next()
-        if found is None:
-            return None
-        party, kind = found
+        turn = self.next_turn()
+        return (turn[0], self.take(turn)) if turn is not None else None
+
+    def take(self, turn: tuple[str, str]) -> ItemT:
+        """Take out the item whose turn is next, and a slot for its party."""
+        party, kind = turn
         item, _ = self._items[party][kind].popitem(last=False)
         self._tidy(party, kind)
         self._shares.take(party, kind)
-        return party, item
+        return item
 
     def moved(self, party: str) -> None:
         """A party holds more or less than before: it queues anew among its equals."""

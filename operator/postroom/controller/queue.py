@@ -171,17 +171,19 @@ class KeyedQueue:
             self._takers.popleft().set_result(key)
 
     def _pop(self) -> Key | None:
-        ready = [urgency for urgency in Urgency if self._lanes[urgency].next_party() is not None]
+        ready = [
+            (urgency, turn)
+            for urgency, lane in self._lanes.items()
+            if lane and (turn := lane.next_turn()) is not None
+        ]
         if not ready:
             return None
-        overdue = (each for each in ready if self._passed_over[each] >= _TURNS_BEFORE)
-        chosen = next(overdue, ready[0])
+        overdue = (each for each in ready if self._passed_over[each[0]] >= _TURNS_BEFORE)
+        chosen, turn = next(overdue, ready[0])
         self._passed_over[chosen] = 0
-        for urgency in Urgency:
+        for urgency in self._lanes:
             self._passed_over[urgency] += urgency > chosen
-        popped = self._lanes[chosen].pop()
-        assert popped is not None  # noqa: S101 - asked just above
-        _, key = popped
+        key = self._lanes[chosen].take(turn)
         del self._waiting[key]
         self._due.pop(key, None)
         self._running[key] = self._moved_at = self._clock()

@@ -271,7 +271,7 @@ class Cluster:
     # -- transport ----------------------------------------------------------------------------
 
     def watch_session(
-        self, takers: Mapping[str, watching.Take] = MappingProxyType({}), *, several: bool = False
+        self, takers: Mapping[str, watching.Taker] = MappingProxyType({}), *, several: bool = False
     ) -> aiohttp.ClientSession:
         """Return a session with our credentials for the watch feed, as `watching.session`."""
         return self._transport.watch_session(takers, several=several)

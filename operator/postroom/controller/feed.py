@@ -16,11 +16,11 @@ import kopf
 
 from postroom.api.names import GROUP, PART_OF_LABEL, VERSION, WATCH_LABEL, Key, Kind
 from postroom.concurrency.backoff import doubled
-from postroom.controller import api_paths, watching
+from postroom.controller import api_paths, news, watching
 from postroom.controller.cache import metadata_of
 from postroom.controller.client import Cluster
 from postroom.controller.intake import Intake
-from postroom.controller.watching import Take
+from postroom.controller.watching import Taker
 from postroom.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -99,14 +99,24 @@ class Feed:
             kopf.on.event("", "v1", plural, registry=registry, id=plural)(_shown)
         return registry
 
-    def _takers(self) -> dict[str, Take]:
+    def _takers(self) -> dict[str, Taker]:
         """Who takes in what is in which collection."""
-        takers: dict[str, Take] = {
-            api_paths.collection(kind, None): partial(self._take, kind) for kind in Kind
+        takers = {
+            api_paths.collection(kind, None): Taker(
+                partial(self._take, kind), partial(self._knows, kind)
+            )
+            for kind in Kind
         }
         for kind, plural in self._sources.items():
-            takers[f"/api/v1/{plural}"] = partial(self._take_source, kind)
+            takers[f"/api/v1/{plural}"] = Taker(partial(self._take_source, kind))
         return takers
+
+    def _knows(self, kind: Kind, seen: news.Seen) -> bool:
+        """Whether just this is in the cache, which would ignore it; an echo of our own write is,
+        once that is answered."""
+        raw = self._intake.cache.get(Key(kind, seen.namespace, seen.name)) or {}
+        known = metadata_of(raw)
+        return (known.get("uid"), known.get("resourceVersion")) == (seen.uid, seen.version)
 
     def _take(self, kind: Kind, raw: Mapping[str, Any], gone: bool) -> None:
         if gone:

@@ -91,7 +91,7 @@ class ApiTransport:
         return Response(response.status, response.headers, data, warnings)
 
     def watch_session(
-        self, takers: Mapping[str, watching.Take], *, several: bool
+        self, takers: Mapping[str, watching.Taker], *, several: bool
     ) -> aiohttp.ClientSession:
         """Return a session with our credentials, as `watching.session`."""
         connector, proxy = self._connector(_WATCHES), self._configuration.proxy

@@ -15,13 +15,14 @@ import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, cast
 
 import aiohttp
 
-from postroom.controller import json_lists
+from postroom.controller import json_lists, news
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,16 @@ METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 #: Takes in an object as it is, or was last where it is there no more.
 Take = Callable[[Mapping[str, Any], bool], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """Who takes in the objects of a collection, and knows of which that would change nothing."""
+
+    take: Take
+    knows: Callable[[news.Seen], bool] = lambda seen: False
+
+
 _OF_NAMESPACE = re.compile(r"/namespaces/[^/]+(?=/)")
 _CHANGES = ("ADDED", "MODIFIED", "DELETED")
 #: Objects of a page; each costs a round trip, and the API server some milliseconds.
@@ -46,7 +57,7 @@ def session(
     proxy: str | None,
     user_agent: str,
     authorize: aiohttp.ClientMiddlewareType,
-    takers: Mapping[str, Take] = MappingProxyType({}),
+    takers: Mapping[str, Taker] = MappingProxyType({}),
     *,
     several: bool = False,
 ) -> aiohttp.ClientSession:
@@ -68,15 +79,15 @@ def session(
     async def take_in(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        take = takers.get(_OF_NAMESPACE.sub("", request.url.path))
-        if take is None and "limit" in request.url.query:
+        taker = takers.get(_OF_NAMESPACE.sub("", request.url.path))
+        if taker is None and "limit" in request.url.query:
             request.url = request.url.update_query(limit=json_lists.PAGE)
         response = await handler(request)
-        if take is not None and response.status == 200 and isinstance(response, _WatchResponse):
+        if taker is not None and response.status == 200 and isinstance(response, _WatchResponse):
             if request.url.query.get("watch") == "true":
-                response.content = cast("aiohttp.StreamReader", _News(response.content, take))
+                response.content = cast("aiohttp.StreamReader", _News(response.content, taker))
             else:
-                response.take, response.at_a_time = take, at_a_time
+                response.take, response.at_a_time = taker.take, at_a_time
                 if request.url.query.get("limit") != str(_FEWER):
                     fewer = request.url.update_query(limit=_FEWER)
                     response.fewer = functools.partial(made.get, fewer)
@@ -183,8 +194,8 @@ class _News:
     """The body of a watch, of which only the news are others than they came: whoever reads it gets
     bookmarks in their place."""
 
-    def __init__(self, content: aiohttp.StreamReader, take: Take) -> None:
-        self._content, self._take = content, take
+    def __init__(self, content: aiohttp.StreamReader, taker: Taker) -> None:
+        self._content, self._taker = content, taker
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._content, name)
@@ -215,6 +226,9 @@ class _News:
 
     def _taken(self, line: bytes) -> str | None:
         """The resource version of an event that is taken in; None: it is none."""
+        seen = news.modified(line)
+        if seen is not None and self._taker.knows(seen):
+            return seen.version
         try:
             event = json_lists.decoded(line)
         except ValueError:
@@ -222,7 +236,7 @@ class _News:
         if not isinstance(event, dict) or event.get("type") not in _CHANGES:
             return None
         raw = event.get("object")
-        _taken(self._take, raw, gone=event["type"] == "DELETED")
+        _taken(self._taker.take, raw, gone=event["type"] == "DELETED")
         metadata = raw.get("metadata") if isinstance(raw, dict) else None
         return str(metadata.get("resourceVersion") or "") if isinstance(metadata, dict) else ""
 

@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from postroom.controller.watching import Taker
 from unit.controller.test_client import cluster_at
 
 
@@ -91,7 +92,7 @@ async def taking(
 
     async with (
         cluster_at(handler, directory) as cluster,
-        cluster.watch_session({ALL: take}) as session,
+        cluster.watch_session({ALL: Taker(take)}) as session,
     ):
         yield session, cluster.server, taken
 
@@ -146,7 +147,7 @@ async def paging(
 
     async with (
         cluster_at(handler, directory) as cluster,
-        cluster.watch_session({ALL: take}) as session,
+        cluster.watch_session({ALL: Taker(take)}) as session,
     ):
         yield session, cluster.server, limits, taken
 

@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TextIO
@@ -27,6 +27,9 @@ class LogFormat(StrEnum):
 #: The logger of lines that account for what was done (`postroom.controller.audit`). Told at any
 #: level: who wants fewer lines does not mean these.
 AUDIT = "audit"
+_audit = logging.getLogger(AUDIT)
+#: What was done or found out: an `action`, and what is told of it.
+Event = Mapping[str, Any]
 
 #: Loggers of libraries that say too much: a line per event, per probe of the kubelet, and the
 #: traffic of mail sessions.
@@ -49,6 +52,20 @@ _COMMAND = re.compile(r"(?P<before>\A\s*)(?P<mark>:)(?=:.*::)|(?P<older>#)(?=#(?
 def about(key: Key) -> dict[str, Any]:
     """Return the ``extra`` that ties a log line to an object."""
     return {"object": {"kind": key.kind.value, "namespace": key.namespace, "name": key.name}}
+
+
+def account_for(events: Sequence[Event], extra: Mapping[str, Any] | None = None) -> None:
+    """Write the lines of events that belong together, in one piece: a line that is written alone
+    costs several times as much."""
+    if events:
+        actions = ", ".join([str(event["action"]) for event in events])
+        _audit.info("%s", actions, extra={**(extra or {}), "audit": events})
+
+
+def _told(event: Event) -> str:
+    """An event in words."""
+    details = ", ".join([f"{name} {value}" for name, value in event.items() if name != "action"])
+    return f"{event['action']}: {details}"
 
 
 class _OneLine(logging.Filter):
@@ -87,8 +104,9 @@ class JSONFormatter(logging.Formatter):
         }
         if (concerned := _object_of(record)) is not None:
             entry["object"] = concerned
-        if (audit := getattr(record, "audit", None)) is not None:
-            entry["audit"] = audit
+        if (events := _events_of(record)) is not None:
+            lines = ({**entry, "message": _told(event), "audit": event} for event in events)
+            return "\n".join([on_one_line(_encoded(line)) for line in lines])
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return on_one_line(_encoded(entry))
@@ -99,12 +117,14 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
-        place = ""
+        begin = f"{time} {record.levelname:<7} "
         if (concerned := _object_of(record)) is not None:
-            place = (
+            begin += (
                 f"{concerned.get('kind')} {concerned.get('namespace')}/{concerned.get('name')}: "
             )
-        line = on_one_line(f"{time} {record.levelname:<7} {place}{record.getMessage()}")
+        if (events := _events_of(record)) is not None:
+            return "\n".join([on_one_line(f"{begin}{_told(event)}") for event in events])
+        line = on_one_line(f"{begin}{record.getMessage()}")
         if record.exc_info:
             # Indented, for what went wrong may quote what looks like a line of its own.
             line += "\n" + textwrap.indent(self.formatException(record.exc_info), "    ")
@@ -147,6 +167,11 @@ def _object_of(record: logging.LogRecord) -> Mapping[str, Any] | None:
     """Return what object a record is about; kopf's records name it in their own way."""
     concerned = getattr(record, "object", None) or getattr(record, "k8s_ref", None)
     return concerned if isinstance(concerned, Mapping) else None
+
+
+def _events_of(record: logging.LogRecord) -> Sequence[Event] | None:
+    """Return the events that a record accounts for, a line for each."""
+    return getattr(record, "audit", None)
 
 
 def configure(level: str, form: LogFormat, stream: TextIO | None = None) -> None:

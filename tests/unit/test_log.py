@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from postroom.controller.audit import Audit
-from postroom.log import AUDIT, LogFormat, about, configure
+from postroom.log import AUDIT, LogFormat, about, account_for, configure
 from unit.controller.samples import SERVER, stored
 
 
@@ -72,9 +72,47 @@ def test_no_line_of_an_exception_looks_like_one_of_ours(stream: io.StringIO) -> 
 def test_an_audit_line_is_told_at_any_level(stream: io.StringIO) -> None:
     configure("error", LogFormat.JSON, stream)
     logging.getLogger("postroom.test").info("not this")
-    logging.getLogger(AUDIT).info("this", extra={"audit": {"action": "MessageSent"}})
+    account_for([{"action": "MessageSent"}])
     entry = json.loads(stream.getvalue())
     assert (entry["logger"], entry["audit"]) == ("audit", {"action": "MessageSent"})
+
+
+class _Pieces(io.StringIO):
+    """Counts in how many pieces it was written."""
+
+    number = 0
+
+    def write(self, text: str, /) -> int:
+        self.number += 1
+        return super().write(text)
+
+
+@pytest.mark.parametrize("form", list(LogFormat))
+def test_what_one_status_tells_anew_is_a_line_each_and_written_at_once(form: LogFormat) -> None:
+    root, pieces = logging.getLogger(), _Pieces()
+    handlers, level = root.handlers[:], root.level
+    try:
+        configure("info", form, pieces)
+        conditions = [
+            {"type": type_, "status": "True", "reason": "Succeeded"} for type_ in ("Ready", "Other")
+        ]
+        Audit().status_written(SERVER, stored(SERVER), {"conditions": conditions})
+        Audit().status_written(SERVER, stored(SERVER), {})
+    finally:
+        logging.getLogger(AUDIT).setLevel(logging.NOTSET)
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    lines = pieces.getvalue().splitlines()
+    assert ["condition Ready" in line for line in lines] == [True, False]
+    assert ["condition Other" in line for line in lines] == [False, True]
+    assert pieces.number == 1
+    if form is LogFormat.JSON:
+        entries = [json.loads(line) for line in lines]
+        assert [entry["audit"]["condition"] for entry in entries] == ["Ready", "Other"]
+        assert {entry["object"]["name"] for entry in entries} == {"smtp"}
+        assert entries[0]["message"].startswith("VerdictChanged: condition Ready, from None, to ")
+    else:
+        assert all("MailServer mail/smtp: VerdictChanged: " in line for line in lines)
 
 
 def test_the_object_of_a_record_of_kopf_is_shown_too(stream: io.StringIO) -> None:

@@ -6,7 +6,6 @@ written is left out and nothing is told that was not. No line has content of a m
 or of a Secret.
 """
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from operator import itemgetter
@@ -21,15 +20,12 @@ from postroom.api.names import (
 from postroom.concurrency.bounded import BoundedMap
 from postroom.controller import shared_status
 from postroom.controller.cache import REQUESTED_BY, SPEC_BY, Raw, metadata_of, status_of
-from postroom.log import AUDIT, about
+from postroom.log import Event, about, account_for
 from postroom.mail.oauth.grant import Grant
 from postroom.mail.report import Endpoint, Login
 
-logger = logging.getLogger(AUDIT)
-
 #: Pairs of a Secret and a host that are remembered; one that was forgotten is told again.
 _PAIRS_REMEMBERED = 50_000
-_Entry = Mapping[str, Any]
 
 
 class Action(StrEnum):
@@ -67,8 +63,7 @@ class Audit:
         """A status took the place of the one of the object as it was before; what stands there of
         `postroom deliver` stays."""
         stood = shared_status.without_delivery(status_of(before))
-        for entry in _differences(stood, status, metadata_of(before)):
-            _tell(entry, about(key))
+        account_for((*_differences(stood, status, metadata_of(before)),), about(key))
 
     def signed_in(self, endpoint: Endpoint, login: Login) -> None:
         """A login was sent to a mail server, whatever that said."""
@@ -81,40 +76,29 @@ class Audit:
     def secret_written(self, namespace: str, name: str, *, deleted: bool = False) -> None:
         """A Secret of the operator's own was created, changed or deleted."""
         action = Action.SECRET_DELETED if deleted else Action.SECRET_WRITTEN
-        _tell({"action": action, "namespace": namespace, "secret": name})
+        account_for([{"action": action, "namespace": namespace, "secret": name}])
 
     def records_published(self, key: Key, endpoint: str, records: Sequence[str]) -> None:
         """A DNSEndpoint was made or changed, and has these records: types and names."""
         told = {"action": Action.RECORDS_PUBLISHED, "endpoint": endpoint, "records": list(records)}
-        _tell(told, about(key))
+        account_for([told], about(key))
 
     def records_withdrawn(self, key: Key, endpoint: str) -> None:
         """A DNSEndpoint of ours was deleted."""
-        _tell({"action": Action.RECORDS_WITHDRAWN, "endpoint": endpoint}, about(key))
+        account_for([{"action": Action.RECORDS_WITHDRAWN, "endpoint": endpoint}], about(key))
 
     def _secret_used(self, namespace: str, secret: str, target: str) -> None:
         """The first use of a Secret at a target since this process started."""
         pair = (namespace, secret, target)
         if secret and pair not in self._pairs:
-            _tell(
-                {
-                    "action": Action.SECRET_USED,
-                    "namespace": namespace,
-                    "secret": secret,
-                    "target": target,
-                }
-            )
+            used = {"action": Action.SECRET_USED, "namespace": namespace, "secret": secret}
+            account_for([{**used, "target": target}])
         self._pairs.put(pair, None)
-
-
-def _tell(entry: _Entry, extra: Mapping[str, Any] | None = None) -> None:
-    details = ", ".join(f"{name} {value}" for name, value in entry.items() if name != "action")
-    logger.info("%s: %s", entry["action"], details, extra={**(extra or {}), "audit": entry})
 
 
 def _differences(
     stored: Mapping[str, Any], status: Mapping[str, Any], metadata: Mapping[str, Any]
-) -> Iterator[_Entry]:
+) -> Iterator[Event]:
     """What a status says anew of verdicts, requests and messages."""
     asked_by, requests = metadata.get(REQUESTED_BY) or {}, metadata.get("annotations") or {}
     known = _conditions(stored)

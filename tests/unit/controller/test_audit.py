@@ -39,7 +39,7 @@ class Told(logging.Handler):
 
     @property
     def entries(self) -> list[dict[str, Any]]:
-        return [dict(record.audit) for record in self.records]  # type: ignore[attr-defined]
+        return [dict(event) for record in self.records for event in vars(record)["audit"]]
 
 
 @pytest.fixture

@@ -135,8 +135,8 @@ class Office:
             self.changes.append(change)
 
 
-#: We begin a write, or its answer comes; others change spec or status, or have another object of its
-#: name; the watch tells of the next that was done.
+#: We begin a write, or its answer comes; others change spec or status, or have another object of
+#: its name; the watch tells of the next that was done.
 _STEPS = st.lists(
     st.sampled_from(
         ["write", "write", "answer", "answer", "spec", "status", "replace", "hear", "hear"]

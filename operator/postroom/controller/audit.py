@@ -19,7 +19,14 @@ from postroom.api.names import (
 )
 from postroom.concurrency.bounded import BoundedMap
 from postroom.controller import shared_status
-from postroom.controller.cache import REQUESTED_BY, SPEC_BY, Raw, metadata_of, status_of
+from postroom.controller.cache import (
+    MAPPINGS,
+    REQUESTED_BY,
+    SPEC_BY,
+    Raw,
+    metadata_of,
+    status_of,
+)
 from postroom.log import Event, about, account_for
 from postroom.mail.oauth.grant import Grant
 from postroom.mail.report import Endpoint, Login
@@ -109,7 +116,7 @@ def _differences(
         if _verdict(before) == _verdict(condition):
             continue
         entry = {
-            "action": Action.VERDICT_CHANGED,
+            "action": Action.VERDICT_CHANGED.value,
             "condition": type_,
             "from": _verdict(before)[0],
             "to": condition.get("status"),
@@ -122,7 +129,7 @@ def _differences(
     for request, (names, path) in _ACKNOWLEDGED.items():
         token = _at(status, path)
         if token is not None and token != _at(stored, path):
-            entry = {"action": Action.REQUEST_HANDLED, "request": request, "token": token}
+            entry = {"action": Action.REQUEST_HANDLED.value, "request": request, "token": token}
             # Somebody may have asked anew since, or long before: this was not their request.
             new = {str(token), *str(token).split(",")} - set(str(_at(stored, path)).split(","))
             asked = [name for name in names if requests.get(name) in new]
@@ -150,7 +157,7 @@ def _conditions(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {
         str(condition.get("type")): condition
         for condition in status.get("conditions") or ()
-        if isinstance(condition, Mapping)
+        if isinstance(condition, MAPPINGS)
     }
 
 
@@ -171,7 +178,7 @@ def _at(status: Mapping[str, Any], path: tuple[str, ...]) -> object:
     """The value at a path; None where nothing is."""
     value: object = status
     for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
+        value = value.get(name) if isinstance(value, MAPPINGS) else None
     return value
 
 

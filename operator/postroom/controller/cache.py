@@ -248,19 +248,19 @@ class Cache:
 # -- reading raw objects --------------------------------------------------------------------------
 
 #: Nearly all are dicts, for which the abstract class alone would be asked by a call of Python.
-_MAPPINGS = (dict, Mapping)
+MAPPINGS = (dict, Mapping)
 
 
 def metadata_of(raw: Raw) -> Mapping[str, Any]:
     """Return an object's metadata; empty where it has none."""
     metadata = raw.get("metadata")
-    return metadata if isinstance(metadata, _MAPPINGS) else {}
+    return metadata if isinstance(metadata, MAPPINGS) else {}
 
 
 def status_of(raw: Raw) -> Mapping[str, Any]:
     """Return the status of a raw object, empty where it has none."""
     status = raw.get("status")
-    return status if isinstance(status, _MAPPINGS) else {}
+    return status if isinstance(status, MAPPINGS) else {}
 
 
 def slimmed(

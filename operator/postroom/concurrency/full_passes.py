@@ -36,7 +36,7 @@ LONG = 0.01
 #: How many times as much as after the last pass through all there must be for another one.
 GROWTH = 1.5
 #: After how many new containers, and how many passes of the younger, each generation has its turn.
-_TURNS = 700, 10, 1
+_TURNS = 2_200, 1, 1
 _OLDEST = 2
 
 

@@ -7,11 +7,9 @@ For what tests prepare and wait for. What users type and read is run with kubect
 
 from __future__ import annotations
 
-import http.client
 import json
 import ssl
 import tempfile
-import time
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,77 +18,23 @@ from http import HTTPStatus
 from pathlib import Path
 from threading import get_ident
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 
-from postroom.api.names import API_VERSION, Kind
+from cluster import taking_effect
+from cluster.client import Client
+from cluster.waiting import eventually
+from postroom.api.names import API_VERSION, GROUP, Kind
 from postroom.lab import operator_process
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import ACCOUNT, NAMESPACE
 
-_SECONDS = 60
 _TOKEN_SECONDS = 7200
-#: How often whoever is told to come later (429) does, as kubectl.
-_PATIENCE = 30
 #: The definition may have gone before, and thousands may take longer than a request.
 _LEFT_TO_THE_NAMESPACE = (HTTPStatus.NOT_FOUND, HTTPStatus.GATEWAY_TIMEOUT)
 #: Fields that the API server does not know are an error, as kubectl has it.
 _STRICTLY = "?fieldValidation=Strict"
 _APPLIED = f"{_STRICTLY}&fieldManager=kubectl&force=true"
-
-
-class Client:
-    """A connection to an API server, as the administrator of its kubeconfig."""
-
-    def __init__(self, server: str, context: ssl.SSLContext) -> None:
-        place = urlsplit(server)
-        assert place.hostname
-        self._connection = http.client.HTTPSConnection(
-            place.hostname, place.port, context=context, timeout=_SECONDS
-        )
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        *,
-        written_as: str = "application/json",
-    ) -> dict[str, Any]:
-        """The answer, which must be a good one."""
-        status, found = self.answer(method, path, body, {"Content-Type": written_as})
-        assert status < 400, f"{method} {path}: {status} {found}"
-        return found
-
-    def answer(
-        self, method: str, path: str, body: object, headers: Mapping[str, str]
-    ) -> tuple[int, dict[str, Any]]:
-        """Status and document of the answer, whatever it is."""
-        sent = None if body is None else json.dumps(body)
-        try:
-            status, text = self._send(method, path, sent, headers)
-        except (http.client.HTTPException, ConnectionError, ssl.SSLError):
-            # An idle connection that the server has closed, or one to a server before its restart.
-            self._connection.close()
-            status, text = self._send(method, path, sent, headers)
-        for _ in range(_PATIENCE):
-            if status != HTTPStatus.TOO_MANY_REQUESTS:
-                break
-            time.sleep(1)  # a server that has just begun, or a definition that was just replaced
-            status, text = self._send(method, path, sent, headers)
-        try:
-            found: dict[str, Any] = json.loads(text)
-        except ValueError:  # "404 page not found", where nothing serves the path
-            found = {"message": text.decode(errors="replace")}
-        return status, found
-
-    def _send(
-        self, method: str, path: str, body: str | None, headers: Mapping[str, str]
-    ) -> tuple[int, bytes]:
-        self._connection.request(method, path, body, dict(headers))
-        answer = self._connection.getresponse()
-        return answer.status, answer.read()
 
 
 @cache
@@ -222,10 +166,20 @@ class _Places:
 
     def _look_for(self, version: str, kind: str) -> _Place:
         group = f"/apis/{version}" if "/" in version else f"/api/{version}"
-        for found in self._client.request("GET", group)["resources"]:
-            if found["kind"] == kind and "/" not in found["name"]:
-                return _Place(group, found["name"], found["namespaced"])
-        raise AssertionError(f"the API server knows no {kind} of {version}")
+        places: list[_Place] = []
+
+        def is_found() -> bool:
+            _, told = self._client.answer("GET", group, None, {})
+            places.extend(
+                _Place(group, found["name"], found["namespaced"])
+                for found in told.get("resources", [])
+                if found["kind"] == kind and "/" not in found["name"]
+            )
+            return bool(places)
+
+        # A kind is told of a moment after its definition is established.
+        eventually(is_found, f"the API server knows {kind} of {version}")
+        return places[0]
 
 
 def delete(plane: ControlPlane, path: str) -> None:
@@ -233,16 +187,26 @@ def delete(plane: ControlPlane, path: str) -> None:
     administrator(plane).request("DELETE", path)
 
 
+def await_definitions(plane: ControlPlane) -> None:
+    """Wait until our kinds are served: of all that are defined, others may be about to go."""
+    names = [f"crd/{kind.plural}.{GROUP}" for kind in Kind]
+    plane.kubectl("wait", "--for=condition=Established", *names, "--timeout=120s")
+
+
 def service_account_kubeconfig(
     plane: ControlPlane, directory: Path, account: str = ACCOUNT, namespace: str = NAMESPACE
 ) -> Path:
-    """Write a kubeconfig that authenticates as a ServiceAccount, and nothing more."""
+    """Write a kubeconfig that authenticates as a ServiceAccount, and nothing more; what that was
+    granted before is in force."""
     client = _client(plane.kubeconfig, get_ident())
     if client is None:
         return operator_process.service_account_kubeconfig(plane, directory, account, namespace)
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
     made = client.request("POST", path, {"spec": {"expirationSeconds": _TOKEN_SECONDS}})
-    return operator_process.token_kubeconfig(plane, directory, made["status"]["token"])
+    token = str(made["status"]["token"])
+    taking_effect.await_rights(client)
+    taking_effect.await_token(client, token)
+    return operator_process.token_kubeconfig(plane, directory, token)
 
 
 def create_namespace(plane: ControlPlane, name: str) -> None:

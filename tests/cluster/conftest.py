@@ -12,7 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from cluster.api_client import create_namespace, delete_namespace, service_account_kubeconfig
+from cluster.api_client import (
+    await_definitions,
+    create_namespace,
+    delete_namespace,
+    service_account_kubeconfig,
+)
 from cluster.audit_log import forbidden, requests_of
 from cluster.forked import spawned
 from cluster.lab_process import LabProcess
@@ -99,7 +104,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
 def installed(plane: ControlPlane) -> ControlPlane:
     """The control plane with definitions, RBAC and ServiceAccount as users install them."""
     plane.kubectl("apply", "--server-side", "-k", str(ROOT / "manifests" / "install" / "cluster"))
-    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=120s")
+    await_definitions(plane)
     return plane
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from cluster.api_client import apply, delete_namespace, post, refusal
+from cluster import taking_effect
+from cluster.api_client import administrator, apply, delete_namespace, post, refusal
 from cluster.objects import eventually, path_of
 from postroom.api.names import API_VERSION, Kind
 from postroom.lab.controlplane import ControlPlane
@@ -30,7 +31,8 @@ ASK, ASK_FOR = "postroom.dev/send-test", "postroom.dev/send-test-to"
 def policies(
     plane: ControlPlane, scratch: Path, directory: str = "tenants", **fields: Any
 ) -> Iterator[None]:
-    """The policies of a directory, as a kustomization with these fields makes them."""
+    """The policies of a directory, as a kustomization with these fields makes them; they are in
+    force in the block, and no longer after it."""
     here = os.path.relpath(INSTALL, scratch)
     described = {"resources": [f"{here}/{directory}"], **fields}
     (scratch / "kustomization.yaml").write_text(json.dumps(described))
@@ -48,9 +50,11 @@ def policies(
     ]
     assert sorted(bound) == sorted(made)
     try:
+        taking_effect.await_all(administrator(plane))
         yield
     finally:
         plane.kubectl("delete", "-f", "-", "--wait=false", input=text)
+        taking_effect.await_all(administrator(plane))
 
 
 @contextmanager
@@ -95,5 +99,5 @@ class Tenant:
         assert "serverside-applied" in said, said
 
     def waits_for_refusal(self, kind: str, spec: dict[str, Any], sentence: str) -> None:
-        """Until the API server's own caches know policy and annotation."""
+        """Until the API server's own caches know the annotation, too."""
         eventually(lambda: sentence in self.tries(kind, spec), f"{kind} {spec} is refused")

@@ -42,6 +42,8 @@ from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import ROOT, OperatorProcess
 
 REFUSED = "AUTHENTICATION_REJECTED"
+#: What the lab has there for all others.
+DMARC = '"v=DMARC1; p=quarantine; rua=mailto:dmarc@example.com"'
 #: What servers do, by the name of the account that meets them.
 ROWS: dict[str, tuple[Row, Row]] = {
     "refused": (SMTP["refuses in lines"], IMAP["refuses"]),
@@ -209,6 +211,8 @@ def servers(lab: LabProcess) -> Iterator[Servers]:
     lab.put("example.com", "_dmarc.send", "TXT", *told)
     yield made
     made.stop()
+    # The zone is that of all tests.
+    lab.put("example.com", "_dmarc.send", "TXT", DMARC)
 
 
 def run_loudly(process: OperatorProcess) -> None:

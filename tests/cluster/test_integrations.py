@@ -18,8 +18,10 @@ import pytest
 import yaml
 
 import k9s
-from cluster.api_client import apply
+from cluster import taking_effect
+from cluster.api_client import administrator, apply
 from cluster.consumers import Consumers
+from cluster.objects import eventually
 from postroom.api.names import GROUP, Kind
 from postroom.lab.controlplane import ControlPlane
 from state_map import INTEGRATIONS, Case, State
@@ -60,7 +62,10 @@ def test_others_take_the_examples_for_secrets(
     installed.kubectl("wait", "--for=condition=Established", "-f", place, "--timeout=120s")
     text = example(SECRETS / name, namespace)
     trial = ("create", "--dry-run=server", "--validate=strict", "-f", "-")
-    installed.kubectl(*trial, input=text)
+    # Discovery of a new kind takes a moment.
+    eventually(
+        lambda: installed.kubectl(*trial, input=text, check=False).returncode == 0, "it is taken"
+    )
     refused = installed.kubectl(*trial, input=text.replace(*misspelt), check=False)
     assert refused.returncode != 0
     installed.kubectl("delete", "-f", place, "--wait=false")
@@ -142,6 +147,7 @@ def test_rights_are_those_to_read(
     ]
     asked = json.dumps({"apiVersion": "v1", "kind": "List", "items": questions})
     installed.kubectl("apply", "-f", place)
+    taking_effect.await_rights(administrator(installed))
     try:
         attributes = ".spec.resourceAttributes"
         form = f'{{{attributes}.resource}} {{{attributes}.verb}} {{.status.allowed}}{{"\\n"}}'

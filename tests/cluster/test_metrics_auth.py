@@ -90,7 +90,7 @@ def test_only_who_may_get_the_metrics_gets_them(
         assert scrape(port, authority, "guessed")[0] == 401
         assert scrape(port, authority, tokens["tenant"])[0] == 403
         status, text = scrape(port, authority, tokens["prometheus"])
-        assert status == 200
+        assert status == 200, text
         assert "postroom_objects" in text
         # The kubelet's port has none any more.
         assert operator.answers("/readyz")

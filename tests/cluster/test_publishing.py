@@ -20,7 +20,8 @@ import dns.message
 import dns.query
 import pytest
 
-from cluster.api_client import apply, service_account_kubeconfig
+from cluster import taking_effect
+from cluster.api_client import administrator, apply, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of
 from cluster.external_dns import ExternalDns, obtain_or_skip
 from cluster.lab_process import LabProcess
@@ -58,12 +59,14 @@ def publishing(
     installed.kubectl("apply", "--server-side", "-f", crd)
     installed.kubectl("wait", "--for=condition=Established", "-f", crd, "--timeout=120s")
     apply(installed, rendered)
+    taking_effect.await_all(administrator(installed))
     yield installed
     for kind in ("clusterrolebinding", "validatingadmissionpolicybinding", "clusterrole"):
         installed.kubectl("delete", kind, "postroom-publishing", check=False)
     installed.kubectl("delete", "validatingadmissionpolicy", "postroom-publishing", check=False)
     installed.kubectl("delete", "-f", crd, check=False)
     installed.kubectl("apply", "--server-side", "-k", str(INSTALL / "cluster"))
+    taking_effect.await_all(administrator(installed))
 
 
 class Site:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.api_client import refusal
+from cluster.api_client import await_definitions, refusal
 from cluster.conftest import new_namespace
 from cluster.objects import path_of
 from postroom.api.names import API_VERSION, Kind
@@ -406,7 +406,7 @@ BAD: list[tuple[Kind, dict[str, Any], str]] = [
 @pytest.fixture(scope="module", autouse=True)
 def definitions(plane: ControlPlane) -> None:
     plane.kubectl("apply", "--server-side", "-k", str(ROOT / "crds"))
-    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    await_definitions(plane)
 
 
 @pytest.fixture(scope="module")

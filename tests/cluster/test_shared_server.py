@@ -82,9 +82,7 @@ def test_a_server_of_another_namespace_is_used_while_it_lets_us(
         roundTrip={"receiverRef": {"name": "support"}},
     )
     uses = [{"kind": "EmailAccount", "name": "second", "use": "Receiver"}]
-    eventually(
-        lambda: account()["status"].get("usedBy") == uses, "an account shows who uses it", 20
-    )
+    eventually(lambda: account()["status"].get("usedBy") == uses, "an account shows who uses it")
 
     permitted(**{"from": "Names", "names": ["nobody"]})
     eventually(lambda: reason_of(account()) == "MailServerNotPermitted", "it is withdrawn")

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster import admission
-from cluster.api_client import apply
+from cluster import taking_effect
+from cluster.api_client import administrator, apply
 from cluster.lab_process import LabProcess
 from cluster.objects import eventually
 from cluster.test_token_rotation import (  # noqa: F401 - `login` and `directory` are fixtures
@@ -73,8 +73,10 @@ def moved(installed: ControlPlane, tmp_path: Path) -> Iterator[ControlPlane]:
     items = json.dumps({"apiVersion": "v1", "kind": "List", "items": without_definitions(text)})
     installed.kubectl("create", "namespace", MOVED, check=False)
     apply(installed, items)
+    taking_effect.await_all(administrator(installed))
     yield installed
     installed.kubectl("delete", "-f", "-", "--wait=false", input=items, check=False)
+    taking_effect.await_all(administrator(installed))
 
 
 @pytest.fixture
@@ -92,9 +94,10 @@ def allowed(installed: ControlPlane, tmp_path: Path) -> Iterator[ControlPlane]:
         }
     )
     apply(installed, items)
-    admission.until_refused(installed, admission.FOREIGN)
+    taking_effect.await_all(administrator(installed))
     yield installed
     installed.kubectl("delete", "-f", "-", input=items, check=False)
+    taking_effect.await_all(administrator(installed))
 
 
 def attempt(plane: ControlPlane, user: str, namespace: str, *args: str, **kind: Any) -> str:
@@ -120,7 +123,7 @@ def test_an_installation_under_other_names_is_restricted_as_before(
     moved: ControlPlane, namespace: str
 ) -> None:
     moved.kubectl("create", "secret", "generic", "-n", namespace, "user", "--from-literal=a=b")
-    eventually(lambda: REFUSAL in attempt(moved, MOVED_USER, namespace), "the policy is in force")
+    assert REFUSAL in attempt(moved, MOVED_USER, namespace)
     patch = ("patch", "secret", "user", "--type=merge", "-p", '{"data":{"a":"Yw=="}}')
     assert REFUSAL in attempt(moved, MOVED_USER, namespace, *patch)
     good = {"type": "postroom.dev/refresh-token"}
@@ -129,7 +132,7 @@ def test_an_installation_under_other_names_is_restricted_as_before(
 
 
 def test_who_else_writes_secrets_is_not_restricted(moved: ControlPlane, namespace: str) -> None:
-    eventually(lambda: REFUSAL in attempt(moved, MOVED_USER, namespace), "the policy is in force")
+    assert REFUSAL in attempt(moved, MOVED_USER, namespace)
     # A team's administrator with everything on our kinds, which includes the policy's mark.
     for role, rules in {
         "team": ("--verb=*", "--resource=secrets"),
@@ -148,6 +151,7 @@ def test_who_else_writes_secrets_is_not_restricted(moved: ControlPlane, namespac
     # Somebody who may only create Secrets, and has nothing to do with postroom.
     moved.kubectl("create", "role", "ci", "--verb=create", "--resource=secrets", "-n", namespace)
     moved.kubectl("create", "rolebinding", "ci", "--role=ci", "--user=robot", "-n", namespace)
+    taking_effect.await_rights(administrator(moved))
     for number, user in enumerate(("alice", "robot")):
         made = attempt(moved, user, namespace, metadata={"name": f"by-{number}"})
         assert "created" in made, user
@@ -165,7 +169,7 @@ def test_without_its_binding_nothing_is_written(
     directory: Path,  # noqa: F811
 ) -> None:
     allowed.kubectl("delete", "validatingadmissionpolicybinding", "postroom-token-rotation")
-    admission.until_taken(allowed, admission.FOREIGN)
+    taking_effect.await_policies(administrator(allowed))
     make_both(allowed, namespace, login, lab)
     with operator(allowed, lab, login, directory, "--allow-token-rotation"):
         eventually(

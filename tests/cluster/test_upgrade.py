@@ -8,6 +8,7 @@ them is then served, changed and made anew with those of today.
 
 from __future__ import annotations
 
+import copy
 import json
 import uuid
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.api_client import apply
+from cluster.api_client import administrator, apply
 from cluster.objects import eventually
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import ROOT
@@ -33,20 +34,32 @@ def listed(found: list[dict[str, Any]]) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": found})
 
 
-def moved(definition: dict[str, Any], group: str) -> dict[str, Any]:
-    """A definition in another group, and in no category: `kubectl get postroom` of another test
-    would ask for its kinds, too, and find that they have gone."""
-    kinds = {**definition["spec"]["names"], "categories": []}
-    named = {**definition["metadata"], "name": f"{kinds['plural']}.{group}"}
-    spec = {**definition["spec"], "group": group, "names": kinds}
+def moved(definition: dict[str, Any], group: str, told: str) -> dict[str, Any]:
+    """A definition in another group, in no category and without labels: `kubectl get postroom` of
+    another test would ask for its kinds, too, and find that they have gone. `told` is what it says
+    of itself."""
+    kinds = {**definition["spec"]["names"], "categories": [], "shortNames": []}
+    named = {"name": f"{kinds['plural']}.{group}"}
+    spec = copy.deepcopy({**definition["spec"], "group": group, "names": kinds})
+    for each in spec["versions"]:
+        each["schema"]["openAPIV3Schema"]["description"] = told
     return {**definition, "metadata": named, "spec": spec}
 
 
 def define(plane: ControlPlane, group: str, found: list[dict[str, Any]]) -> None:
-    text = listed([moved(each, group) for each in found])
+    """Have definitions, and wait until they are those that are served: a moment later."""
+    told = uuid.uuid4().hex
+    text = listed([moved(each, group, told) for each in found])
     apply(plane, text)
     names = [f"crd/{each['spec']['names']['plural']}.{group}" for each in found]
     plane.kubectl("wait", "--for=condition=Established", *names, "--timeout=120s")
+    schemas = f"/openapi/v3/apis/{group}/v1alpha1"
+
+    def are_served() -> bool:
+        status, schema = administrator(plane).answer("GET", schemas, None, {})
+        return status == 200 and json.dumps(schema).count(told) >= len(found)
+
+    eventually(are_served, "the definitions are served")
 
 
 @pytest.fixture(params=VERSIONS)

@@ -131,7 +131,7 @@ class ApiProxy:
     async def _start(self) -> None:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=self._tls),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=5),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=60),
             skip_auto_headers=("Accept-Encoding", "Content-Type"),
             read_bufsize=2**21,
         )

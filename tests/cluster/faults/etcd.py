@@ -35,7 +35,7 @@ def compact(plane: ControlPlane, revision: int) -> None:
 def _done(port: int, call: bytes) -> bool:
     """Whether a server on a port of the process carried a call out; the others know no gRPC."""
     said = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(call)
         try:
             while _WELL not in said and (piece := connection.recv(65536)):

@@ -19,7 +19,15 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from cluster.api_client import create_namespace, delete, delete_namespace, merge, post, read
+from cluster.api_client import (
+    create_namespace,
+    delete,
+    delete_namespace,
+    merge,
+    post,
+    read,
+    refusal,
+)
 from cluster.audit_log import writes_of
 from cluster.objects import eventually, is_judged, is_ready, objects, path_of
 from kstatus import conditions_of
@@ -226,9 +234,12 @@ class Place:
         )
 
 
-def is_served(plane: ControlPlane) -> bool:
-    """Whether the API server has done with a definition that was replaced: until then it is 429."""
-    return plane.kubectl("get", Kind.SENDING_DOMAIN.plural, "-A", check=False).returncode == 0
+def takes(plane: ControlPlane, spec: Raw, version: str = API_VERSION) -> bool:
+    """Whether the API server takes a domain: what it takes changes a moment after the definition,
+    and meanwhile it is told to come later (429)."""
+    path = path_of("default", DOMAIN).replace(API_VERSION, version)
+    made = {"apiVersion": version, "kind": DOMAIN, "metadata": {"name": "tried"}, "spec": spec}
+    return not refusal(plane, "POST", path, made, dry=True)
 
 
 def known(operator: OperatorProcess) -> int:

@@ -17,7 +17,7 @@ from cluster.faults import api_proxy
 from cluster.faults.api_proxy import ApiProxy, Forward, Script
 from cluster.faults.conftest import Identity
 from cluster.faults.etcd import compact
-from cluster.faults.scene import Keeper, Place, Raw, assert_all_is_well, is_served
+from cluster.faults.scene import Keeper, Place, Raw, assert_all_is_well, takes
 from cluster.objects import eventually
 from postroom.api.crd import definition
 from postroom.api.names import Kind
@@ -142,6 +142,9 @@ def test_the_token_ends_before_there_is_another(
     assert keeper.ends == ended, keeper.operator.tail()
 
 
+LONG = {"domain": "nine.test"}
+
+
 def tightened(definition: Raw) -> None:
     """What stands is no longer allowed."""
     properties = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
@@ -153,9 +156,20 @@ def with_another_version(definition: Raw) -> None:
     versions.append({**versions[0], "name": "v1beta1", "storage": False})
 
 
-@pytest.mark.parametrize("change", [tightened, with_another_version])
+@pytest.mark.parametrize(
+    ("change", "is_so"),
+    [
+        (tightened, lambda plane: not takes(plane, LONG)),
+        (with_another_version, lambda plane: takes(plane, LONG, "postroom.dev/v1beta1")),
+    ],
+    ids=["tightened", "with another version"],
+)
 def test_the_definition_is_replaced(
-    change: Callable[[Raw], None], place: Place, installed: ControlPlane, keeper: Keeper
+    change: Callable[[Raw], None],
+    is_so: Callable[[ControlPlane], bool],
+    place: Place,
+    installed: ControlPlane,
+    keeper: Keeper,
 ) -> None:
     ended = keeper.ends
     given = definition(Kind.SENDING_DOMAIN)
@@ -163,12 +177,12 @@ def test_the_definition_is_replaced(
     change(replaced)
     try:
         apply(installed, json.dumps(replaced))
-        time.sleep(1)
-        eventually(lambda: is_served(installed), "it is served again")
+        eventually(lambda: is_so(installed), "it is served as it is now")
         place.ask(Kind.SENDING_DOMAIN, "standing")
         place.busy()
         eventually(lambda: place.answered(Kind.SENDING_DOMAIN, "standing"), "it is looked at")
         assert_all_is_well(place, keeper, bystanders={"standing": 1})
     finally:
         apply(installed, json.dumps(given))
+        eventually(lambda: not is_so(installed), "it is served as before")
     assert keeper.ends == ended, keeper.operator.tail()

@@ -157,7 +157,10 @@ def test_the_clock_is_set_ahead_and_back(
     log = keeper.operator.log.read_bytes()[place.logged :].decode(errors="replace")
     assert "Traceback" not in log and "lost lease" not in log, log[-4000:]
     assert keeper.ends == 0 and keeper.operator.exit_code() is None
-    # Each look is acknowledged, and tells anew what a wrong clock told.
-    allowed = {"edited": 8, "desk": 8}
-    beyond = {name: count for name, count in place.writes().items() if count > allowed.get(name, 5)}
+    # Each look is acknowledged, tells anew what a wrong clock told, and may say first that it takes
+    # long; nobody looks by himself again and again.
+    allowed = {"edited": 16, "desk": 16}
+    beyond = {
+        name: count for name, count in place.writes().items() if count > allowed.get(name, 12)
+    }
     assert not beyond, f"{beyond}\n{place.changed(beyond)}"

@@ -17,8 +17,8 @@ from cluster.faults.scene import (
     Keeper,
     Place,
     assert_all_is_well,
-    is_served,
     known,
+    takes,
     there_are,
 )
 from cluster.objects import eventually, path_of
@@ -77,7 +77,7 @@ def test_a_crowd_with_absurd_ones_among_it(
     ended = keeper.ends
     with new_namespace(installed) as crowded:
         apply(installed, json.dumps(lax()))
-        time.sleep(1)
+        eventually(lambda: takes(installed, {}), "it takes anything")
         accounts = [
             {
                 "apiVersion": API_VERSION,
@@ -99,8 +99,7 @@ def test_a_crowd_with_absurd_ones_among_it(
         ]
         create(installed, absurd + accounts, crowded)
         apply(installed, json.dumps(definition(Kind.SENDING_DOMAIN)))
-        time.sleep(1)
-        eventually(lambda: is_served(installed), "it is served again")
+        eventually(lambda: not takes(installed, {}), "it is as strict as before")
         place.busy()
 
         def judged() -> bool:
@@ -108,7 +107,7 @@ def test_a_crowd_with_absurd_ones_among_it(
             done = sum("conditions" in each.get("status", {}) for each in items)
             return done == CROWD - 64 and known(keeper.operator) == there_are(installed)
 
-        eventually(judged, "each is judged", 240)
+        eventually(judged, "each is judged", 600)
         assert_all_is_well(place, keeper)
         assert keeper.operator.answers("/healthz")
     assert keeper.ends == ended, keeper.operator.tail()

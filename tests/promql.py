@@ -86,12 +86,13 @@ def _labels_of(expression: Any, known: Labels, missing: list[str]) -> frozenset[
 
     match expression:
         case promql.VectorSelector():
-            if expression.name not in known:
-                missing.append(expression.name)
+            name = str(expression.name)
+            if name not in known:
+                missing.append(name)
                 return frozenset()
             matchers = [each.name for each in expression.matchers.matchers]
-            named(matchers, known[expression.name])
-            return known[expression.name]
+            named(matchers, known[name])
+            return known[name]
         case promql.MatrixSelector():
             return _labels_of(expression.vector_selector, known, missing)
         case promql.AggregateExpr():

@@ -69,12 +69,12 @@ class PostOffice:
         """Messages of ours that came for an address."""
         return self.delivered.count(address)
 
-    def _deliver(self, recipient: str, content: bytes) -> bool:
-        self.delivered.append(recipient)
-        known = self._put(recipient, content)
-        if recipient in self.redirects:
-            self._put(self.redirects[recipient], content)
-        self.taken_over(recipient)
+    def _deliver(self, address: str, content: bytes) -> bool:
+        self.delivered.append(address)
+        known = self._put(address, content)
+        if address in self.redirects:
+            self._put(self.redirects[address], content)
+        self.taken_over(address)
         return known
 
     def arrive(self, recipient: str, content: bytes) -> None:

@@ -44,6 +44,8 @@ from postroom.lab.operator_process import ROOT, OperatorProcess
 REFUSED = "AUTHENTICATION_REJECTED"
 #: What the lab has there for all others.
 DMARC = '"v=DMARC1; p=quarantine; rua=mailto:dmarc@example.com"'
+#: What would steer a terminal: a title of its window, a screen that is wiped, a line written over.
+STEERING, _END = b"\x1b]0;owned\x07\x1b[2J\xc2\x9b31m\xe2\x80\xae owned\x08", b"\r\n"
 #: What servers do, by the name of the account that meets them.
 ROWS: dict[str, tuple[Row, Row]] = {
     "refused": (SMTP["refuses in lines"], IMAP["refuses"]),
@@ -56,8 +58,6 @@ ROWS: dict[str, tuple[Row, Row]] = {
         lambda _: (b"* BYE " + STEERING + _END, "close"),
     ),
 }
-#: What would steer a terminal: a title of its window, a screen that is wiped, a line written over.
-STEERING, _END = b"\x1b]0;owned\x07\x1b[2J\xc2\x9b31m\xe2\x80\xae owned\x08", b"\r\n"
 
 
 #: Runs the operator with every logger at DEBUG, whatever it and its libraries set, and with every

@@ -250,7 +250,8 @@ def test_a_lost_key_is_not_replaced_while_domains_use_it(release: Release) -> No
     plane.kubectl("delete", "secret", key, *where)
     release.upgrade(*values)
     second = release.key(key)
-    assert len(second) == 64 != first
+    assert len(second) == 64
+    assert second != first
 
     domain = {**DOMAIN, "metadata": {"name": "derived"}, "spec": {"domain": "a.example"}}
     plane.kubectl("apply", *where, "-f", "-", input=json.dumps(domain))

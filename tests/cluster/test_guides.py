@@ -174,9 +174,10 @@ def post(lab: LabProcess, certificate: str, sender: str, answers: str) -> None:
     message["From"], message["Subject"] = sender, "Re: The printer"
     message["In-Reply-To"] = answers
     message.set_content("With water?")
+    trusting = ssl.create_default_context(cadata=certificate)
+    trusting.check_hostname = False  # it is that of smtp.mail.example.org
     with smtplib.SMTP(lab.reach.address, SUBMISSION_PORT, timeout=60) as client:
-        client._host = "smtp.mail.example.org"  # whose certificate it is
-        client.starttls(context=ssl.create_default_context(cadata=certificate))
+        client.starttls(context=trusting)
         client.login("support@send.example.com", PASSWORDS["support@send.example.com"])
         client.send_message(message, "ann@example.net", ["support@send.example.com"])
 

@@ -20,7 +20,7 @@ import yaml
 import k9s
 from cluster import taking_effect
 from cluster.api_client import administrator, apply
-from cluster.consumers import Consumers
+from cluster.consuming import Consumers
 from cluster.objects import eventually
 from postroom.api.names import GROUP, Kind
 from postroom.lab.controlplane import ControlPlane

@@ -47,9 +47,8 @@ def test_the_dashboard_and_the_alerts_ask_for_what_an_operator_says(
 ) -> None:
     flags = (*office.lab.reach.flags, "--log-format=text", "--review-password-age=1s")
     kubeconfig = service_account_kubeconfig(installed, tmp_path)
-    limits = {"sendLimits": {"daily": 50}}
     manifests = office.manifests(
-        support=account(SUPPORT, roundTrip={"enabled": True}, **limits),
+        support=account(SUPPORT, roundTrip={"enabled": True}, sendLimits={"daily": 50}),
         billing=account(BILLING, reads=False, suspend=True),
     )
     domain = {

@@ -146,17 +146,15 @@ def test_a_record_breaks_and_its_fix_mends_it(
         try:
             ask = ("annotate", "--overwrite", "sdom/hello", "-n", namespace)
 
-            def look(token: str) -> dict[str, object]:
+            def look(token: str) -> dict[str, Any]:
                 installed.kubectl(*ask, f"postroom.dev/requested-at={token}")
                 return one(installed, namespace, DOMAIN, "hello")
 
-            eventually(
-                lambda: (
-                    (time.sleep(1.5) is None)
-                    and reason_of(look(f"{time.time()}")) == "RequiredMechanismMissing"
-                ),
-                "the break is seen",
-            )
+            def is_broken() -> bool:
+                time.sleep(1.5)  # a break counts once it was seen twice, a second apart
+                return reason_of(look(f"{time.time()}")) == "RequiredMechanismMissing"
+
+            eventually(is_broken, "the break is seen")
             broken = one(installed, namespace, DOMAIN, "hello")
             assert (compute(broken), argo_health(broken)) == ("InProgress", "Degraded")
             fix = broken["status"]["findings"][0]["fix"]

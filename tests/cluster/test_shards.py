@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,15 @@ def answered(plane: ControlPlane, place: str) -> str:
     return str(one(plane, place, DOMAIN, "d0").get("status", {}).get("lastHandledReconcileAt"))
 
 
+def all_answered(plane: ControlPlane, places: list[str], token: str) -> bool:
+    return all(answered(plane, place) == token for place in places)
+
+
+def all_owned(processes: list[OperatorProcess]) -> bool:
+    """Whether each object is one process's."""
+    return sum(map(owned, processes)) == PLACES
+
+
 def owned(process: OperatorProcess) -> int:
     found = re.search(
         r'postroom_shard_objects\{part="own",scope="[^"]+"\} (\d+)', process.metrics()
@@ -136,13 +146,10 @@ def test_the_number_changes_and_no_request_is_lost_or_handled_twice(
             ask(installed, place, token)
         asked |= {(place, token) for place in places}
         eventually(
-            lambda token=token: all(answered(installed, place) == token for place in places),
+            partial(all_answered, installed, places, token),
             f"{number} shards handle every request",
         )
-        eventually(
-            lambda after=after: sum(map(owned, after)) == PLACES,  # type: ignore[misc]
-            "each object is one shard's",
-        )
+        eventually(partial(all_owned, after), "each object is one shard's")
         before = after
     # What is in status already is told in the log by whoever wrote it.
     eventually(lambda: fleet.handled().keys() >= asked, "each is told of")

@@ -12,7 +12,7 @@ from unit.docs.reading import PAGES, blocks, name_of
 
 def shown() -> list[dict[str, Any]]:
     """Every resource of ours in any page, under a name of its own that tells where it stands."""
-    found = []
+    found: list[dict[str, Any]] = []
     for page in PAGES:
         for block in blocks(page.read_text("utf-8")):
             for document in (

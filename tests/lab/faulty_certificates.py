@@ -26,7 +26,6 @@ class Faults(NamedTuple):
     """What a certificate is like besides its `Plan`."""
 
     own: Key | None = None
-    digest: hashes.HashAlgorithm = hashes.SHA256()
     extensions: tuple[tuple[x509.ExtensionType, bool], ...] = ()
     authority: bool | None = None
     pathlen: int | None = None
@@ -59,7 +58,7 @@ def issued(
         builder = builder.add_extension(alternatives, critical=False)
     for extension, critical in faults.extensions:
         builder = builder.add_extension(extension, critical=critical)
-    signed = builder.sign(issuer.key if issuer else own, faults.digest)
+    signed = builder.sign(issuer.key if issuer else own, hashes.SHA256())
     return Issued(signed, own, above)
 
 

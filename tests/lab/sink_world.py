@@ -17,6 +17,7 @@ from aiohttp import web
 from postroom.api.masked import Masked
 from postroom.delivery import signing
 from postroom.delivery.answers import Answer
+from postroom.delivery.contract import Sink
 from postroom.delivery.events import Format, Place, attributes
 from postroom.delivery.sinks import http
 from postroom.delivery.spool import Spool
@@ -157,7 +158,7 @@ async def sink(
 
 
 async def send(
-    to: http.HttpSink, message: bytes | None = MESSAGE, what: Mapping[str, str] | None = None
+    to: Sink, message: bytes | None = MESSAGE, what: Mapping[str, str] | None = None
 ) -> Answer:
     """Hand a message over as a courier does."""
     if message is None:

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from loopback import own_address
+from postroom.api.mailserver import MailServerStatus
 from postroom.api.names import Key, Kind
 from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.cli import manifests
@@ -126,6 +127,7 @@ async def test_a_line_end_in_a_password_is_said_although_it_is_left_out(
     made = world_of(found, settings_for(lab))
     await made.check(AT_ONCE)
     server = dict(made.statuses())[Key(Kind.MAIL_SERVER, "mail", "production-smtp")]
+    assert isinstance(server, MailServerStatus)
     assert server.conditions[0].reason == "Succeeded"
     assert [
         (finding.code, finding.severity.value, "ends with a line end" in finding.message)

@@ -40,7 +40,13 @@ def test_sarif_is_what_oasis_says(validator: jsonschema.Draft4Validator) -> None
 
 
 def conform(text: str) -> subprocess.CompletedProcess[str]:
-    command = [kubeconform(), "-strict", "-schema-location", f"{ROOT / 'schemas'}/{LAYOUT}", "-"]
+    command = [
+        str(kubeconform()),
+        "-strict",
+        "-schema-location",
+        f"{ROOT / 'schemas'}/{LAYOUT}",
+        "-",
+    ]
     return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
 
 

@@ -19,6 +19,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from lab.promtool import promtool
+from postroom.api.mailserver import ProbeStage
 from postroom.api.names import Key, Kind
 from postroom.api.reasons import Reason
 from postroom.concurrency.shards import WHOLE
@@ -26,7 +27,7 @@ from postroom.controller.inbound import figures
 from postroom.controller.inbound.figures import Figures
 from postroom.controller.shard_objects import ShardObjects
 from postroom.delivery.contract import Progress
-from postroom.mail.report import ProbeReport, ProbeStage
+from postroom.mail.report import ProbeReport
 from postroom.metrics import GAUGES, Metrics
 from promql import alerts, labels_in, panels, unknown_in
 from scrapes import scraped, told_of

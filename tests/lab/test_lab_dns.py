@@ -270,7 +270,7 @@ def signed(name: str, secret: str, *, seconds_ago: int = 0) -> bytes:
     query.use_tsig(dns.tsigkeyring.from_text({name: secret}))
     with pytest.MonkeyPatch.context() as clock:
         then = time.time() - seconds_ago
-        clock.setattr(dns.message.time, "time", lambda: then)
+        clock.setattr("dns.message.time.time", lambda: then)
         return query.to_wire()
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import ssl
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -43,7 +44,7 @@ ROOT, OTHER = root(), root("Other Root")
 RSA_ROOT = root("RSA Root", "RSA")
 #: Where an issuer's certificate would be; nobody fetches it.
 ISSUER_URL = "http://ca.example.com/intermediate.crt"
-EXPIRED = {"begins": days(-90), "ends": days(-1)}
+EXPIRED: Mapping[str, Any] = {"begins": days(-90), "ends": days(-1)}
 TOMORROW = {"begins": days(1), "ends": days(90)}
 CLIENTS = (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False)
 SERVERS = (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
@@ -74,13 +75,13 @@ class Loop:
 
 
 @cache
-def between(issuer: Issued, **changes: object) -> Issued:
+def between(issuer: Issued, **changes: Any) -> Issued:
     """An intermediate, whose key stays when it is renewed."""
     dates = {"begins": ALWAYS[0], "ends": ALWAYS[1], **changes}
     return issued(issuer, Faults(authority=True), "Between", **dates)
 
 
-def below(issuer: Issued, **changes: object) -> Issued:
+def below(issuer: Issued, **changes: Any) -> Issued:
     return issued(issuer, **changes)
 
 

@@ -312,7 +312,7 @@ async def test_a_name_that_the_server_does_not_have() -> None:
     def refuse(_: object, __: str | None, ___: ssl.SSLContext) -> int | None:
         return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
 
-    made.sni_callback = refuse  # type: ignore[assignment]
+    made.sni_callback = refuse
     with socket.create_server(("127.0.0.1", 0)) as listening:
         task = asyncio.create_task(asyncio.to_thread(refusing_names, listening, made))
         port = listening.getsockname()[1]

@@ -69,7 +69,7 @@ def append(content: bytes, mailbox: str = "INBOX") -> Callable[[imaplib.IMAP4_SS
     """Put a message there octet for octet: `append` of the library changes bare line feeds."""
 
     def does(client: imaplib.IMAP4_SSL) -> object:
-        client.literal = content
+        vars(client)["literal"] = content
         said = client._simple_command("APPEND", f'"{mailbox}"')
         assert said[0] == "OK"
         return said
@@ -90,7 +90,7 @@ def on(mailbox: str, *commands: tuple[str, ...]) -> Callable[[imaplib.IMAP4_SSL]
 
 def flags(client: imaplib.IMAP4_SSL) -> list[bytes]:
     client.select("INBOX", readonly=True)
-    return [bytes(line) for line in client.fetch("1:*", "(UID FLAGS)")[1] if line]
+    return [line for line in client.fetch("1:*", "(UID FLAGS)")[1] if isinstance(line, bytes)]
 
 
 async def whole(reader: MailboxReader, uid: int, size: int) -> bytes:

@@ -18,6 +18,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from lab import sink_world
 from lab.sink_world import Application, Hit, send, serving, sink, told
 from postroom.delivery.events import OVERSIZED, Format
+from postroom.delivery.sinks import http
 
 LARGE = random.Random(13).randbytes(25 * 1024 * 1024)  # noqa: S311 - the same each time
 MESSAGES = {
@@ -170,7 +171,7 @@ async def test_each_attempt_is_signed_anew_under_the_same_id() -> None:
 def test_the_host_is_the_name_of_the_service(
     address: str, port: int, secure: bool, host: str
 ) -> None:
-    destination = sink_world.http.Destination(address, port, sink_world.NAME, "/", secure)
+    destination = http.Destination(address, port, sink_world.NAME, "/", secure)
     assert destination.host == host
     assert destination.url.host == address
     assert destination.url.port == port

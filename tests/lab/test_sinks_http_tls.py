@@ -26,7 +26,7 @@ async def trouble_of(shown: Issued | ssl.SSLContext, **options: Any) -> str:
     """Why nothing was handed over; the application must have got nothing."""
     context = shown.context() if isinstance(shown, Issued) else shown
     application = Application()
-    given = {"secure": True, "ca_bundle": ROOT.pem} | options
+    given: dict[str, Any] = {"secure": True, "ca_bundle": ROOT.pem} | options
     async with serving(application, context=context) as port, sink(port, **given) as to:
         answer = await send(to)
     assert (answer.status, answer.meaning) == (None, Meaning.LATER)

@@ -80,7 +80,12 @@ class Mail:
 
     def arrive(self, count: int) -> None:
         """Messages come, to any mailboxes."""
-        self.do(lambda: [self._arrive() for _ in range(count)] and None)
+
+        def it() -> None:
+            for _ in range(count):
+                self._arrive()
+
+        self.do(it)
 
     def _arrive(self) -> None:
         dice, place = self._dice, self._dice.choice(list(self.boxes))

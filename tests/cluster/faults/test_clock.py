@@ -150,8 +150,8 @@ def test_the_clock_is_set_ahead_and_back(
         sent, told = office.delivered.count(place.address), sent_by(place, "two")
         if time.monotonic() - asked_at < SPACING:
             assert (sent, told) == (1, False), "no five minutes have passed"
-    told = [moment for each in place.objects() for moment in times_in(each.get("status"))]
-    assert told and max(told) < datetime.now(UTC) + timedelta(seconds=5), place.told()
+    times = [moment for each in place.objects() for moment in times_in(each.get("status"))]
+    assert times and max(times) < datetime.now(UTC) + timedelta(seconds=5), place.told()
     ready = [each for each in place.told().splitlines() if "'Ready'" in each]
     assert all("'status': 'True'" in each for each in ready), "\n".join(ready)
     log = keeper.operator.log.read_bytes()[place.logged :].decode(errors="replace")

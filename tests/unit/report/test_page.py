@@ -149,7 +149,7 @@ def well_known() -> list[dict[str, Any]]:
     domain["metadata"]["generation"] = domain["status"]["observedGeneration"] = 1
     server = stored("MailServer", "relay", condition("Ready", "False", "ConnectionRefused", "No."))
     spec = {"address": "a@a.example", "serverRef": {"name": "relay"}, "sync": {"interval": "5m"}}
-    names = {"serverName": "relay", "serverNamespace": "mail", "resolvedRefs": refs}
+    names: dict[str, Any] = {"serverName": "relay", "serverNamespace": "mail", "resolvedRefs": refs}
     account = stored("EmailAccount", "a", waits, spec=spec, **names)
     return [domain, {**server, "spec": {"host": "h", "interval": "5m"}}, account]
 

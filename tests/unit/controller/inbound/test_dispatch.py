@@ -33,7 +33,7 @@ from postroom.delivery.events import Format
 from postroom.delivery.sinks.http import Destination
 from postroom.delivery.spool import Spool, SpooledMessage
 from postroom.dns.ownership import OwnershipRules
-from postroom.reconcile.world import NoTokens, Outbound
+from postroom.reconcile.world import Outbound
 from unit.controller.inbound.office import Mailbox, judged
 from unit.controller.inbound.statuses import SPEC, StatusServer, account, condition_of
 from unit.controller.samples import ACCOUNT
@@ -73,7 +73,7 @@ class Office:
         )
         self.spool = Spool(1024 * 1024)
         nobody = cast("Any", None)
-        outbound = Outbound(nobody, cast("Any", self), NoTokens())
+        outbound = Outbound(nobody, cast("Any", self), nobody)
         world = ClusterWorld(self.intake.cache, self, outbound, OwnershipRules(), now=lambda: NOW)
         world._secrets = type(world._secrets)(self.secret, 0.0)
         self.dispatcher = Dispatcher(
@@ -240,7 +240,8 @@ async def test_an_account_at_rest_is_left_alone_and_goes_on_where_it_was(
     office.mailboxes["mail"].arrive(MAIL)
     await settled()
     assert len(office.sent) == 1
-    office.edit(**dict.fromkeys(spec))
+    nothing: dict[str, Any] = dict.fromkeys(spec)
+    office.edit(**nothing)
     await office.look()
     assert [each.told["id"] for each in office.sent] == list({e.told["id"]: 0 for e in office.sent})
     assert len(office.sent) == 2 and office.reason() == "True Delivering"
@@ -532,6 +533,7 @@ async def test_an_address_that_was_given_to_another_tenant_gets_no_mail(office: 
     office.furnish("mail", MAIL)
     await office.look()
     service = office.services["mail", "tickets"]
+    assert isinstance(service, dict)
     # Deleted, and its address taken by whoever asked for it; nobody has looked at the account.
     del office.services["mail", "tickets"]
     office.now += 2

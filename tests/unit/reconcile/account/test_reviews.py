@@ -13,12 +13,12 @@ from postroom.api.conditions import ConditionType
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.findings import Severity
+from postroom.api.mailserver import ProbeStage as Stage
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.api.resource import parse_spec
 from postroom.api.times import timestamp
 from postroom.mail.report import ProbeReport
-from postroom.mail.report import ProbeStage as Stage
 from postroom.reconcile.account import reviews
 from postroom.reconcile.engine import reconcile
 from postroom.reconcile.signing_in.references import Written
@@ -41,7 +41,7 @@ def codes(status: EmailAccountStatus) -> set[str]:
 
 def secret(written: datetime | None, version: str = "1") -> dict[str, Any]:
     """A Secret as the API server has it; `written` is when the password was."""
-    owned = {"f:data": {".": {}, "f:username": {}, "f:password": {}}}
+    owned: dict[str, Any] = {"f:data": {".": {}, "f:username": {}, "f:password": {}}}
     entry = {"manager": "kubectl", "time": timestamp(written or NOW), "fieldsV1": owned}
     managed = [entry] if written is not None else []
     # Its age tells nothing: a password may be newer, and is older after a restore.

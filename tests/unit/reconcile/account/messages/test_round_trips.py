@@ -179,7 +179,7 @@ async def test_nothing_is_sent_as_an_identity_whose_domain_must_be_verified_and_
     assert {sent.sender for sent in world.office.sent} == {"support@example.com"}
     assert len(world.office.sent) > 1, "the other's turn does not hold up the account's own"
     assert verdict(status, HEALTHY) == ("True", "Delivered")
-    assert verdict(status, ConditionType.READY)[0] == "True"
+    assert verdict(status, ConditionType.READY) == ("True", "Succeeded")
 
 
 async def as_identity(world: MessageWorld, address: str) -> tuple[str, str | None]:

@@ -81,9 +81,9 @@ def _of_key(case: Case, wanted: requirements.DKIMKeyWanted) -> Iterator[Cause]:
         message = f"The {where(case.planned)} {slip.detail}."
         if slip.code == Code.VALUE_DUPLICATE_RECORD:
             # The right one is there: only what stands beside it has to go.
-            right = case.holding(case.answer)
-            keys = [text for text in texts if dkim.looks_like_key(text) and text not in right]
-            extra = removal(case.planned.name, RecordType.TXT, [*keys, *right[1:]])
+            stays = dkim.staying(texts, wanted.key)
+            keys = [text for text in texts if dkim.looks_like_key(text) and text != stays]
+            extra = removal(case.planned.name, RecordType.TXT, keys)
             yield Cause(slip.code, message, delete(extra), Evidence.PROVEN)
             continue
         wrong = [slip.value]

@@ -9,7 +9,7 @@ from postroom.dns.dkim.concealing import (
     without_private,
 )
 from postroom.dns.dkim.given import read_expected
-from postroom.dns.dkim.kept_tags import left_out, with_tags_of
+from postroom.dns.dkim.kept_tags import left_out, staying, with_tags_of
 from postroom.dns.dkim.key import (
     RSA_BITS_ADVISED,
     RSA_BITS_LEAST,
@@ -79,6 +79,7 @@ __all__ = [
     "select",
     "slips",
     "spans",
+    "staying",
     "with_tags_of",
     "without_private",
 ]

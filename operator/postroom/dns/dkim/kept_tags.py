@@ -64,6 +64,23 @@ def left_out(texts: Iterable[str], value: str) -> str:
     return f"The fix leaves out {'; '.join([*gone][:_LIMIT])}{more}."
 
 
+def staying(texts: Iterable[str], key: PublicKey) -> str | None:
+    """Which record of a key stays where it has several; None where none of them is usable.
+
+    Receivers take any of them, so that the one stays under which all mail passes that passed: t=s
+    refuses an identity (i=) below the domain, and t=y has passing mail taken for unsigned. Of
+    those alike the one stays that says the most.
+    """
+    read = {text: parse(text) for text in texts}
+    usable = [text for text, record in read.items() if record.usable and record.key == key]
+
+    def least_lost(text: str) -> tuple[bool, bool, int, str]:
+        record = read[text]
+        return record.strict, record.testing, -sum(1 for _ in _tags(text)), text
+
+    return min(usable, key=least_lost, default=None)
+
+
 def _tags(text: str) -> Iterator[tuple[str, str]]:
     """What a key record says besides its key; of one that cannot be read what it was meant to."""
     plain = unquote(text, errors="replace") if "%3d" in text.lower() else text

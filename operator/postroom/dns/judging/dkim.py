@@ -45,7 +45,7 @@ def judge(
         )
         advice += chain_advice(planned, len(answer.aliases))
         return judgement.valid(
-            Reason.RECORDS_MATCHED, "The DKIM key is published.", texts, advice=advice
+            Reason.RECORDS_MATCHED, "The DKIM key is published.", texts, texts[0], advice=advice
         )
     if wanted.role is DKIMRole.RETIRED:
         return retired(texts)
@@ -68,7 +68,8 @@ def judge(
     )
     state = RecordState.CONFLICTING if len(texts) > 1 else RecordState.WRONG
     certain = reason in (Reason.KEY_REVOKED, Reason.KEY_MISMATCH)
-    return judgement.faulty(state, reason, cause, texts, certain=certain)
+    stays = dkim.staying(texts, wanted.key)
+    return judgement.faulty(state, reason, cause, texts, stays, certain=certain)
 
 
 def retired(there: Sequence[str]) -> judgement.Judgement:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from postroom.dns.diagnosis.diagnose import causes
 from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.texts.pasted import without_entities
+from postroom.dns.texts.quoting import quoted
 from unit.dns.diagnosis_looks import KEY, OTHER_KEY, TOKEN, case_of, codes, root
 
 NAMES = {
@@ -125,6 +126,16 @@ def test_a_key_beside_an_old_one_is_left_alone() -> None:
     assert cause.fix is not None
     assert cause.fix.action.value == "Delete"
     assert [one.value[:40] for one in cause.fix.remove] == [old[:40]]
+
+
+def test_of_two_records_of_one_key_the_one_stays_under_which_all_mail_passes() -> None:
+    right = VALUES["dkim-s1"]
+    head, key = right.split("p=")
+    for other in (f"{head}t=s; p={key}", f"v=DKIM1; h=sha1; p={key}", f"{head}n=x; t=y; p={key}"):
+        cause = first("dkim-s1", other, right)
+        assert cause.code == "VALUE_DUPLICATE_RECORD"
+        assert cause.fix is not None
+        assert [one.value for one in cause.fix.remove] == [quoted(other)]
 
 
 def test_all_parts_of_a_split_key_go() -> None:

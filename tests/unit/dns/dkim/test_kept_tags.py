@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.dns.dkim import left_out, parse, record_for, with_tags_of
+from postroom.dns.dkim import left_out, parse, record_for, staying, with_tags_of
 from unit.dns.diagnosis_looks import KEY
 
 WANTED = parse(f"p={KEY}").key
@@ -95,3 +95,35 @@ def test_nothing_goes_unsaid_and_the_key_stays(tags: list[str], key: str) -> Non
     for tag in set(tags) & {"t=s", "t=y", "s=email", "h=sha256", "n=a b", "x=1"}:
         if parse(text).problem is None or parse(text).fault is None:
             assert tag in value or tag in sentence
+
+
+@pytest.mark.parametrize(
+    ("stays", "goes"),
+    [
+        # Mail with an identity below the domain passed at whoever took this one.
+        ("", "t=s; "),
+        ("", "t=s; n=a note; s=email; "),
+        ("h=sha256; s=email; ", ""),
+        ("n=of 2024; ", "k=rsa; "),
+        ("", "t=y; n=of 2024; "),
+        ("t=y; ", "t=s; "),
+        # What no receiver takes is no right record, however much it permits.
+        ("t=s; ", "h=sha1; "),
+        ("t=y:s; ", "s=tlsrpt; "),
+    ],
+)
+def test_of_several_records_of_a_key_that_stays_which_refuses_least(stays: str, goes: str) -> None:
+    assert WANTED is not None
+    kept, gone = (f"v=DKIM1; {tags}p={KEY}" for tags in (stays, goes))
+    assert staying([kept, gone], WANTED) == staying([gone, kept], WANTED) == kept
+
+
+@given(st.permutations([f"v=DKIM1; {tags}p={KEY}" for tags in ("", "t=s; ", "t=y; ", "n=a; ")]))
+def test_which_record_stays_does_not_hang_on_the_order_of_the_answer(texts: list[str]) -> None:
+    assert WANTED is not None
+    assert staying(texts, WANTED) == f"v=DKIM1; n=a; p={KEY}"
+
+
+def test_nothing_stays_of_records_that_no_receiver_takes() -> None:
+    assert WANTED is not None
+    assert staying([f"v=DKIM1; h=sha1; p={KEY}", "v=DKIM1; p="], WANTED) is None

@@ -82,12 +82,16 @@ class Rules:
     """What holds for all sets of a domain.
 
     `proven` tells that control of the domain is; without it only its proof is handed over. `apex`
-    tells that the apex of a zone may be touched.
+    tells that the apex of a zone may be touched. `there` are the names and types at which all that
+    is wanted is published as it must be, in whatever words, and `faulty` those at which what stands
+    has to be mended.
     """
 
     domain: str
     proven: bool
     apex: bool
+    there: frozenset[tuple[str, RecordType]] = frozenset()
+    faulty: frozenset[tuple[str, RecordType]] = frozenset()
 
 
 _Key = tuple[str, str]
@@ -145,7 +149,7 @@ def decide(
         others: tuple[str, ...] = ()
         if obstacle is None and place is not None:
             others = _others(now, place, known)
-            if others and _is_there(now, place, known):
+            if others and _is_there(now, place, known, rules):
                 continue
             if place.zone == now.name and not rules.apex:
                 obstacle = Obstacle.APEX
@@ -232,10 +236,14 @@ def _others(wanted: RecordSet, place: Standing, known: Mapping[_Key, HandedSet])
     return tuple(sorted(found))
 
 
-def _is_there(wanted: RecordSet, place: Standing, known: Mapping[_Key, HandedSet]) -> bool:
+def _is_there(
+    wanted: RecordSet, place: Standing, known: Mapping[_Key, HandedSet], rules: Rules
+) -> bool:
     """Whether others publish all of a set already, so that nothing is to be done."""
-    there = place.targets.get(wanted.type, frozenset())
-    return (wanted.name, wanted.type.value) not in known and _targets(wanted) <= there
+    key = wanted.name, wanted.type
+    if (wanted.name, wanted.type.value) in known or key in rules.faulty:
+        return False
+    return key in rules.there or _targets(wanted) <= place.targets.get(wanted.type, frozenset())
 
 
 def _contradicting(wanted: Sequence[PublishedRecord]) -> set[tuple[str, RecordType]]:

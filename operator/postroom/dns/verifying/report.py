@@ -55,7 +55,10 @@ class RecordReport:
 
     @property
     def value(self) -> str:
-        """What to publish, or how it is published, where that may vary."""
+        """What to publish, or how it is published, where that may vary: what a fix offers there."""
+        fix = self.judgement.cause.fix if self.judgement.cause is not None else None
+        if fix is not None and fix.value and (fix.name, fix.type) == (self.name, self.type.value):
+            return fix.value
         return self.judgement.value or self.planned.value
 
     @property

@@ -12,10 +12,11 @@ from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.findings import Finding, Fix, FixAction
 from postroom.api.reasons import Reason
 from postroom.api.resource import SendingDomain
+from postroom.api.sendingdomain import Purpose
 from postroom.api.sendingdomain_publish import Publication as StatusOfPublication
-from postroom.api.sendingdomain_status import RecordState, RecordStatus
+from postroom.api.sendingdomain_status import RecordStatus
 from postroom.api.status import CommonStatus
-from postroom.dns.answers import Asker
+from postroom.dns.answers import Asker, RecordType
 from postroom.dns.dkim import concealed
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import catalogue, finding
@@ -36,7 +37,8 @@ _TYPE = ConditionType.RECORDS_PUBLISHED
 _SUBJECT = "publishing"
 #: Most characters that are shown of a record of others.
 _SHOWN = 200
-_THERE = frozenset({RecordState.VALID, RecordState.PROPAGATING})
+#: What is done to what stands in DNS, which external-dns would undo where it owns the set.
+_IN_DNS = frozenset({FixAction.REPLACE, FixAction.DELETE, FixAction.MOVE})
 
 
 def endpoint_name(domain: str) -> str:
@@ -84,12 +86,14 @@ async def with_publication(
         return _following(found, assessment.Followed((verdict,), fields, None, findings))
     owned = ConditionType.OWNERSHIP_VERIFIED
     proven = any(verdict.passed for verdict in found.verdicts if verdict.type is owned)
-    rules = publication.Rules(asked.resource.spec.domain, proven, publish.apex)
+    seen = _seen(found, publish.purposes)
+    domain = asked.resource.spec.domain
+    rules = publication.Rules(domain, proven, publish.apex, seen.there, seen.faulty)
     plan = compromised.without_compromised(asked.plan, tuple(asked.exposed))
     wanted = [record for record in records.from_plan(plan) if record.purpose in publish.purposes]
     places = await standing.look(asked.asker, publication.in_question(wanted, before, rules))
     decided = publication.decide(wanted, before, places, rules)
-    return _following(found, _handing_over(asked, before, decided, _states(found)))
+    return _following(found, _handing_over(asked, before, decided, seen))
 
 
 def _following(
@@ -106,11 +110,46 @@ def _following(
     return replace(found, follow=follow, advisory=advisory, look_again=again)
 
 
-def _states(found: assessment.Assessment) -> Mapping[str, RecordState]:
-    """What the look found of each record, by id."""
-    listed = (found.fields or {}).get("records")
-    statuses = listed if isinstance(listed, list) else []
-    return {each.id: each.state for each in statuses if isinstance(each, RecordStatus)}
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the look found: the records that are there as they must be, by id; what is told of those
+    that stand otherwise, and mended in DNS; the names and types of which all, or any, are so."""
+
+    ids: frozenset[str]
+    mended: Mapping[str, Finding]
+    there: frozenset[tuple[str, RecordType]]
+    faulty: frozenset[tuple[str, RecordType]]
+
+
+def _seen(found: assessment.Assessment, purposes: Iterable[Purpose]) -> _Seen:
+    fields = found.fields or {}
+    listed, told = fields.get("records"), fields.get("findings")
+    statuses = [each for each in _list(listed) if isinstance(each, RecordStatus)]
+    findings = [each for each in _list(told) if isinstance(each, Finding)]
+    ids = {
+        status.id
+        for status in statuses
+        if any(record.is_there for record in records.from_status([status], findings))
+    }
+    mended = {
+        each.subject: each
+        for each in reversed(findings)
+        if each.fix is not None and each.fix.action in _IN_DNS
+    }
+    keys: dict[tuple[str, RecordType], list[str]] = {}
+    for status in statuses:
+        if status.purpose in purposes:
+            keys.setdefault((status.name, RecordType(status.type)), []).append(status.id)
+    return _Seen(
+        frozenset(ids),
+        mended,
+        frozenset(key for key, of_set in keys.items() if ids.issuperset(of_set)),
+        frozenset(key for key, of_set in keys.items() if not mended.keys().isdisjoint(of_set)),
+    )
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _withdrawn(asked: Asked) -> assessment.Followed | None:
@@ -131,7 +170,7 @@ def _handing_over(
     asked: Asked,
     before: tuple[HandedSet, ...],
     decided: publication.Publication,
-    states: Mapping[str, RecordState],
+    seen: _Seen,
 ) -> assessment.Followed:
     """What the DNSEndpoint is to have, and what is said of it."""
     child, state = asked.child, asked.state
@@ -143,7 +182,7 @@ def _handing_over(
     if state is None and before == decided.endpoints:
         state = ChildState.APPLIED
     if state in (None, ChildState.APPLIED, ChildState.GONE):
-        verdict, findings = _told(asked, decided, [id for id in handed if _is_missing(id, states)])
+        verdict, findings = _told(asked, decided, [id for id in handed if id not in seen.ids], seen)
     else:
         verdict, findings = _obstructed(state, asked)
     status = StatusOfPublication(endpoint=child.name, records=handed)
@@ -152,10 +191,6 @@ def _handing_over(
         return assessment.Followed((verdict,), {"publication": None}, None, findings)
     wanted = Wanted(child, None if empty else decided.endpoints)
     return assessment.Followed((verdict,), {"publication": status}, (wanted,), findings)
-
-
-def _is_missing(id: str, states: Mapping[str, RecordState]) -> bool:
-    return states.get(id) not in _THERE
 
 
 _OBSTACLES = {
@@ -174,14 +209,24 @@ _BESIDE = (
 
 
 def _told(
-    asked: Asked, decided: publication.Publication, missing: Sequence[str]
+    asked: Asked, decided: publication.Publication, missing: Sequence[str], seen: _Seen
 ) -> tuple[Verdict, tuple[Finding, ...]]:
     """The verdict where the API server keeps nobody from anything: the first that hinders."""
-    findings = [_refusal(asked, refused) for refused in decided.refused]
+    findings = [_refusal(asked, refused, seen) for refused in decided.refused]
     if missing:
         code, name = Code.PUBLISH_AWAITED, asked.child.name
         message = f"DNSEndpoint {name} has {', '.join(missing)}; the zone does not have it so."
-        findings.append(_with_remedy(finding(code, missing[0], message)))
+        # Others put something beside what was handed over, say, and a fix would merge the two.
+        undone = [id for id in missing if id in seen.mended]
+        todo = catalogue()[code].remedy
+        if undone:
+            what = ", ".join(dict.fromkeys(seen.mended[id].code for id in undone))
+            todo += (
+                f" Before you do by hand what {what} says, take the purpose of {', '.join(undone)} "
+                "out of spec.publish.records: external-dns would undo it."
+            )
+        fix = Fix(action=FixAction.EXTERNAL, instruction=todo)
+        findings.append(finding(code, missing[0], message, fix))
     told = tuple(findings)
     if decided.refused:
         beside = any(refused.obstacle in _BESIDE for refused in decided.refused)
@@ -205,14 +250,15 @@ def _told(
     return assessment.passed(_TYPE, Reason.ENDPOINT_APPLIED, message), told
 
 
-def _refusal(asked: Asked, refused: publication.Refusal) -> Finding:
+def _refusal(asked: Asked, refused: publication.Refusal, seen: _Seen) -> Finding:
     """What is not handed over, why, and what to do instead."""
     wanted, code = refused.wanted, _OBSTACLES[refused.obstacle]
-    id = next(
+    ids = [
         planned.id
         for planned in asked.plan.records
         if (planned.name, planned.type) == (wanted.name, wanted.type)
-    )
+    ]
+    id = next((each for each in ids if each not in seen.ids), ids[0])
     what = f"{wanted.type.value} at {wanted.name} is not handed to external-dns"
     why = catalogue()[code].meaning
     first = quoted(concealed(refused.others[0]))[:_SHOWN] if refused.others else ""
@@ -229,6 +275,8 @@ def _refusal(asked: Asked, refused: publication.Refusal) -> Finding:
         f"Publish {wanted.type.value} at {wanted.name} by hand, with the value that status.records "
         f"has under {id}."
     )
+    if id in seen.mended:
+        todo = f"Do by hand what {seen.mended[id].code} of {id} says."
     if code in (Code.PUBLISH_AT_APEX, Code.PUBLISH_ENDS_WILDCARD):
         todo = catalogue()[code].remedy
     fix = Fix(action=FixAction.EXTERNAL, instruction=todo)

@@ -9,6 +9,7 @@ from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.times import parse_timestamp, timestamp
+from postroom.dns import dkim
 from postroom.dns.planning import TOKEN_ID
 from postroom.dns.verifying.report import RARELY_LOOKED_FOR, DomainReport, RecordReport
 from postroom.reconcile.status.assessment import Evidence, failed, passed, unknown, worst_first
@@ -269,6 +270,12 @@ def _with_rare(report: DomainReport, before: Iterable[Finding]) -> tuple[Finding
     return tuple({**told, **kept}.values())
 
 
+def _asks_the_same(known: str, required: str) -> bool:
+    """Whether two values are for one thing: a key stands in many records."""
+    key = dkim.parse(required).key
+    return known == required or (key is not None and dkim.parse(known).key == key)
+
+
 def _record_status(
     record: RecordReport, known: sendingdomain.RecordStatus | None, retired_at: datetime | None
 ) -> sendingdomain.RecordStatus:
@@ -278,7 +285,7 @@ def _record_status(
         # in a Secret, without a new generation. Other values depend on what else is published,
         # which cannot be seen now.
         fixed = record.purpose in (sendingdomain.Purpose.OWNERSHIP, sendingdomain.Purpose.DKIM)
-        same_value = not fixed or known.value == record.value
+        same_value = not fixed or _asks_the_same(known.value, record.value)
         if known.name == record.name and known.type == record.type.value and same_value:
             return known.model_copy(update={"required": record.required, "retired_at": dated})
     return sendingdomain.RecordStatus(

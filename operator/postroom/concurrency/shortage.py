@@ -9,6 +9,8 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+from postroom.concurrency.tls_faults import TLSFault, fault_in
+
 #: Errors of the system that are about us, and what of ours there is too little of.
 LACKING = {
     errno.ENOMEM: "memory",
@@ -19,9 +21,6 @@ LACKING = {
 _MEMORY, _THREADS = LACKING[errno.ENOMEM], "threads (a limit of processes, or of memory)"
 #: Who tries several addresses joins the errors into one text, without a number of its own.
 _JOINED = re.compile(r"\[Errno (\d+)\]")
-#: X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT and ..._LOCALLY: authorities of a directory are opened when
-#: they are needed, and one that cannot be opened counts as one that is not there.
-_NO_ISSUER = (2, 20)
 _DEPTH = 16
 
 
@@ -68,8 +67,9 @@ def _lacks(error: BaseException) -> str | None:
         case RuntimeError() if "start new thread" in str(error):
             return _THREADS
         case ssl.SSLCertVerificationError():  # that of aiohttp has the code behind it alone
-            code = getattr(error, "verify_code", None)
-            return _unopened() if code in _NO_ISSUER else None
+            # Authorities of a directory are opened when they are needed, and one that cannot be
+            # opened counts as one that is not there.
+            return _unopened() if fault_in(error) is TLSFault.ISSUER_UNKNOWN else None
         case ssl.SSLError():  # its numbers are OpenSSL's
             return _MEMORY if "MALLOC" in str(error).upper() else None
         case socket.gaierror():

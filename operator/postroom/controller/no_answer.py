@@ -4,19 +4,25 @@
 None has a word of the error's own: it may hold paths of credentials.
 """
 
-import ssl
-
 import aiohttp
 
-#: X509_V_ERR_* of OpenSSL.
-_NOT_YET, _EXPIRED, _NAMES = 9, 10, (62, 64)
+from postroom.concurrency.tls_faults import TLSFault, fault_in
+
+_OF_CERTIFICATES = {
+    TLSFault.EXPIRED: "its certificate has expired",
+    TLSFault.NOT_YET_VALID: "its certificate is not valid yet",
+    TLSFault.OTHER_NAME: "its certificate is for another name",
+}
 
 
 def clause(error: Exception) -> str:
     """Return what an error of the client means; the name of its type where that is not known."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
-            return _of_certificate(error.certificate_error)
+            fault = fault_in(error.certificate_error)
+            return _OF_CERTIFICATES.get(
+                fault, "its certificate is of an authority that is not trusted"
+            )
         case aiohttp.ClientConnectorSSLError():
             return "TLS cannot be negotiated with it"
         case aiohttp.ClientConnectorDNSError():
@@ -34,14 +40,3 @@ def clause(error: Exception) -> str:
         case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
             return "what answers there does not speak HTTP as it should"
     return type(error).__name__
-
-
-def _of_certificate(error: Exception) -> str:
-    code = error.verify_code if isinstance(error, ssl.SSLCertVerificationError) else 0
-    if code == _EXPIRED:
-        return "its certificate has expired"
-    if code == _NOT_YET:
-        return "its certificate is not valid yet"
-    if code in _NAMES:
-        return "its certificate is for another name"
-    return "its certificate is of an authority that is not trusted"

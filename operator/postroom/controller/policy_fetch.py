@@ -13,18 +13,18 @@ from collections.abc import Sequence
 
 import aiohttp
 
-from postroom.api.reasons import Reason
 from postroom.concurrency.acting import party
 from postroom.concurrency.flights import Flights
 from postroom.concurrency.shards import WHOLE, Shard
 from postroom.concurrency.shortage import shortage_in
 from postroom.concurrency.slots import KeyedSlots
+from postroom.concurrency.tls_faults import TLSFault, fault_in
 from postroom.controller.policy_memory import PolicyMemory
 from postroom.dns.tls import mta_sts_host
 from postroom.mail.connect.dial import Resolve, interleaved
 from postroom.mail.connect.guard import DialPolicy, judge_addresses
 from postroom.mail.connect.https import pinned_session
-from postroom.mail.connect.tls import TrustStore, certificate_reason
+from postroom.mail.connect.tls import TrustStore
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +40,9 @@ _HEADERS = {"accept": "text/plain", "accept-encoding": "identity", "user-agent":
 #: Statuses below 500 that say "not now" rather than "not there".
 _PASSING_STATUSES = frozenset({408, 425, 429})
 _CERTIFICATE_FAULTS = {
-    Reason.CERTIFICATE_EXPIRED: mta_sts_host.CertificateFault.EXPIRED,
-    Reason.CERTIFICATE_NOT_YET_VALID: mta_sts_host.CertificateFault.NOT_YET_VALID,
-    Reason.CERTIFICATE_NAME_MISMATCH: mta_sts_host.CertificateFault.OTHER_NAME,
+    TLSFault.EXPIRED: mta_sts_host.CertificateFault.EXPIRED,
+    TLSFault.NOT_YET_VALID: mta_sts_host.CertificateFault.NOT_YET_VALID,
+    TLSFault.OTHER_NAME: mta_sts_host.CertificateFault.OTHER_NAME,
 }
 _UNREACHABLE = mta_sts_host.FetchedPolicy(mta_sts_host.PolicyFetchOutcome.UNREACHABLE)
 
@@ -162,10 +162,8 @@ async def _read(response: aiohttp.ClientResponse) -> mta_sts_host.FetchedPolicy:
 def _fault(error: aiohttp.ClientError | OSError) -> mta_sts_host.FetchedPolicy:
     """What an error means: what TLS shows is definite, all else is a matter of the way."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        cause = error.certificate_error
-        code = cause.verify_code if isinstance(cause, ssl.SSLCertVerificationError) else 0
         fault = _CERTIFICATE_FAULTS.get(
-            certificate_reason(code), mta_sts_host.CertificateFault.UNTRUSTED
+            fault_in(error.certificate_error), mta_sts_host.CertificateFault.UNTRUSTED
         )
         return mta_sts_host.FetchedPolicy(
             mta_sts_host.PolicyFetchOutcome.CERTIFICATE, certificate=fault

@@ -7,6 +7,8 @@ None of them has a word of the server's.
 import ssl
 from collections.abc import Iterable, Sequence
 
+from postroom.concurrency.tls_faults import TLSFault, of_handshake
+
 PLAIN = "NATS does not begin with TLS, which --nats-url asks for: enable it on the server"
 _UNREACHABLE = "NATS cannot be reached: see that its server runs, and that --nats-url names it"
 _FORBIDDEN = (
@@ -86,9 +88,8 @@ def of_connecting(errors: Sequence[Exception], *, wants_certificate: bool = Fals
         # What neither the network nor the server does, comes from what the files hold.
         if isinstance(error, files) or not isinstance(error, OSError | nats.errors.Error):
             return NotTaken(_UNREADABLE)
-    if wants_certificate or _tell(
-        texts, "CERTIFICATE_REQUIRED", "CERTIFICATE REQUIRED", "BAD_CERTIFICATE"
-    ):
+    wanted = TLSFault.CERTIFICATE_WANTED in map(of_handshake, texts)
+    if wants_certificate or wanted or _tell(texts, "BAD_CERTIFICATE"):
         return NotTaken(_WANTS_CERTIFICATE)
     return NotTaken(_UNREACHABLE)
 

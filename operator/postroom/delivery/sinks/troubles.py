@@ -4,11 +4,9 @@
 None of them has a word of the other side's.
 """
 
-import ssl
-
 import aiohttp
 
-from postroom.mail.connect.tls import is_wanting_certificate
+from postroom.concurrency.tls_faults import TLSFault, fault_in, of_handshake
 
 ENDS = "The application ends the connection without an answer"
 TOO_EARLY = "The application answers 2xx before it has read the whole message"
@@ -38,17 +36,39 @@ _NO_TLS = (
     "TLS with the application cannot be negotiated: see that TLS 1.2 or newer, a certificate and "
     "its key are set up on this port"
 )
-#: X509_V_ERR_* of OpenSSL.
-_NOT_YET, _EXPIRED, _SELF_SIGNED, _NAMES = 9, 10, 18, (62, 64)
+_OF_TLS = {
+    TLSFault.EXPIRED: "The certificate of the application has expired: renew it there",
+    TLSFault.NOT_YET_VALID: (
+        "The certificate of the application is not valid yet: check its dates and the clocks"
+    ),
+    TLSFault.OTHER_NAME: (
+        "The certificate of the application is not for {name}: have it issued for that name"
+    ),
+    TLSFault.SELF_SIGNED: (
+        "The certificate of the application is signed by itself alone: put it into "
+        "spec.inbound.deliver.service.caBundleRef, or have an authority issue one"
+    ),
+    TLSFault.NO_TLS: _PLAIN,
+    TLSFault.TOO_OLD: _OLD_TLS,
+    TLSFault.NAME_UNKNOWN: (
+        "The application has no certificate for {name}: have one issued for that name"
+    ),
+    TLSFault.CERTIFICATE_WANTED: _WANTS_CERTIFICATE,
+}
+_UNTRUSTED = (
+    "The certificate of the application comes from an authority that is not trusted: put that "
+    "authority into spec.inbound.deliver.service.caBundleRef"
+)
 
 
 def of_http(error: Exception, name: str, taken: bool) -> str:
     """Return what an error of the client means; `taken` tells whether all octets were sent."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
-            return _of_certificate(error.certificate_error, name)
+            of_certificate = _OF_TLS.get(fault_in(error.certificate_error), _UNTRUSTED)
+            return of_certificate.format(name=name)
         case aiohttp.ClientConnectorSSLError():
-            return _of_handshake(str(error).upper(), name)
+            return _OF_TLS.get(fault_in(error.os_error), _NO_TLS).format(name=name)
         case aiohttp.ConnectionTimeoutError():
             return _UNCONNECTED
         case TimeoutError():
@@ -62,7 +82,8 @@ def of_http(error: Exception, name: str, taken: bool) -> str:
             return _UNREACHABLE
         case aiohttp.ClientResponseError():
             return _NO_HTTP
-    if is_wanting_certificate(error) or "CERTIFICATE_REQUIRED" in str(error):
+    # What comes once the connection stands is no error of its connector.
+    if of_handshake(str(error)) is TLSFault.CERTIFICATE_WANTED:
         return _WANTS_CERTIFICATE
     return ENDS
 
@@ -70,32 +91,3 @@ def of_http(error: Exception, name: str, taken: bool) -> str:
 def of_bundle(sentence: str) -> str:
     """The clause for a CA bundle that cannot be read, from its sentence."""
     return sentence.removesuffix(".")
-
-
-def _of_certificate(error: Exception, name: str) -> str:
-    code = error.verify_code if isinstance(error, ssl.SSLCertVerificationError) else 0
-    if code == _EXPIRED:
-        return "The certificate of the application has expired: renew it there"
-    if code == _NOT_YET:
-        return "The certificate of the application is not valid yet: check its dates and the clocks"
-    if code in _NAMES:
-        return f"The certificate of the application is not for {name}: have it issued for that name"
-    if code == _SELF_SIGNED:
-        return (
-            "The certificate of the application is signed by itself alone: put it into "
-            "spec.inbound.deliver.service.caBundleRef, or have an authority issue one"
-        )
-    return (
-        "The certificate of the application comes from an authority that is not trusted: put that "
-        "authority into spec.inbound.deliver.service.caBundleRef"
-    )
-
-
-def _of_handshake(text: str, name: str) -> str:
-    if any(word in text for word in ("WRONG_VERSION", "RECORD_LAYER", "HTTP_REQUEST")):
-        return _PLAIN
-    if any(word in text for word in ("UNSUPPORTED_PROTOCOL", "PROTOCOL_VERSION")):
-        return _OLD_TLS
-    if "UNRECOGNIZED_NAME" in text:
-        return f"The application has no certificate for {name}: have one issued for that name"
-    return _WANTS_CERTIFICATE if "CERTIFICATE_REQUIRED" in text else _NO_TLS

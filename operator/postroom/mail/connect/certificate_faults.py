@@ -10,30 +10,19 @@ from collections.abc import Iterator
 
 from postroom.api.mailserver import TLSFacts
 from postroom.api.reasons import Reason
+from postroom.concurrency.tls_faults import TLSFault, of_certificate
 from postroom.mail.connect.certificate import ShownFacts
 from postroom.mail.report import Endpoint
 
 _NAMES_SHOWN = 5
 _NAME = re.compile(r"(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,9}")
-#: X509_V_ERR_* of OpenSSL: the code is stable, its text is not.
-_SIGNATURE, _NOT_YET, _EXPIRED, _SELF_SIGNED, _OWN_AUTHORITY = 7, 9, 10, 18, 19
-_NAME_MISMATCH = (62, 64)
-#: Who issued the certificate is neither shown nor trusted.
-_ISSUER_UNKNOWN = (2, 20, 21)
-_WEAK = (66, 67, 68)
-_NO_AUTHORITY, _TOO_DEEP, _OTHER_PURPOSE, _MAY_NOT_SIGN, _CONSTRAINED = (
-    (24, 79),
-    25,
-    26,
-    32,
-    (47, 48),
-)
-_MALFORMED = (4, 6, 13, 14, 34, 41, 51, 52, 53)
 _REASONS = {
-    _NOT_YET: Reason.CERTIFICATE_NOT_YET_VALID,
-    _EXPIRED: Reason.CERTIFICATE_EXPIRED,
-    **dict.fromkeys(_NAME_MISMATCH, Reason.CERTIFICATE_NAME_MISMATCH),
-    **dict.fromkeys(_WEAK, Reason.CERTIFICATE_WEAK),
+    TLSFault.NOT_YET_VALID: Reason.CERTIFICATE_NOT_YET_VALID,
+    TLSFault.EXPIRED: Reason.CERTIFICATE_EXPIRED,
+    TLSFault.OTHER_NAME: Reason.CERTIFICATE_NAME_MISMATCH,
+    TLSFault.WEAK_KEY: Reason.CERTIFICATE_WEAK,
+    TLSFault.WEAK_AUTHORITY: Reason.CERTIFICATE_WEAK,
+    TLSFault.WEAK_DIGEST: Reason.CERTIFICATE_WEAK,
 }
 
 
@@ -42,10 +31,12 @@ def certificate_reason(verify_code: int, facts: TLSFacts | None = None) -> Reaso
 
     `facts` are those of the second look, which tell an incomplete chain.
     """
+    fault = of_certificate(verify_code)
     shown = isinstance(facts, ShownFacts) and facts.lacks_intermediate
-    if shown and verify_code in _ISSUER_UNKNOWN:
+    # Who issued the certificate is neither shown nor trusted.
+    if shown and fault is TLSFault.ISSUER_UNKNOWN:
         return Reason.CERTIFICATE_CHAIN_INCOMPLETE
-    return _REASONS.get(verify_code, Reason.CERTIFICATE_UNTRUSTED)
+    return _REASONS.get(fault, Reason.CERTIFICATE_UNTRUSTED)
 
 
 def certificate_sentence(verify_code: int, endpoint: Endpoint, facts: TLSFacts | None) -> str:
@@ -123,8 +114,9 @@ def _weak(verify_code: int, place: str, facts: TLSFacts | None) -> str:
             f"An intermediate that {place} sends with its certificate {why}, which is too weak: "
             "have the certificate issued by an authority with stronger keys and signatures."
         )
-    what = "certificate" if verify_code == _WEAK[0] else "authority"
-    weak = "signs with a digest" if verify_code == _WEAK[2] else "has a key"
+    fault = of_certificate(verify_code)
+    what = "certificate" if fault is TLSFault.WEAK_KEY else "authority"
+    weak = "signs with a digest" if fault is TLSFault.WEAK_DIGEST else "has a key"
     return (
         f"The {what} of {place} {weak} that is too weak: have the certificate issued anew, with a "
         "key of EC or RSA of 2048 bits at least, by an authority that signs with SHA-256 and has "
@@ -136,43 +128,43 @@ def _untrusted(verify_code: int, place: str, facts: TLSFacts | None) -> str:
     # With certificates above it, these are judged all the same.
     alone = isinstance(facts, ShownFacts) and facts.count == 1
     instead = ", or reference the server's own certificate in tls.caBundleRef." if alone else "."
-    certificate = f"The certificate of {place}"
-    if verify_code == _SELF_SIGNED:
+    certificate, fault = f"The certificate of {place}", of_certificate(verify_code)
+    if fault is TLSFault.SELF_SIGNED:
         return (
             f"{certificate} is signed by itself alone: have an authority issue one, or reference "
             "this one in tls.caBundleRef."
         )
-    if verify_code == _OWN_AUTHORITY:
+    if fault is TLSFault.OWN_AUTHORITY:
         return (
             f"{certificate} comes from an authority that is not trusted: reference that authority "
             "in tls.caBundleRef, or use a certificate of a public one."
         )
-    if verify_code == _SIGNATURE:
+    if fault is TLSFault.WRONG_SIGNATURE:
         return (
             f"{certificate} is not signed with the key of the authority that it names: reference "
             "in tls.caBundleRef the one that has issued it, not another of the same name."
         )
-    if verify_code in (*_NO_AUTHORITY, _MAY_NOT_SIGN):
+    if fault is TLSFault.NO_AUTHORITY:
         return (
             f"{certificate} is issued by a certificate that may issue none (it is no CA, or lacks "
             f"keyCertSign): have it issued by a real authority{instead}"
         )
-    if verify_code == _OTHER_PURPOSE:
+    if fault is TLSFault.OTHER_PURPOSE:
         return (
             f"{certificate} is made for another purpose than servers (extended key usage): have it "
             "issued anew with serverAuth."
         )
-    if verify_code == _TOO_DEEP:
+    if fault is TLSFault.TOO_DEEP:
         return (
             f"{certificate} has more intermediates above it than its authority permits "
             f"(pathlen): have it issued by the authority that sets this limit{instead}"
         )
-    if verify_code in _CONSTRAINED:
+    if fault is TLSFault.CONSTRAINED:
         return (
             f"{certificate} is for names that its authority may not issue for (name "
             f"constraints): have it issued by another{instead}"
         )
-    if verify_code in _MALFORMED:
+    if fault is TLSFault.MALFORMED:
         return f"{certificate} is malformed: have it issued anew."
     return (
         f"No trusted authority vouches for the certificate of {place}: reference its authority in "

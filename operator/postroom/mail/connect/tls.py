@@ -15,6 +15,7 @@ from postroom.concurrency.bounded import BoundedMap
 from postroom.concurrency.flights import Flights
 from postroom.concurrency.public_trust import public_context
 from postroom.concurrency.shortage import Shortage, shortage_in
+from postroom.concurrency.tls_faults import TLSFault, fault_in
 from postroom.mail.connect.certificate_faults import (
     certificate_reason,
     certificate_sentence,
@@ -28,10 +29,8 @@ __all__ = [
     "BUNDLE_LIMIT",
     "TrustStore",
     "build_context",
-    "certificate_reason",
     "certificates_in",
     "failure_of",
-    "is_wanting_certificate",
     "let_go",
     "shown_names",
     "wants_certificate",
@@ -144,29 +143,29 @@ def failure_of(
         reason = certificate_reason(error.verify_code, facts)
         sentence = certificate_sentence(error.verify_code, endpoint, facts)
         return Failure(ProbeStage.TLS, reason, sentence)
-    text = str(error).upper() if isinstance(error, ssl.SSLError) else ""
-    if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text:
+    fault = fault_in(error)
+    if fault is TLSFault.NO_TLS:
         message = f"{place} does not begin with TLS: {where_tls_begins}."
         return Failure(ProbeStage.TLS, Reason.HANDSHAKE_FAILED, message)
-    if is_wanting_certificate(error) or (sight and sight.wants_certificate):
+    if fault is TLSFault.CERTIFICATE_WANTED or (sight and sight.wants_certificate):
         return wants_certificate(place)
     if sight is not None and sight.version is not None:
-        return _not_acceptable(text, place, sight)
+        return _not_acceptable(fault, place, sight)
     # What fails whatever the client accepts, or was not tried again.
-    if "UNSUPPORTED_PROTOCOL" in text or "PROTOCOL_VERSION" in text:
+    if fault is TLSFault.TOO_OLD:
         message = f"{place} speaks no TLS 1.2 or newer: enable it on the server."
         return Failure(ProbeStage.TLS, Reason.PROTOCOL_TOO_OLD, message)
-    if "UNRECOGNIZED_NAME" in text:
+    if fault is TLSFault.NAME_UNKNOWN:
         message = (
             f"{place} has no certificate for the name {endpoint.server_name}, which it was asked "
             "for (SNI): set tls.serverName to a name that the server has, or add the name there."
         )
-    elif "INTERNAL_ERROR" in text:
+    elif fault is TLSFault.INTERNAL_ERROR:
         message = (
             f"{place} reports an error of its own in the TLS handshake (internal_error): look into "
             "its log, and at its certificate and key."
         )
-    elif not text or "EOF" in text:
+    elif fault is TLSFault.BROKEN_OFF:
         message = (
             f"{place} breaks off the TLS handshake without a word: see that TLS 1.2 or newer, a "
             "certificate and its key are set up on this port; the server's log tells more."
@@ -179,12 +178,6 @@ def failure_of(
     return Failure(ProbeStage.TLS, Reason.HANDSHAKE_FAILED, message)
 
 
-def is_wanting_certificate(error: BaseException) -> bool:
-    """Whether a server says that it wants a client certificate (RFC 8446 section 6.2)."""
-    text = str(error).upper().replace(" ", "_") if isinstance(error, ssl.SSLError) else ""
-    return "CERTIFICATE_REQUIRED" in text
-
-
 def wants_certificate(place: str) -> Failure:
     """The end of a handshake in which the server asked for what we do not have."""
     message = (
@@ -195,7 +188,7 @@ def wants_certificate(place: str) -> Failure:
     return Failure(ProbeStage.TLS, Reason.CLIENT_CERTIFICATE_REQUIRED, message)
 
 
-def _not_acceptable(text: str, place: str, sight: Sight) -> Failure:
+def _not_acceptable(fault: TLSFault, place: str, sight: Sight) -> Failure:
     """A server shakes hands with a client that accepts anything, but not with us."""
     reason = Reason.HANDSHAKE_FAILED
     if sight.is_old:
@@ -204,12 +197,12 @@ def _not_acceptable(text: str, place: str, sight: Sight) -> Failure:
             f"{place} speaks {shown} and no TLS 1.2 or newer: enable TLS 1.2 or 1.3 on the server."
         )
         reason = Reason.PROTOCOL_TOO_OLD
-    elif "LEGACY_RENEGOTIATION" in text:
+    elif fault is TLSFault.LEGACY_RENEGOTIATION:
         message = (
             f"{place} knows no secure renegotiation (RFC 5746), without which a connection can be "
             "taken over: update the server's TLS library."
         )
-    elif "DH_KEY_TOO_SMALL" in text:
+    elif fault is TLSFault.SMALL_KEY_EXCHANGE:
         message = (
             f"{place} uses Diffie-Hellman parameters that are too weak: enable ECDHE on the "
             "server, or give it parameters of 2048 bits at least."

@@ -14,6 +14,7 @@ from postroom.api.mailserver import ProbeStage, ServerFacts, TLSFacts, TLSMode
 from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
 from postroom.concurrency.shortage import Shortage, shortage_in
+from postroom.concurrency.tls_faults import TLSFault, fault_in
 from postroom.mail.connect import tls
 from postroom.mail.connect.dial import Deadlines, Dialler, Failure, starved
 from postroom.mail.connect.handshake import Sight, look
@@ -246,7 +247,7 @@ class SessionState:
         if self.tls is None or self.tls.version != "TLSv1.3" or not early:
             return self.broken_off()
         cause = error.__cause__ or error if error is not None else None
-        said = cause is not None and tls.is_wanting_certificate(cause)
+        said = cause is not None and fault_in(cause) is TLSFault.CERTIFICATE_WANTED
         if said or (await self._sight(prelude)).wants_certificate:
             return tls.wants_certificate(self.place)
         return self.broken_off()

@@ -35,7 +35,11 @@ MAIL = Endpoint("mail.example.com", 465, TLSMode.IMPLICIT, "mail.example.com", N
     ("error", "reason", "word"),
     [
         (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] x"), Reason.HANDSHAKE_FAILED, "do that"),
-        (ssl.SSLError(1, "[SSL] record layer failure (_ssl.c:1)"), Reason.HANDSHAKE_FAILED, "port"),
+        (
+            ssl.SSLError(1, "[SSL] record layer failure (_ssl.c:1)"),
+            Reason.HANDSHAKE_FAILED,
+            "do that",
+        ),
         (ssl.SSLError(1, "[SSL: UNSUPPORTED_PROTOCOL] x"), Reason.PROTOCOL_TOO_OLD, "TLS 1.2"),
         (
             ssl.SSLError(1, "[SSL: TLSV1_ALERT_PROTOCOL_VERSION] x"),

@@ -23,9 +23,8 @@ from postroom.mail.imap.reading import MailboxReader
 from postroom.mail.imap.removal import remove
 from postroom.mail.imap.scan import scan
 from postroom.mail.imap.session import ImapSession
-from postroom.mail.limits.hosts import HOST_LIMIT, QUIET, Host, Hosts, RefusalBudget, was_refused
+from postroom.mail.limits.hosts import HOST_LIMIT, QUIET, Host, Hosts, RefusalBudget
 from postroom.mail.limits.limiter import ProbeLimiter
-from postroom.mail.limits.peers import RefusingPeers
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.mail.session.echo_filter import without_withheld
 from postroom.mail.session.state import Connector, cooling_down
@@ -80,8 +79,7 @@ class NetworkProbes:
         shard: Shard = WHOLE,
     ) -> None:
         dialler = Dialler(policy, resolve or SystemResolver(), deadlines or Deadlines())
-        self._peers = RefusingPeers(time.monotonic)
-        self._connector = Connector(dialler, trust or TrustStore(), pause_at=self._peers.frees_in)
+        self._connector = Connector(dialler, trust or TrustStore())
         #: Told of every session.
         self.observe: Observe = lambda kind, seconds, report: None
         #: Told of every login that was sent.
@@ -185,8 +183,6 @@ class NetworkProbes:
             return _cooling_down(shown, endpoint, host.budget(namespace))
 
     def _note_login(self, endpoint: Endpoint, login: Login, report: ProbeReport) -> None:
-        if was_refused(report):
-            self._peers.note(endpoint.namespace, report.peer)
         asked = report.stage is ProbeStage.AUTH and report.reason is not Reason.HOST_AUTH_COOLDOWN
         if report.authenticated or asked:
             self.signed_in(endpoint, login)

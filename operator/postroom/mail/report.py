@@ -111,4 +111,3 @@ class ProbeReport:
     cause: str | None = None
     server_text: str | None = field(default=None, repr=False)
     refusals: int | None = None
-    peer: str | None = field(default=None, repr=False, compare=False)

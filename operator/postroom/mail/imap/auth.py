@@ -47,7 +47,8 @@ async def signed_in(state: SessionState) -> AsyncIterator[ImapSession]:
             session = ImapSession(state, protocol)
             await session.introduce(context)
             if state.login is not None:
-                await _authenticate(session, state.login)
+                async with state.signing_in():
+                    await _authenticate(session, state.login)
         yield session
         # Not awaited: the verdict stands.
         protocol.send("zz LOGOUT")
@@ -85,7 +86,6 @@ async def _connect(state: SessionState, implicit: ssl.SSLContext | None) -> Guar
 async def _authenticate(session: ImapSession, login: Login) -> None:
     """Sign in once with one mechanism, and learn the capabilities that are told on success."""
     state, protocol = session.state, session.protocol
-    state.begin_signing_in()
     command = _command(session, login)
     try:
         signing_in = protocol.run(command.name, *command.arguments, answers=command.answers)

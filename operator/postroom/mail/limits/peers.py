@@ -4,11 +4,13 @@
 What a host may be refused is counted by its name, as accounts name it, and before anything is
 dialled. But names cost nothing: whoever runs a zone has as many as they like for the address of
 somebody else's server, with that one's own name in `tls.serverName`, and that server punishes the
-address that all tenants come from. So the address counts, too, for all of its names together.
+address that all tenants come from. So the address counts, too, for all of its names together. A
+login that is under way may be refused yet: it counts as if it were, until its outcome is known.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from postroom.mail.limits.hosts import REFUSALS, WINDOW
@@ -16,6 +18,8 @@ from postroom.mail.limits.hosts import REFUSALS, WINDOW
 #: Refusals of one namespace by one address within the window. It may stand for several hosts, such
 #: as those for SMTP and IMAP, and for those of many domains.
 REFUSALS_OF_ADDRESS = 4 * REFUSALS
+#: Seconds for which a login waits, connected, for the outcome of those before it.
+_PATIENCE = 10.0
 
 
 class RefusingPeers:
@@ -25,10 +29,50 @@ class RefusingPeers:
     (`postroom.mail.limits.hosts.Refusing`).
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float], patience: float = _PATIENCE) -> None:
+        self._clock, self._patience = clock, patience
         #: When, by namespace and address; whoever was refused last stands last.
         self._refused: dict[tuple[str, str], list[float]] = {}
+        #: Logins whose outcome is not known, and who is told of the next one, by the same.
+        self._under_way: dict[tuple[str, str], int] = {}
+        self._settled: dict[tuple[str, str], asyncio.Event] = {}
+
+    async def reserve(self, namespace: str, address: str | None) -> float | None:
+        """Seconds until a namespace may sign in at an address.
+
+        0: it may now, and `settle` must follow. None: as many as may be refused were under way for
+        too long.
+        """
+        if address is None:
+            return 0.0
+        place = (namespace, address)
+        try:
+            async with asyncio.timeout(self._patience):
+                while not (pause := self.frees_in(*place)) and self._is_full(place):
+                    await self._settled.setdefault(place, asyncio.Event()).wait()
+        except TimeoutError:
+            return None
+        if not pause:
+            self._under_way[place] = self._under_way.get(place, 0) + 1
+        return pause
+
+    def settle(self, namespace: str, address: str | None, *, refused: bool) -> None:
+        """A login that was reserved for has ended; without a verdict it counts for nothing."""
+        if address is None:
+            return
+        place = (namespace, address)
+        if refused:
+            self.note(namespace, address)
+        left = self._under_way.pop(place) - 1
+        if left:
+            self._under_way[place] = left
+        if (settled := self._settled.pop(place, None)) is not None:
+            settled.set()
+
+    def _is_full(self, place: tuple[str, str]) -> bool:
+        began = self._clock() - WINDOW
+        refused = sum(moment > began for moment in self._refused.get(place, ()))
+        return refused + self._under_way.get(place, 0) >= REFUSALS_OF_ADDRESS
 
     def note(self, namespace: str, address: str | None) -> None:
         """A login of a namespace was refused at an address."""

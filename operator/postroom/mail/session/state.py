@@ -5,6 +5,7 @@ import asyncio
 import math
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from postroom.concurrency.tls_faults import TLSFault, fault_in
 from postroom.mail.connect import tls
 from postroom.mail.connect.dial import Deadlines, Dialler, Failure, starved
 from postroom.mail.connect.handshake import Sight, look
+from postroom.mail.limits.peers import RefusingPeers
 from postroom.mail.replies import normalised
 from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
 from postroom.mail.session.capabilities import known_mechanisms
@@ -35,17 +37,29 @@ class Connector:
     """What a session reaches servers by: whom it may dial, and whom it trusts.
 
     `before_login` is called before a login is sent, and may end the session by what it raises.
-    `pause_at` tells in how many seconds a namespace may sign in at an address; 0: now.
+    `places` bound the logins that an address may refuse a namespace.
     """
 
     dialler: Dialler
     trust: tls.TrustStore
     before_login: BeforeLogin = field(default=lambda: None)
-    pause_at: Callable[[str, str | None], float] = field(default=lambda namespace, address: 0.0)
+    places: RefusingPeers = field(default_factory=lambda: RefusingPeers(time.monotonic))
 
 
-def cooling_down(host: str, seconds: float) -> Failure:
-    """The end of a session before its login is sent: too many were refused. No verdict."""
+def cooling_down(host: str, seconds: float | None) -> Failure:
+    """The end of a session before its login is sent: too many were refused, or (None) may be yet.
+
+    No verdict.
+    """
+    if seconds is None:
+        return Failure(
+            ProbeStage.AUTH,
+            Reason.HOST_AUTH_COOLDOWN,
+            f"Signing in at {host} waits for logins at the same address whose outcome is not "
+            "known: more that were refused might lock out other accounts.",
+            conclusive=False,
+            retry_after=timedelta(seconds=_LEAST_PAUSE),
+        )
     return Failure(
         ProbeStage.AUTH,
         Reason.HOST_AUTH_COOLDOWN,
@@ -133,7 +147,6 @@ class SessionState:
             retry_after=end.retry_after,
             cause=end.cause,
             server_text=text,
-            peer=self._peer,
         )
 
     def keep_login_out_of_the_clear(self) -> None:
@@ -142,13 +155,19 @@ class SessionState:
             message = "Credentials are only sent over TLS: set tls.mode to StartTLS or Implicit."
             raise Failure(ProbeStage.AUTH, Reason.ENCRYPTION_REQUIRED, message)
 
-    def begin_signing_in(self) -> None:
-        """Enter the stage in which the login is sent."""
+    @asynccontextmanager
+    async def signing_in(self) -> AsyncIterator[None]:
+        """The stage in which the login is sent, and its outcome is heard; raises `Failure`."""
         self.stage = ProbeStage.AUTH
-        pause = self.connector.pause_at(self.endpoint.namespace, self._peer)
-        if pause > 0:
+        places, where = self.connector.places, (self.endpoint.namespace, self._peer)
+        pause = await places.reserve(*where)
+        if pause != 0:
             raise cooling_down(self.endpoint.host, pause)
-        self.connector.before_login()
+        try:
+            self.connector.before_login()
+            yield
+        finally:
+            places.settle(*where, refused=self.authenticated is False)
 
     def failure(self, reason: Reason, message: str) -> Failure:
         """A verdict at the present stage."""

@@ -60,10 +60,10 @@ async def signed_in(state: SessionState) -> AsyncIterator[SmtpSession]:
             session = SmtpSession(state, client)
             await session.introduce(context)
             if state.login is not None:
-                state.begin_signing_in()
                 present = _present_token if state.login.token else _present_password
-                await present(session, state.login, session.mechanisms())
-                state.authenticated = True
+                async with state.signing_in():
+                    await present(session, state.login, session.mechanisms())
+                    state.authenticated = True
         yield session
         client.say_goodbye()
     finally:

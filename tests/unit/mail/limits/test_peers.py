@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Refusals by address: how many, for how long, and of whom."""
+"""Refusals by address: how many, for how long, and of whom; and logins that may be refused yet."""
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,3 +68,62 @@ def test_of_a_namespace_that_is_gone_nothing_is_left() -> None:
         clock.now += WINDOW / 10
         peers.note(f"n{number}", "192.0.2.1")
         assert len(peers._refused) <= 11
+
+
+@given(outcomes=st.lists(st.booleans(), min_size=1, max_size=60))
+def test_however_many_sign_in_at_once_no_more_are_refused(outcomes: list[bool]) -> None:
+    clock = Clock()
+    peers, sent = RefusingPeers(clock, patience=60), list[bool]()
+
+    async def sign_in(refused: bool) -> None:
+        if await peers.reserve("a", "x") != 0:
+            return
+        sent.append(refused)
+        await asyncio.sleep(0)
+        peers.settle("a", "x", refused=refused)
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*map(sign_in, outcomes))
+
+    asyncio.run(all_at_once())
+    assert sent.count(True) <= REFUSALS_OF_ADDRESS
+    # Who was not refused keeps nobody out.
+    if outcomes.count(True) < REFUSALS_OF_ADDRESS:
+        assert sent == outcomes
+    assert not peers._under_way
+    assert not peers._settled
+
+
+async def test_who_waits_too_long_for_others_does_not_sign_in() -> None:
+    peers = RefusingPeers(Clock(), patience=0.01)
+    for _ in range(REFUSALS_OF_ADDRESS):
+        assert await peers.reserve("a", "x") == 0
+    assert await peers.reserve("a", "x") is None
+    # Neither another namespace, nor another address, nor none waits.
+    for namespace, address in (("b", "x"), ("a", "y"), ("a", None)):
+        assert await peers.reserve(namespace, address) == 0
+    peers.settle("a", "x", refused=False)
+    assert await peers.reserve("a", "x") == 0
+
+
+async def test_what_ends_without_a_verdict_gives_its_place_back_at_once() -> None:
+    peers = RefusingPeers(Clock(), patience=60)
+    for _ in range(REFUSALS_OF_ADDRESS):
+        await peers.reserve("a", "x")
+    waiting = asyncio.create_task(peers.reserve("a", "x"))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    peers.settle("a", "x", refused=False)
+    assert await waiting == 0
+
+
+async def test_who_waits_is_told_of_the_refusal_that_was_one_too_many() -> None:
+    peers = RefusingPeers(Clock(), patience=60)
+    for _ in range(REFUSALS_OF_ADDRESS):
+        await peers.reserve("a", "x")
+    waiting = asyncio.create_task(peers.reserve("a", "x"))
+    await asyncio.sleep(0)
+    for _ in range(REFUSALS_OF_ADDRESS):
+        peers.settle("a", "x", refused=True)
+    assert await waiting == pytest.approx(WINDOW)
+    assert await peers.reserve("a", "x") == pytest.approx(WINDOW)

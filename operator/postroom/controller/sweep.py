@@ -6,7 +6,8 @@ list ends. Later, because an object that is deleted while a watch is lost leaves
 watch that stalls says nothing at all.
 
 Of several namespaces one may refuse us: whoever may write there has removed the RoleBinding, or the
-namespace is gone. That is no reason to leave the others alone, and tells nothing of its objects.
+namespace is gone. That is no reason to leave the others alone, and tells nothing of its objects:
+but what is refused for an hour is taken to be gone, as it would be after a restart.
 """
 
 import asyncio
@@ -32,6 +33,9 @@ _POLL, _RELIST = 0.05, 10.0
 #: How often a namespace that refuses us is asked before the first list is taken to be complete
 #: without it: an API server that begins may refuse everybody for a moment.
 _PATIENCE = 5
+#: Seconds after which the objects of a namespace that refuses us are taken to be gone. With the
+#: namespace went who could tell: until then what they claim is kept for them.
+_GIVEN_UP_AFTER = 3600.0
 #: Objects that are released between two pauses, in which everything else goes on: some
 #: milliseconds.
 _AT_ONCE = 64
@@ -74,6 +78,8 @@ class Sweep:
         self._last_end: float | None = None
         #: Those that the first list did without.
         self._left_out: set[str | None] = set()
+        #: Since when lists of a kind have been refused in a namespace.
+        self._refused_since: dict[tuple[Kind, str | None], float] = {}
 
     def age(self) -> float:
         """Return for how many seconds no sweep has ended well; -1 before the first."""
@@ -159,9 +165,29 @@ class Sweep:
                 await self._drop(key, known[key])
             for key in behind:
                 await self._catch_up(key, listed[key])
+            self._give_up(kind, refused)
         if hidden is not None:
             raise hidden
         self._last_end = self._clock()
+
+    def _give_up(self, kind: Kind, refused: Mapping[str | None, ApiError]) -> None:
+        """Drop what nobody could tell of for too long: its namespace may be gone."""
+        now, since = self._clock(), self._refused_since
+        for place in [place for place in since if place[0] is kind and place[1] not in refused]:
+            del since[place]
+        for scope in refused:
+            if now - since.setdefault((kind, scope), now) < _GIVEN_UP_AFTER:
+                continue
+            gone = [key for key in self._cache.keys(kind) if key.namespace == scope]
+            for key in gone:
+                self._intake.gone(key)
+            if gone:
+                logger.warning(
+                    "%d %s of namespace %s, which has refused us for an hour, are taken to be gone",
+                    len(gone),
+                    kind.plural,
+                    scope,
+                )
 
     async def _drop(self, key: Key, seen: Listed | None) -> None:
         """Drop an object that the list does not show if there is none of its name, either: a list

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -52,7 +53,13 @@ class Bench:
     def __init__(self, cluster: Cluster, *namespaces: str) -> None:
         self.intake = Intake(Cache(), KeyedQueue())
         self.metrics = Metrics()
-        self.sweep = Sweep(cluster, self.intake, namespaces, self.metrics, watch_lag=0.01)
+        self.later = 0.0
+        self.sweep = Sweep(
+            cluster, self.intake, namespaces, self.metrics, self.clock, watch_lag=0.01
+        )
+
+    def clock(self) -> float:
+        return time.monotonic() + self.later
 
     def released(self, *objects: tuple[Key, Object]) -> Bench:
         for key, raw in objects:
@@ -181,6 +188,44 @@ async def test_what_may_not_be_listed_is_kept_and_the_rest_is_swept() -> None:
     assert hidden in one.intake.cache
     assert SERVER not in one.intake.cache
     assert one.sweep._last_end == before, "a sweep that saw not all is told as none"
+
+
+async def test_what_is_refused_for_an_hour_is_taken_to_be_gone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hidden, told = SERVER._replace(namespace="hidden"), list[Key]()
+    beside = ACCOUNT._replace(namespace="hidden")
+    cluster = Cluster(server())
+    one = Bench(cluster, "hidden", SERVER.namespace)
+    one.released(*((key, stored(key, status=ready())) for key in (SERVER, hidden, beside)))
+    one.intake.on_gone = told.append
+
+    async def sweep(minutes: float) -> None:
+        one.later += 60 * minutes
+        with pytest.raises(ApiError):
+            await one.sweep.once()
+
+    cluster.refuse = {"hidden"}
+    for minutes in (0, 30, 25):
+        await sweep(minutes)
+    # Whoever has the permission back for a moment begins anew.
+    cluster.refuse = set()
+    cluster.objects |= {key: stored(key, status=ready()) for key in (hidden, beside)}
+    await one.sweep.once()
+    cluster.refuse = {"hidden"}
+    for minutes in (0, 30, 25):
+        await sweep(minutes)
+    assert told == []
+    await sweep(6)
+    assert sorted(told) == sorted([hidden, beside])
+    assert SERVER in one.intake.cache
+    assert not {hidden, beside} & set(one.intake.cache.keys(hidden.kind))
+    assert caplog.text.count("are taken to be gone") == 2
+    await sweep(60)
+    assert len(told) == 2
+    # What is there after all comes back with the watch, as new.
+    one.intake.seen(hidden.kind, stored(hidden, status=ready()))
+    assert hidden in one.intake.cache
 
 
 async def test_a_list_that_expires_half_way_is_started_again() -> None:

@@ -16,7 +16,7 @@ import kopf
 
 from postroom.api.names import GROUP, PART_OF_LABEL, VERSION, WATCH_LABEL, Key, Kind
 from postroom.concurrency.backoff import doubled
-from postroom.controller import api_paths, news, watching
+from postroom.controller import api_paths, news, page_sizes
 from postroom.controller.cache import metadata_of
 from postroom.controller.client import Cluster
 from postroom.controller.intake import Intake
@@ -184,7 +184,7 @@ def kopf_settings(settings: Settings) -> kopf.OperatorSettings:
     s.persistence.diffbase_storage = _NoMemory()
     s.execution.max_workers = 4
     # Without it a list comes whole, however large the objects are.
-    s.watching.chunk_size = watching.PAGE
+    s.watching.chunk_size = page_sizes.PAGE
     # A first list of namespaces and CRDs makes a task for each; bounded, it costs half the memory.
     # A worker keeps its place for the idle time, so these two allow 2000 objects a second.
     s.queueing.worker_limit = 100

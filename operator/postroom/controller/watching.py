@@ -22,7 +22,7 @@ from typing import Any, cast
 
 import aiohttp
 
-from postroom.controller import json_lists, news
+from postroom.controller import json_lists, news, page_sizes
 
 logger = logging.getLogger(__name__)
 
@@ -43,11 +43,6 @@ class Taker:
 
 _OF_NAMESPACE = re.compile(r"/namespaces/[^/]+(?=/)")
 _CHANGES = ("ADDED", "MODIFIED", "DELETED")
-#: Objects of a page; each costs a round trip, and the API server some milliseconds.
-PAGE = 500
-#: Octets of a page that is read, and objects of one asked for in the place of a larger one. The API
-#: server takes objects of 1.5 MB, by their labels and owners if not by what a schema bounds.
-_PAGE_LIMIT, _FEWER = 2**25, 20
 #: Objects between two pauses in which everything else goes on.
 _AT_ONCE = 8
 
@@ -80,20 +75,21 @@ def session(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         taker = takers.get(_OF_NAMESPACE.sub("", request.url.path))
-        if taker is None and "limit" in request.url.query:
-            request.url = request.url.update_query(limit=json_lists.PAGE)
+        if "limit" in request.url.query:
+            size = json_lists.PAGE if taker is None else sizes.of(request.url.path)
+            request.url = request.url.update_query(limit=size)
         response = await handler(request)
         if taker is not None and response.status == 200 and isinstance(response, _WatchResponse):
             if request.url.query.get("watch") == "true":
                 response.content = cast("aiohttp.StreamReader", _News(response.content, taker))
             else:
-                response.take, response.at_a_time = taker.take, at_a_time
-                if request.url.query.get("limit") != str(_FEWER):
-                    fewer = request.url.update_query(limit=_FEWER)
+                response.take, response.at_a_time, response.sizes = taker.take, at_a_time, sizes
+                if request.url.query.get("limit") != str(page_sizes.FEWER):
+                    fewer = request.url.update_query(limit=page_sizes.FEWER)
                     response.fewer = functools.partial(made.get, fewer)
         return response
 
-    at_a_time = asyncio.Lock()
+    at_a_time, sizes = asyncio.Lock(), page_sizes.PageSizes()
     made = aiohttp.ClientSession(
         connector=connector,
         headers={"User-Agent": user_agent},
@@ -139,6 +135,8 @@ class _WatchResponse(aiohttp.ClientResponse):
     take: Take | None = None
     #: Held by whoever has a page in memory: the lists of all kinds come at the same time.
     at_a_time: asyncio.Lock
+    #: Told how large a page was.
+    sizes: page_sizes.PageSizes
     #: Asks for a page of fewer objects; None: this is one.
     fewer: Callable[[], AbstractAsyncContextManager[aiohttp.ClientResponse]] | None = None
 
@@ -155,6 +153,7 @@ class _WatchResponse(aiohttp.ClientResponse):
             if body is not None or fewer is None:
                 text = (body or b"").decode("utf-8", "replace")
                 return await self._taken_in(text, self.take)
+        self.sizes.too_large(self.url.path)
         async with fewer() as smaller:
             if smaller.status != HTTPStatus.OK:
                 # kopf looks at the status of its own request only; this one it tries again.
@@ -171,7 +170,7 @@ class _WatchResponse(aiohttp.ClientResponse):
         read = bytearray()
         async for chunk in self.content.iter_chunked(2**18):
             read += chunk
-            if len(read) > _PAGE_LIMIT:
+            if len(read) > page_sizes.PAGE_LIMIT:
                 self.close()
                 return None
         return bytes(read)
@@ -187,6 +186,7 @@ class _WatchResponse(aiohttp.ClientResponse):
                 await asyncio.sleep(0)
             number += 1
             _taken(take, value, gone=False)
+        self.sizes.read(self.url.path, len(text), number)
         return {**answer, "items": []}
 
 

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64decode
 from datetime import UTC, datetime
 from typing import Any
 
-from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import USER
+import yaml
 
+from postroom.lab.controlplane import ControlPlane
+from postroom.lab.operator_process import USER, OperatorProcess
+
+#: What an API server notes of the token that a request came with.
+_CREDENTIAL = "authentication.kubernetes.io/credential-id"
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -53,8 +59,26 @@ def _denied_while_starting(plane: ControlPlane, request: dict[str, Any]) -> bool
 
 
 def writes_of(
-    plane: ControlPlane, user: str = USER, since: datetime = _EVER
+    plane: ControlPlane,
+    user: str = USER,
+    since: datetime = _EVER,
+    by: OperatorProcess | None = None,
 ) -> list[dict[str, Any]]:
-    """Every request of a ServiceAccount that writes, since a moment."""
+    """Every request of a ServiceAccount that writes, since a moment.
+
+    With `by` those of one process, which has a token of its own: what another one had asked for
+    before it was stopped may still be on its way.
+    """
     reading = {"get", "list", "watch"}
-    return [each for each in requests_of(plane, user, since) if each["verb"] not in reading]
+    writes = [each for each in requests_of(plane, user, since) if each["verb"] not in reading]
+    if by is None:
+        return writes
+    known = f"JTI={_identifier_of(by)}"
+    return [each for each in writes if known in each["user"]["extra"][_CREDENTIAL]]
+
+
+def _identifier_of(process: OperatorProcess) -> str:
+    """Which token a process signs in with (RFC 7519 section 4.1.7)."""
+    config = yaml.load(process.kubeconfig.read_text(), Loader=yaml.CSafeLoader)
+    claims = config["users"][0]["user"]["token"].split(".")[1]
+    return str(json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["jti"])

@@ -167,10 +167,14 @@ class _Taker(BaseHTTPRequestHandler):
 def worker_processes(
     rights: ControlPlane, office: Mailboxes, namespaces: Sequence[str], tmp_path: Path, *more: str
 ) -> Iterator[list[OperatorProcess]]:
-    """Two workers, not started yet; no request of theirs may have been forbidden."""
+    """Two workers, not started yet, each with a token of its own; no request of theirs may have
+    been forbidden."""
     place = tmp_path / "worker"
     place.mkdir()  # the operator's kubeconfig is beside it
-    kubeconfig = service_account_kubeconfig(rights, place, ACCOUNT)
+    kubeconfigs = []
+    for name in ("first", "second"):
+        (place / name).mkdir()
+        kubeconfigs.append(service_account_kubeconfig(rights, place / name, ACCOUNT))
     flags = (
         *office.reach.network_flags,
         *(f"--namespace={namespace}" for namespace in namespaces),
@@ -178,7 +182,7 @@ def worker_processes(
         "--log-format=text",
         *more,
     )
-    made = [OperatorProcess(kubeconfig, place, flags, "deliver") for _ in range(2)]
+    made = [OperatorProcess(each, place, flags, "deliver") for each in kubeconfigs]
     yield made
     for process in made:
         process.stop()

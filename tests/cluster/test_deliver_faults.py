@@ -255,12 +255,11 @@ def test_an_answer_that_comes_after_the_lease_is_lost_moves_nothing_and_loses_no
         tickets.answering.set()  # its answer is there, and it does not read it
         eventually(lambda: set(scene.came) <= set(tickets.subjects()), "the second goes on")
         os.kill(second.pid, signal.SIGSTOP)
-        delivering(rights, scene.namespace)  # what the second one had asked for has come in
         before = datetime.now(UTC)
         os.kill(first.pid, signal.SIGCONT)
         eventually(lambda: first.exit_code() is not None, "the first ends")
         assert first.exit_code() == 1 and "lost lease" in first.tail()
-        assert writes_of(rights, USER, before) == [], first.tail()
+        assert writes_of(rights, USER, before, first) == [], first.tail()
     finally:
         for process in workers:
             if process.exit_code() is None:

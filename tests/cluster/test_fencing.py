@@ -47,7 +47,6 @@ def replicas(
 
     Both have ended in the end, whatever state they are in.
     """
-    kubeconfig = service_account_kubeconfig(installed, tmp_path)
     flags = (
         *office.lab.reach.flags,
         f"--namespace={namespace}",
@@ -56,7 +55,12 @@ def replicas(
         "--log-format=text",
     )
     parts = [f"--shard={shard_of(namespace, number)}/{number}" for number in request.param]
-    running = [OperatorProcess(kubeconfig, tmp_path, (*flags, part)) for part in parts]
+    running = []
+    for number, part in enumerate(parts):
+        place = tmp_path / str(number)
+        place.mkdir()
+        kubeconfig = service_account_kubeconfig(installed, place)
+        running.append(OperatorProcess(kubeconfig, place, (*flags, part)))
     yield running
     for process in running:
         if process.exit_code() is None:
@@ -86,6 +90,10 @@ def test_a_stopped_leader_sends_and_writes_nothing_when_it_goes_on(
         return all(is_ready(one(installed, namespace, ACCOUNT, name)) for name in accounts)
 
     eventually(all_ready, "both are Ready")
+    kinds = {each["objectRef"]["resource"] for each in writes_of(installed, by=leader)}
+    assert kinds >= {"leases", "emailaccounts"}
+    stood_by = {each["objectRef"]["resource"] for each in writes_of(installed, by=standby)}
+    assert stood_by <= {"leases"}
     # In the midst of its work: the server has the message, and its answer comes while it sleeps.
     office.taken_over = lambda _: os.kill(leader.pid, signal.SIGSTOP)
     ask(installed, namespace, "support")
@@ -98,5 +106,5 @@ def test_a_stopped_leader_sends_and_writes_nothing_when_it_goes_on(
     eventually(lambda: leader.exit_code() is not None, "the old leader ends")
     assert leader.exit_code() == 1
     assert "lost lease" in leader.tail()
-    assert writes_of(installed, since=before) == [], leader.tail()
+    assert writes_of(installed, since=before, by=leader) == [], leader.tail()
     assert office.delivered == [SUPPORT]

@@ -135,6 +135,7 @@ class OperatorProcess:
     ) -> None:
         #: Variables of its environment beside our own.
         self.environment: dict[str, str] = {}
+        self.kubeconfig = kubeconfig
         self._own_port = OwnPort()
         self.port = self._own_port.number
         self.log = directory / f"{verb}-{self.port}.log"

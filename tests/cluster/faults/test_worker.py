@@ -195,7 +195,7 @@ def test_the_worker_is_stopped_while_it_hands_over(scene: Office) -> None:
     os.kill(frozen.pid, signal.SIGCONT)
     scene.wait_for(lambda: frozen.exit_code() is not None)
     assert frozen.exit_code() == 1 and "lost lease" in frozen.tail()
-    assert writes_of(scene.plane, USER, before) == [], frozen.tail()
+    assert writes_of(scene.plane, USER, before, frozen) == [], frozen.tail()
     assert len(scene.tickets.taken) == taken, "it hands nothing over any more"
     os.kill(standby.pid, signal.SIGCONT)
     frozen.start()  # as Kubernetes does

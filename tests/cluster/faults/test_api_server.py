@@ -162,7 +162,7 @@ def with_another_version(definition: Raw) -> None:
         (tightened, lambda plane: not takes(plane, LONG)),
         (with_another_version, lambda plane: takes(plane, LONG, "postroom.dev/v1beta1")),
     ],
-    ids=["tightened", "with another version"],
+    ids=["tightened", "with_another_version"],
 )
 def test_the_definition_is_replaced(
     change: Callable[[Raw], None],

@@ -30,6 +30,7 @@ from cluster.test_canary_operator import HostileElsewhere, run_loudly
 from lab.canary import Secret, leaks
 from lab.canary_secrets import Secrets
 from lab.canary_servers import IMAP, SMTP, Row
+from lab.canary_watch import each_once
 from lab.hostile import Step
 from lab.mail_probing import AUTHORITY, HOST, context
 from lab.test_canary_deliver import Mail, mailbox
@@ -219,7 +220,7 @@ def test_no_secret_shows_of_the_worker(
     places = {
         "kubectl postroom": "\n".join(done.stdout + done.stderr for done in said),
         "status and Events": seen,
-        "log of the worker": log,
+        "log of the worker": each_once(log),
         "log of the operator": operator.log.read_text(),
         "metrics": metrics,
         "names of files": "\n".join(files),

@@ -30,6 +30,7 @@ from cluster.objects import KINDS, eventually, hello, is_judged, objects
 from lab.canary import Secret, leaks
 from lab.canary_secrets import Secrets
 from lab.canary_servers import IMAP, IMAP_ERRANDS, SMTP, SMTP_ERRANDS, Row
+from lab.canary_watch import each_once
 from lab.canary_world import ADDRESS, Ports
 from lab.canary_world import objects as mail_objects
 from lab.hostile import Hostile, Step
@@ -322,7 +323,7 @@ def test_no_secret_shows(
     for place, seen in {
         **told,
         "status and Events": shown,
-        "log": running.log.read_text(),
+        "log": each_once(running.log.read_text()),
         "metrics": metrics,
         "page": page,
     }.items():

@@ -34,16 +34,23 @@ class Secret(NamedTuple):
 
 Decoder = Callable[[bytes], bytes]
 
+#: One literal first, by which the next place is found fast.
 _ESCAPE = re.compile(
-    rb"((?:\\u[0-9a-fA-F]{4})+)|\\U([0-9a-fA-F]{8})|\\x([0-9a-fA-F]{2})|\\([0-7]{3})|\\(.)", re.S
+    rb"\\(?:(u[0-9a-fA-F]{4}(?:\\u[0-9a-fA-F]{4})*)|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([0-7]{3})|(.))",
+    re.S,
 )
 _SHORT_ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"0": b"\0"}
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{10,}")
 _HEX = re.compile(rb"(?:(?:0x|\\x)?[0-9a-fA-F]{2}[\s:,-]?){8,}|[0-9a-fA-F]{16,}")
+#: 1 for each octet that a match of it may have, 0 for others.
+_OF_HEX = bytes(bool(re.match(rb"[0-9a-fA-Fx\\\s:,-]", bytes([each]))) for each in range(256))
 _NUMBERS = re.compile(rb"\d{1,3}(?:[\s,;]+\d{1,3}){7,}")
 _UTF7 = re.compile(rb"\+([A-Za-z0-9+/]*)-?")
 _UTF7_OF_IMAP = re.compile(rb"&([A-Za-z0-9+,]*)-")
 _QUOTED_PRINTABLE = re.compile(rb"=([0-9A-Fa-f]{2})|=\r?\n")
+
+
+_SPACES, _LOWER = b" \t\n\r\v\f\0", bytes(range(256)).lower()
 
 
 def leaks(seen: str | bytes, secrets: Iterable[Secret], depth: int = DEPTH) -> list[str]:
@@ -89,11 +96,11 @@ def _octets(seen: str | bytes) -> bytes:
 
 def _folded(view: bytes) -> bytes:
     """Without what logs and terminals add or change: white space, case, zeros of UTF-16."""
-    return _unspaced(view).lower()
+    return view.translate(_LOWER, _SPACES)
 
 
 def _unspaced(view: bytes) -> bytes:
-    return b"".join(view.split()).replace(b"\0", b"")
+    return view.translate(None, _SPACES)
 
 
 def _windows(text: str) -> frozenset[bytes]:
@@ -128,7 +135,7 @@ def _unescaped(octets_of_x: Decoder) -> Decoder:
 
     def replaced(found: re.Match[bytes]) -> bytes:
         if found[1]:
-            units = bytes.fromhex(found[1].replace(b"\\u", b"").decode())
+            units = bytes.fromhex(found[1][1:].replace(b"\\u", b"").decode())
             return units.decode("utf-16-be", "replace").encode()
         if found[2]:
             number = int(found[2], 16)
@@ -160,9 +167,18 @@ def _base64(seen: bytes) -> bytes:
     return b"|".join(decoded)
 
 
+def _hexadecimal_runs(seen: bytes) -> Iterator[bytes]:
+    """Where a match may be, which are few places: the pattern would begin to match at each."""
+    told, end = seen.translate(_OF_HEX) + b"\0", 0
+    while (start := told.find(b"\1" * 16, end)) >= 0:
+        end = told.index(b"\0", start)
+        yield seen[start:end]
+
+
 def _hexadecimal(seen: bytes) -> bytes:
     decoded = []
-    for found in dict.fromkeys(_HEX.findall(seen)):
+    runs = _hexadecimal_runs(seen)
+    for found in dict.fromkeys(found for run in runs for found in _HEX.findall(run)):
         digits = re.sub(rb"0x|\\x|[\s:,-]", b"", found).decode()
         for shift in (0, 1):
             run = digits[shift:]

@@ -28,7 +28,10 @@ from postroom.log import JSONFormatter, TextFormatter
 #: The log of aiosmtpd, a server: it may show what it is told.
 _SERVERS = ("mail", "mail.log")
 #: What differs between lines of asyncio that say the same.
-_TIMES = re.compile(r"(?<=took )[\d.]+|(?<=when=)[\d.]+|(?<=name='Task-)\d+|(?<=0x)[0-9a-f]+")
+_TIMES = re.compile(
+    r"(?<=took )[\d.]+|(?<=when=)[\d.]+|(?<=name='Task-)\d+|(?<=x)[0-9a-f]{8,12}\b"
+    r'|(?<="timestamp":")[^"]{29}'
+)
 #: Seconds that connections of servers of tests may take to end.
 _PATIENCE = 30.0
 
@@ -59,6 +62,14 @@ class Watch:
             text = "\n".join(text for place, text in self.shown if place == where)
             found += [f"{where}: {leak}" for leak in leaks(text, self.secrets.values())]
         return found
+
+
+def each_once(log: str) -> str:
+    """The JSON lines of a log, of asyncio's each once: in its debug mode they are nine of ten."""
+    lines = log.splitlines()
+    return "\n".join(
+        dict.fromkeys(_TIMES.sub("", one) if '"logger":"asyncio"' in one else one for one in lines)
+    )
 
 
 def printed(thing: object) -> Iterator[str]:

@@ -38,6 +38,7 @@ def plan(
     """
     least = AT_RESOLVERS if resolvers else ATTEMPTS_LEAST
     total = min(max(least, 2 * len(servers)), ATTEMPTS_MOST)
+    understands = {server: knows_edns(server) for server in servers[:total]}
     asked: dict[Server, int] = {}
     for number, server in enumerate(islice(cycle(servers), total), start=1):
         repetition = asked.get(server, 0)
@@ -47,6 +48,6 @@ def plan(
                 yield Attempt(server, 0, edns=True)
             continue
         last = number == total and repetition > 0
-        yield Attempt(server, repetition, edns=knows_edns(server) and not last and repetition < 2)
+        yield Attempt(server, repetition, edns=understands[server] and not last and repetition < 2)
     for server in doubtful:
         yield Attempt(server, 0, knows_edns(server))

@@ -117,11 +117,12 @@ class Health(Generic[ServerT]):
     def in_turn(self, servers: Sequence[ServerT]) -> list[ServerT]:
         """Order equal servers for asking: fast ones first, each in its turn, silent ones last."""
         now = _now()
-        good = [server for server in servers if self._record(server).avoid_until <= now]
-        known = [trip for server in good if (trip := self._record(server).round_trip) is not None]
-        bound = min(known, default=0.0) * _SLOW_FACTOR + _SLOW_SECONDS
-        fast = [server for server in good if (self._record(server).round_trip or 0.0) <= bound]
-        slow = [server for server in good if server not in fast]
+        records = [(server, self._record(server)) for server in servers]
+        good = [(one, known.round_trip) for one, known in records if known.avoid_until <= now]
+        fastest = min((trip for _, trip in good if trip is not None), default=0.0)
+        bound = fastest * _SLOW_FACTOR + _SLOW_SECONDS
+        fast = [server for server, trip in good if (trip or 0.0) <= bound]
+        slow = [server for server, trip in good if (trip or 0.0) > bound]
         start = next(self._rotation) % len(fast) if fast else 0
         return [*fast[start:], *fast[:start], *slow, *self._silent(servers, now)]
 

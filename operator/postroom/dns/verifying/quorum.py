@@ -46,10 +46,17 @@ def votes(
     planned: PlannedRecord, servers: Sequence[ServerAnswer], seen: Seen, context: Context
 ) -> tuple[Vote, ...]:
     """Judge what each server answered; what is not its own to tell is taken from `seen`."""
-    return tuple(_vote(planned, server, seen, context) for server in servers)
+    judged: dict[Answer, Judgement] = {}
+    return tuple(_vote(planned, server, seen, context, judged) for server in servers)
 
 
-def _vote(planned: PlannedRecord, voter: ServerAnswer, seen: Seen, context: Context) -> Vote:
+def _vote(
+    planned: PlannedRecord,
+    voter: ServerAnswer,
+    seen: Seen,
+    context: Context,
+    judged: dict[Answer, Judgement],
+) -> Vote:
     answer = voter.answer
     if answer.conclusive and answer.aliases and not answer.values:
         # A server follows aliases only as far as its zones reach; the rest is the same for all.
@@ -59,8 +66,12 @@ def _vote(planned: PlannedRecord, voter: ServerAnswer, seen: Seen, context: Cont
         answer = whole
     if not answer.conclusive:
         return Vote(voter.nameserver, answer, blind(planned))
-    whole_view = coherent(planned, seen.with_answers([answer]))
-    return Vote(voter.nameserver, answer, judge(planned, whole_view, context))
+    # Servers mostly have the same, and who says it, and for how long, is nothing to judges.
+    said = replace(answer, ttl=None, server=None)
+    if said not in judged:
+        whole_view = coherent(planned, seen.with_answers([answer]))
+        judged[said] = judge(planned, whole_view, context)
+    return Vote(voter.nameserver, answer, judged[said])
 
 
 def coherent(planned: PlannedRecord, seen: Seen) -> Seen:

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from postroom.api.sendingdomain import Purpose, RecordState
 from postroom.dns.answers import Answer, Outcome, Question, RecordType, ServerAnswer
+from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Context, Judgement, blind
 from postroom.dns.judging.seen import Seen
 from postroom.dns.requirements import CNAMEWanted, DomainPlan, PlannedRecord, TextWanted
+from postroom.dns.verifying import quorum
 from postroom.dns.verifying.quorum import Vote, by_quorum, coherent, elected, is_certain, votes
 from postroom.dns.verifying.reporting import across_views
 
@@ -252,6 +254,25 @@ def test_a_servers_alias_is_followed_where_it_is_the_one_that_was(
 
 _LACKS = replace(blind(TEXT), state=RecordState.MISSING, certain=True)
 _HAS = replace(_LACKS, state=RecordState.VALID)
+
+
+def test_what_several_servers_have_is_judged_once_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = list[Seen]()
+
+    def noted(planned: PlannedRecord, seen: Seen, context: Context) -> Judgement:
+        judged.append(seen)
+        return judge(planned, seen, context)
+
+    monkeypatch.setattr(quorum, "judge", noted)
+    same = replace(_answer(RIGHT, ttl=5), server="192.0.2.2")
+    said = [_answer(RIGHT), same, _answer(WRONG), _answer(""), _answer(RIGHT), _answer(WRONG)]
+    cast = votes(
+        TEXT, [ServerAnswer(f"ns{at}.net", one) for at, one in enumerate(said)], Seen(), CONTEXT
+    )
+    assert len(judged) == 3
+    assert [vote.answer for vote in cast] == said
+    alone = [votes(TEXT, [ServerAnswer("ns.net", one)], Seen(), CONTEXT)[0] for one in said]
+    assert [vote.judgement for vote in cast] == [vote.judgement for vote in alone]
 
 
 def _votes(*judged: Judgement) -> tuple[Vote, ...]:

@@ -108,7 +108,7 @@ STOPS = [(name, stop) for name, (_, steps) in WORK.items() for stop in range(len
 def sockets_to(port: int) -> list[socket.socket]:
     """Our ends of connections to a port, which is still listened at."""
     gc.collect()
-    found = [one for one in gc.get_objects() if isinstance(one, socket.socket)]
+    found = [one for one in gc.get_objects() if issubclass(type(one), socket.socket)]
     return [one for one in found if one.fileno() != -1 and peer_port(one) == port]
 
 

@@ -26,6 +26,8 @@ from postroom.delivery.sinks.jetstream import Connection, JetStreamSink, Limits,
 from postroom.lab.operator_process import free_port
 
 SUBJECT = Subject("mail", "support.eu")
+#: The server is another process, which may have to wait for a processor.
+PATIENT = Limits(connect=60.0, acknowledge=60.0, pause=0.05)
 SHORT = Limits(connect=3.0, acknowledge=1.0, pause=0.05)
 LARGE = bytes(range(256)) * 8192  # 2 MiB
 #: Users of one account, the administrator of which may do all.
@@ -58,7 +60,7 @@ async def stream(server: str) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def sink(
-    url: str, written_as: Format = Format.RAW, *, limits: Limits = SHORT, **options: Any
+    url: str, written_as: Format = Format.RAW, *, limits: Limits = PATIENT, **options: Any
 ) -> AsyncIterator[JetStreamSink]:
     given = {"stream": STREAM, "object_store": BUCKET} | options
     connection = Connection(Server(url, **given), limits)
@@ -232,7 +234,8 @@ async def test_somebody_takes_it_and_says_nothing(server: str) -> None:
     async with administrator(server) as (client, _):
         await client.subscribe(SUBJECT.name)
         await client.flush()
-        assert await refused(server) == "NATS does not acknowledge the message in time"
+        trouble = await refused(server, limits=SHORT)
+        assert trouble == "NATS does not acknowledge the message in time"
 
 
 async def test_without_jetstream(tmp_path: Path) -> None:
@@ -259,7 +262,8 @@ async def test_nobody_listens_then_somebody_does_then_not_again(tmp_path: Path) 
 async def test_what_may_not_be_published_is_told(tmp_path: Path) -> None:
     with nats_server(tmp_path, USERS.format(allowed='"other.>"')) as port:
         url = f"nats://worker:p@127.0.0.1:{port}"
-        trouble = await refused(url)
+        # What it says of that is no answer, and the answer is waited for.
+        trouble = await refused(url, limits=SHORT)
         assert trouble.startswith("NATS lets postroom not publish postroom.mail.mail.support_eu")
         assert "NATS does not let postroom sign in" in await refused(url.replace(":p@", ":x@"))
         assert "NATS does not let postroom sign in" in await refused(url.replace("worker:p@", ""))

@@ -152,7 +152,8 @@ def test_what_is_signed_by_either_key_is_kept(tickets: Tickets) -> None:
     assert len(tickets.tickets_of_messages) == 3
 
 
-@pytest.mark.parametrize("offset", [-301, 301])
+# What lies ahead does so less by the time at which it is looked at.
+@pytest.mark.parametrize("offset", [-301, 400])
 def test_what_is_stale_or_of_the_future_is_refused(tickets: Tickets, offset: int) -> None:
     assert tickets.post(written("a@x"), stamp=int(time.time()) + offset).status == 401
 

@@ -179,3 +179,52 @@ def test_a_status_that_two_managers_share_is_written_on_and_neither_loses_its_pa
     # What it takes away of its own goes, and nothing else does.
     said(*apply, given={**head, "status": {"conditions": [delivering]}})
     assert stored()["status"] == {**status, "inbound": raw["status"]["inbound"]}
+
+
+@pytest.mark.parametrize("version", VERSIONS[-1:])
+def test_a_status_of_one_manager_that_was_owned_field_by_field_is_written_on_whole(
+    plane: ControlPlane, namespace: str, version: str, group: str
+) -> None:
+    def said(*words: str, given: dict[str, Any], check: bool = True) -> str:
+        done = plane.kubectl(*words, "-n", namespace, input=json.dumps(given), check=check)
+        return done.stdout if done.returncode == 0 else ""
+
+    def stored(place: str) -> dict[str, Any]:
+        words = ("get", place, "-o", "json", "--show-managed-fields")
+        found: dict[str, Any] = json.loads(said(*words, given={}))
+        return found
+
+    def owned(found: dict[str, Any]) -> Any:
+        (mine,) = [
+            each["fieldsV1"]["f:status"]
+            for each in found["metadata"]["managedFields"]
+            if each["manager"] == "postroom"
+        ]
+        return mine
+
+    kinds = {"SendingDomain": "sendingdomains", "MailServer": "mailservers"}
+    raws = {each["kind"]: each for each in objects(version) if each["kind"] in kinds}
+    merge = ("--subresource=status", "--type=merge", "--field-manager=postroom", "-p")
+    for kind, raw in raws.items():
+        place = f"{kinds[kind]}.{group}/{raw['metadata']['name']}"
+        made = {**raw, "apiVersion": f"{group}/v1alpha1", "status": None}
+        apply_ = ("apply", "--server-side", "--field-manager=people", "-f", "-")
+        eventually(lambda: bool(said(*apply_, given=made, check=False)), "it is stored")  # noqa: B023
+        said("patch", place, *merge, json.dumps({"status": raw["status"]}), given={})
+        assert "f:conditions" in owned(stored(place))
+    define(plane, group, TODAY)
+    for kind, raw in raws.items():
+        name = raw["metadata"]["name"]
+        place = f"{kinds[kind]}.{group}/{name}"
+        found = stored(place)
+        assert holds(found["status"], raw["status"])
+        status = {name: told for name, told in found["status"].items() if name != "lastReadyTime"}
+        named = {"name": name, "namespace": namespace}
+        named["resourceVersion"] = found["metadata"]["resourceVersion"]
+        body = {"apiVersion": f"{group}/v1alpha1", "kind": kind, "metadata": named}
+        path = f"/apis/{group}/v1alpha1/namespaces/{namespace}/{kinds[kind]}/{name}/status"
+        put = ("replace", "--raw", f"{path}?fieldManager=postroom", "-f", "-")
+        said(*put, given={**body, "status": status})
+        now = stored(place)
+        assert (now["status"], now["spec"]) == (status, found["spec"])
+        assert owned(now) == {}

@@ -19,7 +19,7 @@ from lab.mail_probing import AUTHORITY, HOST, SOON
 from postroom.api.names import API_VERSION, Key, Kind
 from postroom.cli import manifests
 from postroom.cli.check import AT_ONCE
-from postroom.cli.directory import DirectoryWorld, dumped
+from postroom.cli.directory import DirectoryWorld
 from postroom.dns.answers import Asker
 from postroom.dns.ownership import OwnershipRules
 from postroom.dns.tls.mta_sts_host import PolicyFetcher
@@ -161,7 +161,7 @@ class CanaryWorld(DirectoryWorld):
         memory = self._seen_memories.setdefault(key, Memory())
         outcome = await reconcile(key.kind, self._raw[key], self, memory, AT_ONCE)
         if outcome.status is not None:
-            self._raw[key]["status"] = dumped(outcome.status)
+            self._raw[key]["status"] = outcome.status.as_stored()
         self._watch.see(f"{name}, status of {key.kind}", json.dumps(self._raw[key]["status"]))
         self._watch.see(f"{name}, outcome", outcome)
         self._watch.see(f"{name}, events", *(notice.message for notice in outcome.notices))

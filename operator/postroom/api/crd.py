@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from postroom.api.fields import RULES
 from postroom.api.names import GROUP, PART_OF_LABEL, VERSION, Kind
 from postroom.api.resource import SPECS, STATUSES
 from postroom.api.schema import structural
@@ -37,8 +38,8 @@ def _condition(kind: str, part: str = "status") -> str:
 
 
 #: Fields of status that have several owners: `postroom deliver` has a condition and a part of
-#: ``inbound`` (`postroom.delivery.status`), and conditions are a map by convention.
-_SHARED = frozenset({"conditions", "inbound"})
+#: ``inbound`` (`postroom.delivery.status`).
+_SHARED = {Kind.EMAIL_ACCOUNT: frozenset({"conditions", "inbound"})}
 
 _READY = (
     Column("Ready", _condition("Ready")),
@@ -130,20 +131,30 @@ PRESENTATIONS: dict[Kind, Presentation] = {
 }
 
 
-def _make_atomic(fields: Mapping[str, dict[str, Any]]) -> None:
-    """Have the fields of a status owned whole, but for those that field managers share.
+def _make_atomic(status: dict[str, Any], shared: frozenset[str]) -> None:
+    """Have a status owned whole, or each of its fields where field managers share some.
 
-    One writer writes them, all of each; who owns every field of every item would be kept beside
-    them all the same, and makes a write dearer for the API server.
+    One writer writes it, all of it; who owns every field of every item would be kept beside it all
+    the same, and is a sixth of what a write costs the API server.
     """
-    for name, field_ in fields.items():
-        if name in _SHARED:
-            continue
-        match field_["type"]:
+    fields = status["properties"]
+    owned = [field_ for name, field_ in fields.items() if name not in shared]
+    for whole in owned if shared else [status]:
+        match whole["type"]:
             case "object":
-                field_["x-kubernetes-map-type"] = "atomic"
+                whole["x-kubernetes-map-type"] = "atomic"
             case "array":
-                field_["x-kubernetes-list-type"] = "atomic"
+                whole["x-kubernetes-list-type"] = "atomic"
+
+
+def _drop_rules(node: dict[str, Any]) -> None:
+    """Take the CEL rules out of a schema, which are for what users write.
+
+    The API server evaluates them with every write, also of what else it is that has changed.
+    """
+    node.pop(RULES, None)
+    for inner in (*node.get("properties", {}).values(), *filter(None, [node.get("items")])):
+        _drop_rules(inner)
 
 
 def definition(kind: Kind) -> dict[str, Any]:
@@ -153,7 +164,8 @@ def definition(kind: Kind) -> dict[str, Any]:
     status = structural(STATUSES[kind])
     status["default"] = DEFAULT_STATUS
     status["description"] = "What postroom found out; written by postroom alone."
-    _make_atomic(status["properties"])
+    _drop_rules(status)
+    _make_atomic(status, _SHARED.get(kind, frozenset()))
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

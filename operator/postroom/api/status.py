@@ -2,7 +2,7 @@
 """The part of status that all kinds share."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
@@ -95,6 +95,15 @@ class CommonStatus(Model):
     last_ready_generation: int | None = Field(
         default=None, ge=0, description="The latest generation that has been Ready."
     )
+
+    def as_stored(self) -> dict[str, Any]:
+        """Return the status as the API server stores it.
+
+        An empty list reads the same where it is absent, and is not free: each field of a status is
+        decoded, checked and kept among those that somebody owns with every write of any of them.
+        """
+        told = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return {name: value for name, value in told.items() if value != []}
 
 
 class CredentialUse(StrEnum):

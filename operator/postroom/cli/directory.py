@@ -133,7 +133,7 @@ class DirectoryWorld:
         memory = self._memories.setdefault(key, Memory())
         outcome = await reconcile(key.kind, self._raw[key], self, memory, policy)
         if outcome.status is not None:
-            self._raw[key]["status"] = dumped(outcome.status)
+            self._raw[key]["status"] = outcome.status.as_stored()
             self._note_claim(key)
         before = memory.children
         memory.children = {
@@ -285,8 +285,3 @@ def _elsewhere(name: str, reason: str) -> world.LookupUnavailable:
         f"Secret {name} has no content in the input, as it {reason}: its credentials come from "
         "elsewhere and are not tried."
     )
-
-
-def dumped(status: CommonStatus) -> dict[str, Any]:
-    """Write a status the way the API server stores it."""
-    return status.model_dump(mode="json", by_alias=True, exclude_none=True)

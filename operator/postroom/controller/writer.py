@@ -112,8 +112,7 @@ class Writer:
 
     async def write(self, evaluated: Evaluated, status: CommonStatus) -> WriteResult:
         """Make the stored status of an object equal to `status`, if it differs and still may."""
-        desired = status.model_dump(mode="json", by_alias=True, exclude_none=True)
-        result = await self._write(evaluated, desired)
+        result = await self._write(evaluated, status.as_stored())
         self._metrics.status_writes.labels(result.value).inc()
         return result
 
@@ -282,6 +281,9 @@ class SecretWriter:
 
 
 def differs(stored: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
-    """Whether two statuses differ in anything but the times of the last looks."""
+    """Whether two statuses differ in anything but the times of the last looks.
+
+    A field that is absent is no other than an empty list, which earlier operators wrote.
+    """
     names = (stored.keys() | desired.keys()) - _TIMES_OF_LOOKS
-    return any(stored.get(name) != desired.get(name) for name in names)
+    return any(stored.get(name, []) != desired.get(name, []) for name in names)

@@ -123,7 +123,10 @@ def bare_smtp(place: Place, mode: TLSMode, port: int | None = None) -> Attempt:
             await client.starttls()
             await client.ehlo()
         answer = await client.auth_plain(USER, PASSWORD)
+        transport = client.transport
         await client.quit()
+        # aiosmtplib says goodbye in TLS and waits for the server's, maybe after the loop has ended.
+        await _hang_up(transport)
         return answer.code == 235
 
     return probe
@@ -157,9 +160,7 @@ def bare_imap(place: Place, *, everything: bool = False) -> Attempt:
             answers.append(await client.getquotaroot(_MAILBOX))
         answers.append(await client.logout())
         # aioimaplib leaves it to the server to hang up, which may be after the loop has ended.
-        if client.protocol.transport is not None:
-            client.protocol.transport.abort()
-            await asyncio.sleep(0)
+        await _hang_up(client.protocol.transport)
         return all(answer.result == "OK" for answer in answers)
 
     return probe
@@ -174,8 +175,14 @@ def bare_handshake(place: Place) -> Attempt:
             asyncio.Protocol, place.address, SMTP_TLS, ssl=context, server_hostname=NAME
         )
         secured = isinstance(transport.get_extra_info("ssl_object"), ssl.SSLObject)
-        transport.abort()
-        await asyncio.sleep(0)
+        await _hang_up(transport)
         return secured
 
     return probe
+
+
+async def _hang_up(transport: asyncio.BaseTransport | None) -> None:
+    """End a connection without a word, now."""
+    if isinstance(transport, asyncio.Transport):
+        transport.abort()
+        await asyncio.sleep(0)

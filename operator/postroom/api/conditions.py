@@ -7,14 +7,21 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from postroom.api.fields import Model
 from postroom.api.reasons import Reason
-from postroom.api.times import is_far_ahead
+from postroom.api.times import is_far_ahead, parse_timestamp
 
 #: Longest condition message that postroom writes, in characters (metav1 would allow 32768).
 MESSAGE_LIMIT = 512
+
+
+def _time(text: str) -> str:
+    if not 1970 <= parse_timestamp(text).year < 9999:
+        raise ValueError("leaves no room for durations before or after it")
+    return text
+
 
 #: A point in time, RFC 3339 in UTC to the second, as metav1.Time writes it.
 Timestamp = Annotated[
@@ -22,8 +29,13 @@ Timestamp = Annotated[
     StringConstraints(
         max_length=20, pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
     ),
+    AfterValidator(_time),
     Field(json_schema_extra={"format": "date-time"}),
 ]
+
+
+def _known(reason: str) -> str:
+    return Reason(reason).value
 
 
 class ConditionType(StrEnum):
@@ -90,6 +102,8 @@ class Condition(Model):
         StringConstraints(
             min_length=1, max_length=64, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
         ),
+        # Another version may have written others.
+        AfterValidator(_known),
     ] = Field(description="Stable CamelCase cause, see the reason catalogue.")
     message: Annotated[str, StringConstraints(max_length=MESSAGE_LIMIT)] = Field(
         description="One sentence for people: what was found and what to do."

@@ -19,6 +19,7 @@ from postroom.api.fields import Model
 from postroom.api.mailserver import MailServerSpec, MailServerStatus
 from postroom.api.sendingdomain import SendingDomainSpec, SendingDomainStatus
 from postroom.api.status import CommonStatus
+from postroom.api.stored import readable
 from postroom.api.suggest import hint
 
 SpecT = TypeVar("SpecT", bound=Model, covariant=True)
@@ -137,7 +138,7 @@ class Resource(Generic[SpecT, StatusT]):
     kind: names.Kind
     metadata: Metadata
     spec: SpecT
-    #: The stored status; a default one where none is stored or it cannot be understood.
+    #: The stored status, as far as it can be understood; a default one where none is stored.
     status: StatusT
 
     @property
@@ -181,21 +182,25 @@ def parse_spec(kind: names.Kind, raw: object) -> Model:
 
 
 def parse_status(kind: names.Kind, raw: object) -> CommonStatus:
-    """Type a stored status; one that cannot be understood counts as never written."""
+    """Type a stored status; what of it cannot be understood counts as never written."""
     model = STATUSES[kind]
-    if isinstance(raw, Mapping):
-        try:
-            return _typed(model, raw)
-        except ValidationError:
-            pass
-    return model()
+    return _typed(model, raw) if isinstance(raw, Mapping) else model()
 
 
 def _typed(model: type[ModelT], raw: Mapping[str, Any]) -> ModelT:
     if isinstance(raw, Kept):
         remembered = _remembered_longer if model in _RELIED_ON else _remembered
         return cast("ModelT", remembered(model, raw))
-    return model.model_validate(raw, by_name=False, by_alias=True)
+    return _understood(model, raw)
+
+
+def _understood(model: type[ModelT], raw: Mapping[str, Any]) -> ModelT:
+    try:
+        return model.model_validate(raw, by_name=False, by_alias=True)
+    except ValidationError:
+        if not issubclass(model, CommonStatus):
+            raise
+    return readable(model, raw) or model()
 
 
 #: Enough for what is being evaluated; what is understood takes several times as much memory as
@@ -212,12 +217,12 @@ def _remembered_metadata(raw: Kept) -> Metadata:
 
 @functools.lru_cache(maxsize=_REMEMBERED)
 def _remembered(model: type[Model], raw: Kept) -> Model:
-    return model.model_validate(raw, by_name=False, by_alias=True)
+    return _understood(model, raw)
 
 
 @functools.lru_cache(maxsize=_REMEMBERED_LONGER)
 def _remembered_longer(model: type[Model], raw: Kept) -> Model:
-    return model.model_validate(raw, by_name=False, by_alias=True)
+    return _understood(model, raw)
 
 
 def problems_of(error: ValidationError, model: type[Model]) -> tuple[Problem, ...]:

@@ -5,22 +5,18 @@ Two field managers share an account's status: the operator has all of it but thi
 """
 
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from postroom.api import inbound_delivery
 from postroom.api.conditions import Condition, ConditionStatus, ConditionType, shorten
 from postroom.api.reasons import Reason
+from postroom.api.stored import readable
 from postroom.api.times import parse_timestamp, timestamp
 from postroom.delivery import cursors
 from postroom.delivery.contract import Progress
 from postroom.delivery.cursors import Cursor, Refused
-
-Kept = TypeVar("Kept", bound=BaseModel)
 
 CONDITION = ConditionType.INBOUND_DELIVERING
 _WORKING = "Incoming mail is handed to {}."
@@ -150,7 +146,7 @@ def read(status: Mapping[str, Any]) -> Progress:
     all_until = delivered_at if inbound.get("waiting") == 0 else None
     for raw in map(_mapping, stored if isinstance(stored, list) else ()):
         mailbox = raw.get("mailbox")
-        kept = leniently(inbound_delivery.DeliveryCursor, raw)
+        kept = readable(inbound_delivery.DeliveryCursor, raw)
         if kept is not None and (arrived_at := _moment(kept.arrived_at)):
             found[kept.mailbox] = _cursor(kept, arrived_at)
         elif isinstance(mailbox, str):
@@ -159,7 +155,7 @@ def read(status: Mapping[str, Any]) -> Progress:
             else:
                 unreadable[mailbox] = raw
     last, rejected = inbound.get("lastRejected"), inbound.get("rejected")
-    passed = leniently(inbound_delivery.RejectedMessage, _mapping(last))
+    passed = readable(inbound_delivery.RejectedMessage, _mapping(last))
     progress = Progress(
         found,
         unreadable={name: raw for name, raw in unreadable.items() if name not in found},
@@ -174,25 +170,6 @@ def read(status: Mapping[str, Any]) -> Progress:
     if stands is not None and reason in _OF_APPLICATIONS:
         return replace(progress, reason=Reason(str(reason)), message=str(stands.get("message")))
     return replace(progress, reason=Reason.PROGRESSING, message=_BEGINNING, sure=False)
-
-
-def leniently(model: type[Kept], raw: Mapping[str, Any]) -> Kept | None:
-    """Read what another version wrote, without the fields that are unknown or cannot be read; None
-    where one of those is needed."""
-    left = deepcopy(dict(raw))
-    while True:
-        try:
-            return model.model_validate(left)
-        except ValidationError as error:
-            wrong = error.errors(include_url=False)[0]
-            path = wrong["loc"] if wrong["type"] == "extra_forbidden" else wrong["loc"][:1]
-            *above, name = path
-            holder: Any = left
-            for each in above:
-                holder = holder[each]
-            if name not in holder:
-                return None
-            del holder[name]
 
 
 def _moment(value: object) -> datetime | None:

@@ -41,7 +41,7 @@ def status_after(outcome: str, minute: int) -> dict[str, Any]:
         "outcome": outcome,
         "time": f"2026-06-01T11:{minute}:00Z",
         "recipient": VICTIM,
-        "reason": "R",
+        "reason": "Succeeded",
         "message": "",
     }
     return {"lastCheckTime": "2026-06-01T11:59:00Z", "lastTest": {"nonce": "n", "result": result}}

@@ -17,6 +17,7 @@ from postroom.api.status import CommonStatus
 from postroom.reconcile.engine import reconcile
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.world import LookupUnavailable, SecretContent
+from unit.reconcile.assessments import Stored
 from unit.reconcile.mail_worlds import ACCOUNT, AT_ONCE, SERVER, MailWorld, message, verdict
 
 UNAVAILABLE = LookupUnavailable("The API server does not answer.")
@@ -145,3 +146,20 @@ async def test_what_cannot_be_asked_is_asked_again_soon_and_ever_less_often() ->
     await wait()
     world.error = UNAVAILABLE
     assert await wait() == timedelta(seconds=3)
+
+
+@pytest.mark.parametrize("error", [None, UNAVAILABLE, BUG])
+@pytest.mark.parametrize("suspend", [False, True])
+async def test_reasons_that_another_version_knows_keep_nothing_from_being_looked_at(
+    error: Exception | None, suspend: bool
+) -> None:
+    world = Failing()
+    world.add(SERVER, host="smtp.example.com", credentialsRef={"name": "login"}, suspend=suspend)
+    await world.look(SERVER)
+    stored = world.objects[SERVER]["status"]
+    conditions = [{**each, "reason": "KnownToOthers"} for each in stored["conditions"]]
+    world.objects[SERVER]["status"] = Stored({**stored, "conditions": conditions})
+    world.error = error
+    status = await world.look(SERVER)
+    assert find(status.conditions, ConditionType.READY) is not None
+    assert all(each.reason != "KnownToOthers" for each in status.conditions)

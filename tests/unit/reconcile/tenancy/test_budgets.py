@@ -439,7 +439,7 @@ def domain(world: MessageWorld, name: str, of: str, verification: str, ready: st
             {
                 "type": "Ready",
                 "status": ready,
-                "reason": "R",
+                "reason": "Succeeded",
                 "message": "",
                 "lastTransitionTime": OLD,
                 "observedGeneration": 1,

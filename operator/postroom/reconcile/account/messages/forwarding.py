@@ -157,6 +157,6 @@ def _verdict(
         if isinstance(party, correspondents.Obstacle) and state.in_flight is None:
             return unknown(_CONDITION, Reason.NOT_ATTEMPTED, party.message)
     if state.result is not None and state.in_flight is None:
-        return unknown(_CONDITION, Reason(state.result.reason), state.result.message)
+        return unknown(_CONDITION, results.reason_of(state.result), state.result.message)
     message = f"Whether mail to {address} reaches {technical} is being tried by a message."
     return unknown(_CONDITION, Reason.AWAITING_MESSAGE, message)

@@ -7,13 +7,23 @@ from postroom.api.account_messages import MessageInFlight, MessageOutcome, Messa
 from postroom.api.conditions import shorten
 from postroom.api.findings import Finding, Severity
 from postroom.api.reasons import Reason
+from postroom.api.stored import readable
 from postroom.api.times import timestamp
 from postroom.mail.operations import Acceptance, Answer
 from postroom.mail.report import ProbeReport
 from postroom.reconcile.account.messages.correspondents import Obstacle
 
 _LOOP = "MAIL_LOOP"
-
+#: What mostly is the reason of an outcome.
+_USUAL = {
+    MessageOutcome.ACCEPTED: Reason.MESSAGE_ACCEPTED,
+    MessageOutcome.DELIVERED: Reason.DELIVERED,
+    MessageOutcome.DELIVERED_TO_SPAM: Reason.DELIVERED_TO_SPAM,
+    MessageOutcome.NOT_DELIVERED: Reason.NOT_DELIVERED,
+    MessageOutcome.FAILED: Reason.MESSAGE_REJECTED,
+    MessageOutcome.DEFERRED: Reason.MESSAGE_UNCONFIRMED,
+    MessageOutcome.UNKNOWN: Reason.MESSAGE_UNCONFIRMED,
+}
 
 TAKEN = Answer(
     Acceptance.ACCEPTED,
@@ -70,15 +80,18 @@ def hindered(flight: MessageInFlight, obstacle: Obstacle) -> MessageResult:
     return ended(flight, outcome, obstacle)
 
 
+def reason_of(result: MessageResult) -> Reason:
+    """Why a message ended as it did: what another version named is told by how it ended."""
+    known = result.reason in set(Reason)
+    return Reason(result.reason) if known else _USUAL[result.outcome]
+
+
 def findings_of(result: MessageResult | None, subject: str) -> tuple[Finding, ...]:
     """What the last message showed, as findings; `subject` is what it was sent for."""
     warnings = result.warnings if result is not None else []
-    return tuple(
-        Finding(
-            code=warning.code, severity=warning.severity, subject=subject, message=warning.message
-        )
-        for warning in warnings
-    )
+    # A status bounds the codes of warnings less than those of findings, and may be somebody's edit.
+    told = (readable(Finding, {**dict(warning), "subject": subject}) for warning in warnings)
+    return tuple(finding for finding in told if finding is not None)
 
 
 def is_looping(result: MessageResult | None) -> bool:

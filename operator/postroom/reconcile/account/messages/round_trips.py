@@ -131,7 +131,7 @@ def _verdict(state: RoundTripState, parties: correspondents.Correspondents) -> V
                 return unknown(_CONDITION, Reason.NOT_ATTEMPTED, party.message)
         message = "The first message of the round trip has not come to an end yet."
         return unknown(_CONDITION, Reason.AWAITING_MESSAGE, message)
-    reason = Reason(last.reason)
+    reason = results.reason_of(last)
     if last.outcome in _BROKEN:
         return failed(_CONDITION, reason, last.message)
     if last.outcome in (MessageOutcome.DEFERRED, MessageOutcome.UNKNOWN):

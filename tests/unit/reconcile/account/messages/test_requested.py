@@ -15,6 +15,7 @@ from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.reasons import Reason
 from postroom.mail.round_trip.compose import compose
 from postroom.reconcile.world import MessagePolicy
+from unit.reconcile.assessments import Stored
 from unit.reconcile.mail_worlds import ACCOUNT
 from unit.reconcile.mail_worlds import REFUSED as REJECTED
 from unit.reconcile.message_worlds import (
@@ -74,6 +75,22 @@ async def test_the_same_value_sends_nothing_more() -> None:
     await asked(world)
     await world.run(times=30, seconds=60)
     assert len(world.office.sent) == 1
+
+
+async def test_the_same_value_sends_nothing_more_after_a_newer_version_was_at_work() -> None:
+    """Who goes back to an earlier one finds fields and conditions that it does not know."""
+    world = MessageWorld()
+    await asked(world)
+    await world.run(times=4)
+    stored = world.objects[ACCOUNT]["status"]
+    future = {**stored["conditions"][0], "type": "Future"}
+    test = {**stored["lastTest"], "future": True}
+    changed = {"conditions": [*stored["conditions"], future], "lastTest": test, "future": 1}
+    world.objects[ACCOUNT]["status"] = Stored({**stored, **changed})
+    world.restart()
+    status = await world.run(times=30, seconds=60)
+    assert len(world.office.sent) == 1
+    assert outcome(status) == (MessageOutcome.DELIVERED, "Delivered")
 
 
 async def test_another_value_sends_another_one() -> None:

@@ -85,6 +85,22 @@ def test_warnings_become_findings_on_what_the_message_was_for() -> None:
     )
 
 
+def test_a_warning_that_is_no_code_of_a_finding_is_left_out() -> None:
+    found = results.findings_of(warned("no code", "SENDER_REWRITTEN", ""), "roundTrip")
+    assert [each.code for each in found] == ["SENDER_REWRITTEN"]
+
+
+@pytest.mark.parametrize("outcome", MessageOutcome)
+def test_a_reason_that_another_version_named_is_told_by_how_the_message_ended(
+    outcome: MessageOutcome,
+) -> None:
+    known = results.ended(FLIGHT, outcome, results.LOST)
+    assert results.reason_of(known) is Reason.MESSAGE_UNCONFIRMED
+    told = results.reason_of(known.model_copy(update={"reason": "KnownToOthers"}))
+    if outcome.value in set(Reason):
+        assert told == outcome.value
+
+
 def test_a_loop_is_one_warning_among_others() -> None:
     assert results.is_looping(warned("SENDER_REWRITTEN", "MAIL_LOOP"))
     assert not results.is_looping(warned("SENDER_REWRITTEN"))

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from postroom.api.names import API_VERSION, REQUESTED_AT_ANNOTATIONS, Key, Kind
+from postroom.cli import object_names
 
 Answer = TypeVar("Answer")
 #: Seconds between two looks.
 _POLL = 0.5
+#: Characters of a name that is none, as a sentence repeats it.
+_LONGEST = 64
 
 
 #: What to ask oneself where nothing answers.
@@ -38,6 +41,20 @@ class NotAnswered(PluginError):
     """Nobody answered in time: as where `postroom check` could not look."""
 
     exit_code = 3
+
+
+def refuse_names(namespace: str | None, *names: str | None) -> None:
+    """Raise `PluginError` for a name that nothing can have: it would lead to something else."""
+    needs = None if namespace is None else object_names.needs_of_namespace(namespace)
+    if needs is not None:
+        raise PluginError(f"no namespace is called {_cited(namespace)}: it must be {needs}.")
+    for name in names:
+        if name is not None and (needs := object_names.needs_of_name(name)) is not None:
+            raise PluginError(f"no object is called {_cited(name)}: it must be {needs}.")
+
+
+def _cited(text: str | None) -> str:
+    return ascii(text[:_LONGEST] + "…" if text and len(text) > _LONGEST else text)
 
 
 class Client(Protocol):
@@ -80,6 +97,7 @@ class Cluster:
         self, targets: Sequence[tuple[Kind, str | None]], namespace: str | None
     ) -> list[dict[str, Any]]:
         """Return the objects meant: all where nothing is named."""
+        refuse_names(namespace or self.namespace, *(name for _, name in targets))
         found: list[dict[str, Any]] = []
         for kind, name in targets or [(kind, None) for kind in Kind]:
             if name is not None:

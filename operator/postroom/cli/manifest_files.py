@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which files there are to read: files, pipes, directories, and what kustomizations list."""
 
+import os
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -111,7 +112,8 @@ def _add(
     if str(path) == "-":
         listing.files.append(ListedFile(path))
         return
-    place = (path.resolve(), namespace)
+    # Not `Path.resolve`, which raises where a link leads to itself.
+    place = (Path(os.path.realpath(path)), namespace)
     if place in listing.seen:
         return
     listing.seen.add(place)

@@ -7,7 +7,6 @@ objects are filed all the same.
 
 import base64
 import binascii
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from postroom.api.names import API_VERSION, GROUP, Key, Kind
 from postroom.api.resource import InvalidSpec, Problem, parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.api.suggest import hint
-from postroom.cli import manifest_files
+from postroom.cli import manifest_files, object_names
 from postroom.cli.options import ExitCode
 from postroom.cli.secret_sources import secrets_made_by, why_elsewhere
 from postroom.cli.yaml_documents import Complaint, Manifest, documents, template_in
@@ -29,10 +28,6 @@ from postroom.reconcile.signing_in import targets
 
 _TOP_FIELDS = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 _TYPE = ("apiVersion", "kind")
-#: Names of objects and of namespaces (Kubernetes: DNS subdomain and label, RFC 1123).
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_NAME = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
-_LABEL_LIMIT, _NAME_LIMIT = 63, 253
 
 
 @dataclass
@@ -182,19 +177,14 @@ def _place(manifest: Manifest, problem: Problem) -> Complaint:
 
 def _bad_names(manifest: Manifest, name: str, namespace: str) -> list[Complaint]:
     """Complain of names that the API server refuses (RFC 1123)."""
-    ends = "with a letter or digit at both ends"
-    of_parts = f"lowercase letters, digits, '-' and '.', {ends} of each part"
-    of_label = f"lowercase letters, digits and '-', {ends}"
-    bad = []
-    for field_, text, limit, form, rule in (
-        ("name", name, _NAME_LIMIT, _NAME, of_parts),
-        ("namespace", namespace, _LABEL_LIMIT, _LABEL, of_label),
-    ):
-        if len(text) <= limit and form.fullmatch(text):
-            continue
-        fault = f"at most {limit} characters, and has {len(text)}" if len(text) > limit else rule
-        message = f"metadata.{field_}: must be {fault}"
-        bad.append(manifest.complaint(("metadata", field_), message))
+    bad = [
+        manifest.complaint(("metadata", field_), f"metadata.{field_}: must be {needs}")
+        for field_, needs in (
+            ("name", object_names.needs_of_name(name)),
+            ("namespace", object_names.needs_of_namespace(namespace)),
+        )
+        if needs is not None
+    ]
     return [*bad, *_bad_texts(manifest)]
 
 

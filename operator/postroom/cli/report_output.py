@@ -68,7 +68,7 @@ def _replace(file: Path, text: str) -> None:
         if file.exists() and not file.is_file():
             file.write_text(text, encoding="utf-8")
             return
-        _replace_file(file.resolve(), text)
+        _replace_file(Path(os.path.realpath(file)), text)
     except OSError as error:
         raise ReportNotWritten(f"{file} cannot be written: {error.strerror}.") from None
 

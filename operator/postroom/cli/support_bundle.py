@@ -22,7 +22,7 @@ import yaml
 
 from postroom.api.names import GROUP, Kind
 from postroom.cli import plugin_options, support_parts, usage
-from postroom.cli.cluster import PluginError
+from postroom.cli.cluster import PluginError, refuse_names
 from postroom.cli.options import say
 from postroom.cli.plugin_options import ContextOption, KubeconfigOption
 from postroom.log import visible
@@ -79,6 +79,8 @@ def support_bundle(
         from postroom.controller.client import connected
         from postroom.controller.kubeconfig import ConnectionSettingsError
 
+        for place in filter(None, (namespace, operator_namespace)):
+            refuse_names(place)
         if target.exists() or not target.parent.is_dir():
             why = "exists" if target.exists() else "is in no folder"
             raise PluginError(f"{target} {why}: name another file with --file.")

@@ -79,8 +79,10 @@ async def connection(
     """Find the way to the API server; raises `ConnectionSettingsError`.
 
     `kubeconfig` if given; else, with `in_cluster`, the Pod's service account where there is one;
-    else the files of KUBECONFIG, else the default one. `connections` is the most that are open.
+    else the files of KUBECONFIG, else the default one. An empty `context` is none, as for kubectl.
+    `connections` is the most that are open.
     """
+    context = context or None
     configuration: Any = Configuration()
     if connections is not None:
         configuration.connection_pool_maxsize = connections

@@ -74,3 +74,25 @@ async def test_a_refusal_is_one_sentence_without_the_servers(status: int, senten
         await Cluster(api).select([], None)
     assert sentence in str(raised.value)
     assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "a\nb", "A", "-a", "a.", "\x1b[31m", "\udcff", "a" * 254]
+)
+async def test_a_name_that_nothing_can_have_is_asked_of_nobody(name: str) -> None:
+    """An empty one would lead to the list of all, and others to other places of the API."""
+    api = Answers()
+    for target, place in (((Kind.EMAIL_ACCOUNT, name), "mail"), ((Kind.EMAIL_ACCOUNT, "a"), name)):
+        if not place:
+            continue
+        with pytest.raises(PluginError, match="is called") as raised:
+            await Cluster(api).select([target], place)
+        said = str(raised.value)
+        assert len(said) < 300 and said.isprintable() and said.isascii()
+    assert api.asked == []
+
+
+async def test_an_empty_namespace_is_that_of_the_kubeconfig() -> None:
+    api = Answers()
+    (found,) = await Cluster(api).select([(Kind.EMAIL_ACCOUNT, "support")], "")
+    assert found["metadata"]["namespace"] == "default"

@@ -206,3 +206,11 @@ def test_a_link_that_leads_nowhere_is_not_passed_over(tmp_path: Path) -> None:
     (tmp_path / "notes").symlink_to("gone")
     gone = str(tmp_path / "a.yaml")
     assert listed([tmp_path]) == ([], [(gone, 0, "there is no such file or directory")])
+
+
+def test_a_link_that_leads_to_itself_leads_nowhere(tmp_path: Path) -> None:
+    itself = tmp_path / "a.yaml"
+    itself.symlink_to("a.yaml")
+    nowhere = ([], [(str(itself), 0, "there is no such file or directory")])
+    assert listed([itself]) == nowhere
+    assert listed([tmp_path]) == nowhere

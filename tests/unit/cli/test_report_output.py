@@ -7,6 +7,7 @@ import errno
 import os
 import stat
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,14 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
         report_output.write([stored()], ReportSource.INPUT, link, as_json=False)
         assert link.is_symlink()
         assert "Everything works" in page.read_text()
+
+
+def test_a_link_that_leads_to_itself_is_replaced_or_one_sentence(tmp_path: Path) -> None:
+    link = tmp_path / "report.html"
+    link.symlink_to("report.html")
+    with suppress(report_output.ReportNotWritten):
+        report_output.write([stored()], ReportSource.INPUT, link, as_json=False)
+    assert [each.name for each in tmp_path.iterdir()] == ["report.html"]
 
 
 def test_a_full_disk_leaves_the_page_before_and_nothing_half_written(

@@ -249,6 +249,16 @@ def test_it_is_written_once_for_its_owner_alone(
     assert told.endswith(f"support-bundle: {target} exists: name another file with --file.\n")
 
 
+@pytest.mark.parametrize("option", ["--namespace", "--operator-namespace"])
+def test_a_namespace_that_cannot_be_is_asked_of_nobody(
+    option: str, served: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "support.tar.gz"
+    assert ended(app, "--file", str(target), option, "../..") == 2
+    assert not target.exists() and served.asked == []
+    assert "no namespace is called '../..'" in capsys.readouterr().err
+
+
 def test_where_nothing_can_be_read_nothing_is_written(
     served: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

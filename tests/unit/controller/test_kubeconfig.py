@@ -180,13 +180,14 @@ async def test_what_is_broken_is_named(
         assert secret not in told
 
 
-async def test_a_good_one_is_taken(tmp_path: Path) -> None:
+@pytest.mark.parametrize("context", [None, "", "work"])
+async def test_a_good_one_is_taken(context: str | None, tmp_path: Path) -> None:
     content = config(
         {"certificate-authority-data": CA_DATA},
         {"client-certificate-data": CERTIFICATE, "client-key-data": KEY},
         {"cluster": "prod", "user": "me", "namespace": "mail"},
     )
-    found = await connection(written(content, tmp_path))
+    found = await connection(written(content, tmp_path), context)
     await found.api.close()
     assert (found.configuration.host, found.namespace) == (SERVER, "mail")
 

@@ -245,6 +245,7 @@ def _schema_of(
             for key, value in default.items()
             if (isinstance(value, bool) and path != "settings")
             or (isinstance(value, dict) and "$ref" not in properties[key])
+            or (isinstance(value, str) and properties[key].get("minLength"))
         ]
         closed = {"properties": properties, "required": needed, "additionalProperties": False}
         return {**said, "type": "object", **closed}

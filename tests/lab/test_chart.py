@@ -444,6 +444,7 @@ def test_every_value_does_something(path: str, default: Any) -> None:
         "caBundle=null",
         "metrics.podMonitor=null",
         "rbac.create=null",
+        "image.repository=null",
         "image.tags=x",
         "crds.keeps=true",
         "metrics.podMonitor.label=x",

@@ -34,6 +34,8 @@ TEXTS = (
 )  # fmt: skip
 #: Whose bounds or bits the templates know: one sentence at a time.
 OF_TEMPLATES = {"sweep_interval": "1s", "stuck_after": "1s", "review_sync_gap": "1h"}
+#: Seconds that the operator takes to end where nothing says otherwise.
+GRACE = int(load({}, {}).shutdown_grace.total_seconds())
 
 
 def value_name(field: str) -> str:
@@ -124,6 +126,7 @@ def test_of_networks_the_templates_take_what_the_operator_takes() -> None:
         ({"settings": {"metricsTlsDirectory": "/tls"}}, "needs settings.metricsAddress"),
         ({"settings": {"metricsAddress": "[::]:8080"}}, "must have ports of their own"),
         ({"settings": {"shutdownGrace": "30s"}}, "terminationGracePeriodSeconds is 30: Kubernetes"),
+        ({"terminationGracePeriodSeconds": GRACE}, f"shutdownGrace is {GRACE}s and termination"),
         ({"extraVolumeMounts": [{"name": "a", "mountPath": "/a"}]}, "there is no volume a"),
         ({"extraVolumeMounts": [{"name": "ca-bundle", "mountPath": "/a"}]}, "no volume ca-bundle"),
         ({"extraVolumes": [{"name": "a", "emptyDir": {}}] * 2}, "there is a volume a already"),
@@ -193,6 +196,15 @@ def test_a_long_name_of_a_release_makes_good_names() -> None:
         re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", name)
         for name in names
     ), names
+
+
+def test_who_takes_the_common_labels_away_has_none() -> None:
+    helm("template", "a", CHART, "--set", "labels=null,tenants.enabled=true")
+
+
+def test_who_gives_less_time_than_the_operator_needs_may_have_it_end_sooner() -> None:
+    less = f"terminationGracePeriodSeconds={GRACE - 10}"
+    helm("template", "a", CHART, "--set", f"{less},settings.shutdownGrace={GRACE - 15}s")
 
 
 def test_a_label_of_one_object_counts_more_than_that_of_all() -> None:

@@ -31,7 +31,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{- with merge dict (.more | default dict) $root.Values.labels }}
+{{- with merge dict (.more | default dict) ($root.Values.labels | default dict) }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}

@@ -96,7 +96,7 @@
 {{- end }}
 {{- end }}
 {{- end }}
-{{- with $settings.shutdownGrace }}
+{{- with $settings.shutdownGrace | default "20s" }}
 {{- if ge (include "postroom.seconds" . | int64) (int64 $.Values.terminationGracePeriodSeconds) }}
 {{- fail (printf "settings.shutdownGrace is %s and terminationGracePeriodSeconds is %d: Kubernetes would kill what is still ending; make the latter more" . (int64 $.Values.terminationGracePeriodSeconds)) }}
 {{- end }}

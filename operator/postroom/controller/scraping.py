@@ -96,7 +96,9 @@ class ScrapePermission:
         server that fails grants none. `address` is where the request came from."""
         scheme, _, value = (authorization or "").partition(" ")
         token = value.strip()
-        if scheme.lower() != "bearer" or not token or len(token) > _TOKEN_LIMIT:
+        # Octets beyond ASCII are in no token (RFC 6750 section 2.1).
+        is_one = token.isascii() and 0 < len(token) <= _TOKEN_LIMIT
+        if scheme.lower() != "bearer" or not is_one:
             return Permission.UNAUTHENTICATED
         # No header holds a line break, so that one token's path is no part of another's.
         asked = hashlib.sha256(f"{token}\n{below}".encode()).digest()

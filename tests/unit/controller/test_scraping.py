@@ -86,6 +86,20 @@ async def test_metrics_go_to_whom_the_api_server_grants_them(
     assert ("postroom_" in text) == (status == 200)
 
 
+async def test_octets_that_are_no_token_are_asked_about_nowhere_and_are_no_error_of_ours() -> None:
+    reviews = Reviews()
+    app = web.Application()
+    add_metrics(app, Metrics(), ScrapePermission(reviews, "/metrics"))
+    async with TestServer(app) as server:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        head = b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+        writer.write(head + b"Authorization: Bearer prometheus\xff\r\n\r\n")
+        answered = await reader.readline()
+        writer.close()
+    assert answered.startswith(b"HTTP/1.1 401 ")
+    assert reviews.asked == []
+
+
 async def test_the_path_is_what_is_asked_for() -> None:
     reviews = Reviews()
     await ScrapePermission(reviews, "/metrics").of("Bearer prometheus")

@@ -56,7 +56,7 @@ class Bench:
     async def get(self, path: str, token: str = "") -> tuple[int, str, Mapping[str, str]]:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         async with TestClient(TestServer(self.app)) as client:
-            answer = await client.get(path, headers=headers)
+            answer = await client.get(URL(path, encoded=True), headers=headers)
             return answer.status, await answer.text(), answer.headers
 
 
@@ -71,6 +71,16 @@ async def test_all_objects_are_shown_with_headers_that_let_nothing_else_happen()
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "path", ["%ff", "%0a", "%00", "..", "%2e%2e%2fmetrics", "a%2fb", "%ed%a0%80"]
+)
+@pytest.mark.parametrize("token", ["admin", "tenant", ""])
+async def test_what_is_no_name_of_a_namespace_shows_nothing(path: str, token: str) -> None:
+    status, text, _ = await Bench(auth=True).get(f"/ui/{path}", token)
+    assert status in (401, 403, 404)
+    assert "walnut" not in text and "birch" not in text
 
 
 async def test_the_page_of_a_namespace_tells_of_no_other() -> None:

@@ -118,7 +118,7 @@ class Health(Generic[ServerT]):
         """Order equal servers for asking: fast ones first, each in its turn, silent ones last."""
         now = _now()
         records = [(server, self._record(server)) for server in servers]
-        good = [(one, known.round_trip) for one, known in records if known.avoid_until <= now]
+        good = [(each, known.round_trip) for each, known in records if known.avoid_until <= now]
         fastest = min((trip for _, trip in good if trip is not None), default=0.0)
         bound = fastest * _SLOW_FACTOR + _SLOW_SECONDS
         fast = [server for server, trip in good if (trip or 0.0) <= bound]

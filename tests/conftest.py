@@ -88,10 +88,14 @@ _LONG = (
     "lab/test_chart.py",
 )
 #: Files of tests/unit that take a second or more: they look through the whole program or all pages,
-#: import it anew, read what it writes with the tools of others, play hundreds of looks for one
-#: sentence, or bring what is absurdly large. `make test-unit` leaves them to `make test`.
+#: import it anew, read what it writes with the tools of others, play hundreds of looks or a whole
+#: DNS for one sentence, are nothing but costly properties, or bring what is absurdly large.
+#: `make test-unit` leaves them to `make test`.
 _SLOW = {
+    "api/test_cel_rules.py",
     "api/test_fields_in_texts.py",
+    "api/test_grafana_manifests.py",
+    "api/test_prometheus_manifests.py",
     "cli/test_explain_complete.py",
     "cli/test_loading.py",
     "cli/test_plugin.py",
@@ -105,19 +109,29 @@ _SLOW = {
     "controller/test_queue_fairness.py",
     "controller/test_run.py",
     "controller/test_shared_memories.py",
+    "controller/test_watching.py",
+    "delivery/test_courier_lives.py",
     "dns/asking/test_guarded_servers.py",
     "dns/asking/test_losses.py",
     "dns/asking/test_storms.py",
     "dns/diagnosis/test_values.py",
+    "dns/judging/test_spf_properties.py",
     "dns/publishing/test_terraform.py",
     "dns/spf/test_evaluate_hostile.py",
+    "dns/spf/test_merge_properties.py",
+    "dns/test_healthy_domains.py",
     "dns/test_hostile_answers.py",
+    "dns/test_more_mistakes.py",
+    "dns/test_no_template.py",
     "dns/verifying/test_compromised.py",
     "dns/verifying/test_private_keys.py",
     "docs/test_build_site.py",
     "docs/test_commands_in_pages.py",
+    "docs/test_defaults_in_pages.py",
     "docs/test_links_in_pages.py",
     "docs/test_made_pages.py",
+    "docs/test_names_in_pages.py",
+    "docs/test_yaml_in_pages.py",
     "examples/test_tickets.py",
     "house/test_bars.py",
     "house/test_names_in_texts.py",
@@ -127,7 +141,15 @@ _SLOW = {
     "house/test_texture.py",
     "image/test_sbom.py",
     "integrations/test_argocd.py",
+    "mail/limits/test_host_neighbours.py",
+    "mail/replies/test_families.py",
+    "reconcile/account/messages/test_forwarding.py",
+    "reconcile/account/test_identity_sources.py",
+    "reconcile/domain/test_verification_worlds.py",
+    "reconcile/signing_in/test_probing.py",
     "reconcile/tenancy/test_budgets.py",
+    "reconcile/tenancy/test_claims.py",
+    "reconcile/test_defaults.py",
     "report/test_page.py",
 }
 _SLOW_PATHS = {HERE / "unit" / name for name in _SLOW}
@@ -192,9 +214,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if quick:
             bound_examples(item, settings.get_profile(QUICK).max_examples)
-        room = item.path.relative_to(HERE).parts[0]
-        if item.path.stem in _BY_THE_CLOCK and room in ("lab", "cluster"):
-            item.add_marker(pytest.mark.clock)
+        if item.path.stem in _BY_THE_CLOCK:  # few are: where they stand is not asked of all
+            room = item.path.relative_to(HERE).parts[0]
+            if room in ("lab", "cluster"):
+                item.add_marker(pytest.mark.clock)
     multiply_examples(items, int(os.environ.get(_FUZZ, "1")))
     items.sort(key=lambda item: _turn_of(item.path))
 

@@ -32,6 +32,7 @@ from postroom.api.fields import (
     parse_duration,
 )
 from postroom.api.mailserver import MailServerSpec
+from rows import over
 
 TYPES = (DomainName, RecordName, HostName, ObjectName, EmailAddress, Interval, Deadline)
 
@@ -255,8 +256,7 @@ def test_names_of_people_and_firms_are_taken(name: str) -> None:
     assert accepts(DisplayName, name)
 
 
-@pytest.mark.parametrize(
-    "name",
+@over(
     [
         "",
         "x" * 129,

@@ -46,9 +46,11 @@ _VERSION_LATER = re.compile(r";[ \t]{0,8}v[ \t]{0,8}[=:][ \t]{0,8}DMARC1[ \t]{0,
 _POLICY_FIRST = re.compile(r"p[ \t]{0,8}=[ \t]{0,8}(?:none|quarantine|reject)\b", re.IGNORECASE)
 _TAG_INSIDE = re.compile(rf"(?<=[\s,|])(?:{_TAGS})[ \t]{{0,8}}=", re.IGNORECASE)
 _TAG_BEHIND_VERSION = re.compile(rf"(?<=DMARC1)(?:{_TAGS})[ \t]{{0,8}}=", re.IGNORECASE)
-#: Marks that people list by, before a tag: dashes and bullets.
+#: Marks that people list by, before a tag: dashes and bullets. From where the blanks before them
+#: begin, and not from each of thousands.
 _BULLET = re.compile(
-    rf"[\s,]+[\u2010-\u2015\u2022\u00b7*-]+[ \t]*(?=(?:{_TAGS})[ \t]{{0,8}}=)", re.IGNORECASE
+    rf"(?<![\s,])[\s,]+[\u2010-\u2015\u2022\u00b7*-]+[ \t]*(?=(?:{_TAGS})[ \t]{{0,8}}=)",
+    re.IGNORECASE,
 )
 _TAG_COLON = re.compile(rf"(?<![^\s;,|])({_TAGS})[ \t]{{0,8}}:[ \t]{{0,8}}", re.IGNORECASE)
 _VERSION_EXACT = re.compile(rf"[vV][ \t]*=[ \t]*DMARC1(?=\Z|[\s;,:|]|(?:{_TAGS})[ \t]{{0,4}}=)")

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.dns import dkim
+from rows import over
 from unit.dns.dkim_keys import (
     SEED,
     ed25519_base64,
@@ -152,8 +153,9 @@ ED25519 = {
 }
 
 
-@pytest.mark.parametrize(("value", "code"), SINGLE.values(), ids=SINGLE)
-def test_the_first_slip(value: str, code: str) -> None:
+@over(SINGLE)
+def test_the_first_slip(name: str) -> None:
+    value, code = SINGLE[name]
     assert codes(value)[0] == code
 
 

@@ -265,4 +265,4 @@ def test_a_megabyte_is_bounded(unit: str, prefix: str) -> None:
         dmarc.looks_like_dmarc(text)
         dmarc.parse(text)
         dmarc.slips(text)
-        assert time.process_time() - begin < 1
+        assert time.process_time() - begin < 0.4

@@ -9,12 +9,14 @@ from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.spf import Limits, Result, ResultCode
 from postroom.dns.spf.driving import drive
 from postroom.dns.spf.evaluate import evaluate
+from rows import over
 from unit.dns.spf.spf_cases import CASES, LONG, ZONE
 from unit.dns.spf.spf_zones import DOMAIN, answer, result_for
 
 
-@pytest.mark.parametrize(("clause", "text", "ip", "result"), CASES)
-def test_results(clause: str, text: str, ip: str, result: str) -> None:
+@over(CASES)
+def test_results(case: tuple[str, str, str, str]) -> None:
+    clause, text, ip, result = case
     zone = {**ZONE, f"{DOMAIN} TXT": [text]}
     assert result_for(zone, ip).result == result, clause
 

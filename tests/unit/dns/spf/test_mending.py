@@ -15,6 +15,7 @@ from postroom.dns import spf
 from postroom.dns.spf import Fetched, Requirement
 from postroom.dns.spf.mending import is_sound, read
 from postroom.dns.spf.merge import Merged, merge
+from rows import over
 
 NOBODY = Requirement((), (), "~all")
 
@@ -29,8 +30,7 @@ def merged(text: str) -> Merged:
     return merge([text], NOBODY, OTHERS, "example.com")
 
 
-@pytest.mark.parametrize(
-    ("slip", "terms"),
+@over(
     [
         # Addresses and networks.
         ("ip6:[2001:db8::1]", "ip6:2001:db8::1"),
@@ -120,7 +120,8 @@ def merged(text: str) -> Merged:
         ("ip4:1.2.3.4,5.6.7.8", "ip4:1.2.3.4 ip4:5.6.7.8"),
     ],
 )
-def test_one_plain_meaning(slip: str, terms: str | None) -> None:
+def test_one_plain_meaning(meant: tuple[str, str | None]) -> None:
+    slip, terms = meant
     made = merged(f"v=spf1 ip4:192.0.2.9 {slip}")
     assert made.value is not None
     if terms is None:

@@ -94,7 +94,6 @@ def test_a_sound_value_has_nothing_around_it(value: str) -> None:
     assert without_caption(value) == value
 
 
-@pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
@@ -113,12 +112,11 @@ def test_a_sound_value_has_nothing_around_it(value: str) -> None:
         ('="', '"', "has an equals sign before it"),
     ],
 )
-def test_what_a_page_has_around_a_value_is_named(
-    value: str, before: str, after: str, said: str
-) -> None:
-    text = f"{before}{value}{after}"
-    assert without_decoration(text) == value
-    assert detail_of("VALUE_DECORATED", text) == said
+def test_what_a_page_has_around_a_value_is_named(before: str, after: str, said: str) -> None:
+    for value in VALUES:
+        text = f"{before}{value}{after}"
+        assert without_decoration(text) == value
+        assert detail_of("VALUE_DECORATED", text) == said, value
 
 
 @pytest.mark.parametrize("value", VALUES[1:])

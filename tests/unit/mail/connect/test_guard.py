@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ipaddress
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from postroom.mail.connect.guard import (
     may_dial,
     unwrapped,
 )
+from rows import over
 
 STRICT = DialPolicy()
 LOOPBACK = DialPolicy(allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),))
@@ -175,10 +177,9 @@ def test_metadata_of_clouds_is_never_dialled(address: str, host: str) -> None:
         assert not may_dial(address, policy)
 
 
-@pytest.mark.parametrize("address", [*IPV4, "169.254.1.1"])
-@pytest.mark.parametrize("form", DISGUISES)
-def test_nor_in_any_disguise(form: str, address: str) -> None:
-    text = disguised(form, address)
+@over(product(DISGUISES, [*IPV4, "169.254.1.1"]))
+def test_nor_in_any_disguise(hidden: tuple[str, str]) -> None:
+    text = disguised(*hidden)
     assert ipaddress.ip_address(text).version == 6
     found = judge_addresses("x.example.com", [text], "mail", EVERYTHING)
     assert found is not None, text

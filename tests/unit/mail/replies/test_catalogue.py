@@ -26,6 +26,7 @@ from postroom.mail.replies import (
 from postroom.mail.replies.catalogue import check_order
 from postroom.mail.replies.families import families
 from postroom.mail.replies.model import Causes, Replies, ReplyRow
+from rows import over
 
 #: Found before anything is dialled, by `postroom.mail.precheck`; its tests reach them.
 PRECHECKED = {
@@ -84,7 +85,7 @@ def judged(row: ReplyRow, stage: Stage, example: str) -> Meaning:
     return meaning_of_imap(text, head, about)
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row.id)
+@over(rows(), lambda row: row.id)
 def test_a_row_matches_its_examples_at_each_of_its_stages(row: ReplyRow) -> None:
     for example in row.examples:
         for stage in row.stages:

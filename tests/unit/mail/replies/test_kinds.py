@@ -7,7 +7,6 @@ the reply, its cause, and whether it stays so until somebody acts.
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from postroom.mail.replies import (
     meaning_of_imap,
     meaning_of_smtp,
 )
+from rows import over
 
 Line = tuple[Stage, str, Cause, bool]
 
@@ -174,10 +174,9 @@ def judged(stage: Stage, reply: str) -> Meaning:
     return meaning_of_imap(text, result, about)
 
 
-@pytest.mark.parametrize(("stage", "reply", "cause", "stays"), KINDS)
-def test_a_kind_is_told_from_its_neighbours(
-    stage: Stage, reply: str, cause: Cause, stays: bool
-) -> None:
+@over(KINDS)
+def test_a_kind_is_told_from_its_neighbours(kind: tuple[Stage, str, Cause, bool]) -> None:
+    stage, reply, cause, stays = kind
     found = judged(stage, reply)
     assert (found.cause, found.conclusive) == (cause, stays), found
 

@@ -335,7 +335,6 @@ def test_of_a_stranger_what_the_receiver_says_is_told(
     assert shown(header, host) == found
 
 
-@pytest.mark.parametrize("host", ["imap.example.org", "dovecot.mail.svc", "outlook.office365.com"])
 @pytest.mark.parametrize(
     "taken",
     [
@@ -365,8 +364,9 @@ def test_of_a_stranger_what_the_receiver_says_is_told(
         f"Authentication-Results: (mx.example.org) evil.example; {FORGED}\n",
     ],
 )
-def test_what_a_stranger_wrote_is_not_the_receivers(host: str, taken: str, written: str) -> None:
-    assert shown(taken + written, host) is None
+def test_what_a_stranger_wrote_is_not_the_receivers(taken: str, written: str) -> None:
+    for host in ("imap.example.org", "dovecot.mail.svc", "outlook.office365.com"):
+        assert shown(taken + written, host) is None, host
 
 
 @pytest.mark.parametrize("stands", ["above", "below"])

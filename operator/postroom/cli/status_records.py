@@ -4,13 +4,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from postroom.api.names import Kind
-from postroom.api.resource import InvalidSpec, parse_spec, parse_status
+from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec, SendingDomainStatus
 from postroom.cli import record_output
 from postroom.dns.planning import complete
 from postroom.dns.publishing.records import PublishedRecord, delegated, distinct, from_status
 from postroom.dns.texts.presentation import CannotPublish
+
+_TOLD = "records", "findings", "zone"
 
 
 def show_status_records(
@@ -22,8 +26,8 @@ def show_status_records(
     records: list[PublishedRecord] = []
     known, guessed = [], []
     for domain in objects:
-        status = parse_status(Kind.SENDING_DOMAIN, domain.get("status"))
-        if not isinstance(status, SendingDomainStatus) or not status.records:
+        status = _read(domain.get("status") or {})
+        if not status.records:
             name = domain["metadata"]["name"]
             raise CannotPublish(f"SendingDomain {name} has no records in its status yet.")
         records += delegated(from_status(status.records, status.findings), _servers(domain["spec"]))
@@ -45,6 +49,18 @@ def show_status_records(
         layout,
     )
     return True
+
+
+def _read(raw: Mapping[str, Any]) -> SendingDomainStatus:
+    """What of a status tells what to publish: all of it, as a part may be worse than nothing."""
+    try:
+        return SendingDomainStatus.model_validate(
+            {name: raw[name] for name in _TOLD if name in raw}, by_name=False, by_alias=True
+        )
+    except ValidationError:
+        raise CannotPublish(
+            "The status lists records in a way that is newer than this postroom."
+        ) from None
 
 
 def _servers(raw: object) -> dict[str, list[str]]:

@@ -163,3 +163,24 @@ def test_names_of_domains() -> None:
     assert [name for _, name in domains([])] == [None]
     with pytest.raises(PluginError, match="has no DNS records"):
         domains(["emailaccount/one"])
+
+
+@pytest.mark.parametrize("part", ["records", "findings"])
+@pytest.mark.parametrize("change", [{"future": 1}, {"state": "Future", "severity": "Future"}])
+def test_what_is_understood_in_part_alone_is_not_published(
+    part: str, change: dict[str, Any]
+) -> None:
+    """A record may be missing then, or what a fix leaves as it is."""
+    told = domain(VALID_MX, spf("Missing"))
+    told["status"][part][-1] |= change
+    with pytest.raises(CannotPublish, match="newer than this postroom"):
+        show_status_records([told], BIND, missing=False)
+
+
+def test_what_else_a_status_tells_keeps_no_record_from_being_published(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = domain(spf("Missing"))
+    told["status"] |= {"future": 1, "conditions": [{"type": "Future"}]}
+    assert show_status_records([told], BIND, missing=False)
+    assert SPF_TEXT in capsys.readouterr().out

@@ -73,7 +73,7 @@ def test_a_server_of_another_namespace_is_used_while_it_lets_us(
     assert (status["serverName"], status["serverNamespace"]) == ("relay", neighbour)
     eventually(lambda: theirs.get(SERVER, "relay")["status"]["accounts"] == 1, "it is counted")
     shown = theirs.get(SERVER, "relay")["status"]
-    assert (shown["usedByCount"], shown["usedBy"]) == (1, [])
+    assert (shown["usedByCount"], "usedBy" in shown) == (1, False)
     assert namespace not in json.dumps(shown), "it is counted, and not named"
     ours.put(
         ACCOUNT,

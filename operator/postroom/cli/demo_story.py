@@ -69,10 +69,11 @@ def asked_of_lab(objects: Sequence[Mapping[str, Any]], lab: Lab) -> list[dict[st
     shown = []
     for resource in objects:
         status = dict(resource["status"])
-        status["findings"] = [
-            {**finding, "ask": finding.get("ask", "").replace(f"@{NAMESERVER}", there)}
-            for finding in status.get("findings", [])
-        ]
+        if findings := status.get("findings"):
+            status["findings"] = [
+                {**finding, "ask": finding.get("ask", "").replace(f"@{NAMESERVER}", there)}
+                for finding in findings
+            ]
         shown.append({**resource, "status": status})
     return shown
 

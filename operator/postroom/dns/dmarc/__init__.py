@@ -9,7 +9,13 @@ from postroom.dns.dmarc.alignment import (
     PlannedIdentifier,
     align,
 )
-from postroom.dns.dmarc.change import record_for, satisfies, with_inherited, with_requirements
+from postroom.dns.dmarc.change import (
+    record_for,
+    satisfies,
+    with_inherited,
+    with_requirements,
+    without_destinations,
+)
 from postroom.dns.dmarc.left_out import left_out
 from postroom.dns.dmarc.record import (
     AlignmentMode,
@@ -99,4 +105,5 @@ __all__ = [
     "walk_names",
     "with_inherited",
     "with_requirements",
+    "without_destinations",
 ]

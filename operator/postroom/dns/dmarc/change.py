@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The smallest change of a DMARC record after which it says what is required."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from postroom.api.sendingdomain import DMARCPolicy
@@ -19,6 +19,7 @@ from postroom.dns.dmarc.record import (
 )
 from postroom.dns.dmarc.slips import POLICY_NAMES, VERSION, mended, policy_meant, slips
 from postroom.dns.dmarc.uri import ReportURI, encoded, key_of
+from postroom.dns.dmarc.uri import parse as parse_uri
 
 #: What a parent's record says of mail from the names below it, besides the policy.
 _OF_NAMES_BELOW = frozenset({"adkim", "aspf", "fo", "ruf"})
@@ -74,6 +75,28 @@ def with_inherited(value: str, above: str, policy: DMARCPolicy) -> str:
     dropped = {tag.name for tag in _tags(above)} - (_OF_NAMES_BELOW - said)
     unreported = replace(before, aggregate=())
     return "; ".join([made.rstrip("; "), *_kept(above, unreported, (), dropped)])
+
+
+def without_destinations(existing: str, domains: Collection[str]) -> str | None:
+    """Take the report addresses at some domains out of a record, and leave all else as it is.
+
+    None where the record would say something else then, or nothing at all.
+    """
+    parts = existing.split(";")
+    for tag in split(existing):
+        if isinstance(tag, Tag) and tag.name in URI_TAGS:
+            stay = [
+                each
+                for each in tag.value.split(",")
+                if parse_uri(each.strip(" \t")).destination not in domains
+            ]
+            at = existing.count(";", 0, tag.position)
+            written = parts[at].partition("=")[0]
+            parts[at] = f"{written}={','.join(stay)}" if any(map(str.strip, stay)) else ""
+    made = ";".join(part for part in parts if part.strip())
+    before, after = parse(existing), parse(made)
+    same = (after.problem, after.p, after.sp, after.np) == (None, before.p, before.sp, before.np)
+    return made if same else None
 
 
 def _weakening(existing: str, mended_record: PolicyRecord, chosen: DMARCPolicy) -> set[str]:

@@ -16,6 +16,7 @@ from postroom.dns.judging.fixes import replacing
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.names import is_within
 from postroom.dns.requirements import VALUE_LIMIT, DMARCWanted, PlannedRecord
+from postroom.dns.texts.quoting import quoted
 
 
 def needs(
@@ -210,6 +211,10 @@ def _reporting(
         message = f"{cause.message.removesuffix('.')}, or the address be taken out of the record."
         if others:
             message += f" The same goes for {', '.join(name for name, _ in others)}."
+        # What is in the user's own hands: whoever does not agree gets nothing of it.
+        alone = dmarc.without_destinations(records[0], [name for name, _ in unasked])
+        if alone is not None and quoted(alone) == alone:
+            message += f" Without it the TXT at {planned.name} is: {alone}"
         advice.append(finding(Code.DMARC_OTHER_RUA_UNAUTHORISED, planned.id, message, cause.fix))
     for destination in verdict.apart:
         message = (

@@ -163,3 +163,25 @@ def test_a_fix_is_never_weaker_than_what_is_written(text: str, policy: DMARCPoli
 def test_what_names_no_policy_gets_the_one_that_is_wanted(text: str) -> None:
     made = dmarc.parse(dmarc.with_requirements(f"{text}; {WRITTEN}", QUARANTINE, []))
     assert made.p is QUARANTINE
+
+
+@pytest.mark.parametrize(
+    ("existing", "made"),
+    [
+        ("v=DMARC1; p=none; rua=mailto:a@x.net", "v=DMARC1; p=none"),
+        (
+            "v=DMARC1;p=none; rua = mailto:a@x.net!10m , mailto:b@y.org ;fo=1",
+            "v=DMARC1;p=none; rua = mailto:b@y.org;fo=1",
+        ),
+        (
+            "v=DMARC1; p=none; ruf=mailto:a@x.net; rua=mailto:b@y.org,mailto:c@X.NET;",
+            "v=DMARC1; p=none; rua=mailto:b@y.org",
+        ),
+        ("v=DMARC1; p=none; rua=mailto:b@sub.x.net", "v=DMARC1; p=none; rua=mailto:b@sub.x.net"),
+        # Without an address it has no policy, and counts for nothing.
+        ("v=DMARC1; rua=mailto:a@x.net", None),
+    ],
+)
+def test_destinations_go_and_all_else_stays(existing: str, made: str | None) -> None:
+    found = dmarc.without_destinations(existing, ["x.net"])
+    assert (found and " ".join(found.split())) == (made and " ".join(made.split()))

@@ -78,6 +78,20 @@ def test_a_stranger_who_gets_no_reports_is_told_though_nobody_asked_for_him(
         assert ("reports.org" in one.message) is ("reports.org" in tags)
         assert one.fix is not None
         assert one.fix.action is FixAction.EXTERNAL
+        # The other way is in the user's own hands, and takes nothing else away.
+        alone = one.message.rpartition(" is: ")[2]
+        assert told({**change, DMARC: [alone]}) == []
+        kept = {tag.strip() for tag in alone.split(";")}
+        assert {"v=DMARC1", "p=reject", "rua=mailto:dmarc@example.com"} == kept
+
+
+def test_a_record_that_no_sentence_can_hold_is_not_told_anew() -> None:
+    ours = ",".join(f"mailto:{number}@example.com" for number in range(60))
+    change = {DMARC: [f"v=DMARC1; p=reject; rua=mailto:dmarc@example.com,{ours},mailto:d@a.net"]}
+    (one,) = about_dmarc(look(FakeZone({**HEALTHY, **change})))
+    assert (one.code, one.severity.value) == REFUSED
+    assert " is: " not in one.message
+    assert "taken out of the record" in one.message
 
 
 ELSEWHERE = {"dmarc": {"policy": "reject", "rua": ["mailto:d@reports.net"]}}

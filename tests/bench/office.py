@@ -16,11 +16,12 @@ from typing import Any, cast
 from postroom.api.names import API_VERSION, Key, Kind
 from postroom.concurrency.shares import Shares
 from postroom.concurrency.token_bucket import TokenBucket
-from postroom.controller.cache import Cache, Raw, metadata_of
+from postroom.controller.cache import Cache
 from postroom.controller.client import Cluster
 from postroom.controller.events import EventPoster
 from postroom.controller.intake import Intake, utc_now
 from postroom.controller.queue import KeyedQueue
+from postroom.controller.raw_objects import Raw, metadata_of
 from postroom.controller.worker import Evaluator, Worker
 from postroom.controller.world import ClusterWorld
 from postroom.controller.writer import Writer

@@ -28,10 +28,11 @@ from postroom.api.profile import AIBehavior, InboundAISettings, InboundStatus
 from postroom.api.reasons import Reason
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller import api_paths, client
-from postroom.controller.cache import Cache, status_of
+from postroom.controller.cache import Cache
 from postroom.controller.inbound import absence, progress
 from postroom.controller.intake import Intake
 from postroom.controller.queue import KeyedQueue
+from postroom.controller.raw_objects import status_of
 from postroom.controller.writer import Evaluated, Writer
 from postroom.delivery import status
 from postroom.delivery.contract import Progress

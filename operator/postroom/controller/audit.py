@@ -19,7 +19,7 @@ from postroom.api.names import (
 )
 from postroom.concurrency.bounded import BoundedMap
 from postroom.controller import shared_status
-from postroom.controller.cache import (
+from postroom.controller.raw_objects import (
     MAPPINGS,
     REQUESTED_BY,
     SPEC_BY,

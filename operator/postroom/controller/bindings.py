@@ -12,10 +12,10 @@ from typing import Any
 
 from postroom.api.names import WATCH_LABEL
 from postroom.controller import children
-from postroom.controller.cache import metadata_of
 from postroom.controller.children import Owner
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
+from postroom.controller.raw_objects import metadata_of
 from postroom.controller.rotation import SecretReader
 from postroom.controller.secret_guard import SecretGuard
 from postroom.controller.writer import SecretWriter

@@ -13,33 +13,16 @@ from types import MappingProxyType
 from typing import Any
 
 from postroom.api.names import Key, Kind
-from postroom.api.resource import Kept, Metadata, annotations_read
-from postroom.api.status import DEFAULT_STATUS
+from postroom.api.resource import Metadata
 from postroom.concurrency.sets_of_few import SetsOfFew
+from postroom.controller.echoes import Echoes
+from postroom.controller.raw_objects import Raw, conditions_of, metadata_of, slimmed, status_of
 from postroom.controller.shared_status import moved
-from postroom.controller.text_pool import LONGEST, pooled, pooled_texts, shared
+from postroom.controller.text_pool import pooled_texts
 from postroom.reconcile import defaults
 from postroom.reconcile import indexes as marks
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.claims import ClaimBook, claim_from, standing_of
-
-#: An object as the API server holds it.
-Raw = Mapping[str, Any]
-
-_KEPT_METADATA = (
-    "name",
-    "namespace",
-    "uid",
-    "generation",
-    "resourceVersion",
-    "creationTimestamp",
-    "deletionTimestamp",
-)
-_COMMON_METADATA = ("namespace", "creationTimestamp")
-
-#: Under these names in what is kept of metadata: the field manager that wrote the spec, and by
-#: annotation those that ask for something.
-SPEC_BY, REQUESTED_BY = "specBy", "requestedBy"
 
 
 class Difference(Flag):
@@ -84,6 +67,8 @@ class _Entry:
     writing: Mapping[str, Any] | None = None
     #: A status changed while `writing`; judged when the write ends.
     suspect: bool = False
+    #: What was written of a status that admission made another one of.
+    sent: Mapping[str, Any] | None = None
 
 
 class Cache:
@@ -94,6 +79,7 @@ class Cache:
         self.addresses = AddressBook()
         #: Told of each object that appeared, was replaced, or is gone, when it is so.
         self.observers: list[Callable[[Key], None]] = []
+        self.echoes = Echoes()
         self._entries: dict[Key, _Entry] = {}
         #: By kind and namespace, and there by index.
         self._by_index: dict[tuple[Kind, str], SetsOfFew[str, str]] = {}
@@ -110,6 +96,11 @@ class Cache:
         """Return an object (metadata reduced to what is used, spec, status)."""
         entry = self._entries.get(key)
         return entry.raw if entry else None
+
+    def sent(self, key: Key) -> Mapping[str, Any] | None:
+        """What was written of the status that stands, if admission made another one of it."""
+        entry = self._entries.get(key)
+        return entry.sent if entry else None
 
     def keys(self, kind: Kind) -> list[Key]:
         """Return the keys of all objects of a kind, sorted."""
@@ -140,7 +131,7 @@ class Cache:
         key = Key.of(kind, raw)
         entry = self._entries.get(key)
         if entry is not None and not force and not _is_newer(raw, entry.raw):
-            return NO_CHANGE
+            return self._corrected(key, entry, raw)
         if entry is None:
             slim = slimmed(raw)
             indexes = marks.standing(kind, slim)
@@ -190,13 +181,36 @@ class Cache:
             # What changed in status is our own doing.
             return Change(change.difference & ~Difference.STATUS, change.before, change.after)
         # The watch was faster, and has brought this or what came after it.
+        if _version(written) == _version(entry.raw):
+            self._note_sent(key, entry, status_of(written))
+            return NO_CHANGE
         overwritten = suspect and moved(status_of(written), status_of(entry.raw))
         return Change(Difference.STATUS) if overwritten else NO_CHANGE
+
+    def _corrected(self, key: Key, entry: _Entry, raw: Raw) -> Change:
+        """Take in an object in the version that we took from the answer to our own write, where it
+        shows another status: equal versions mean equal objects."""
+        same = (_uid(raw), _version(raw)) == (_uid(entry.raw), _version(entry.raw))
+        wrote = status_of(entry.raw)
+        if not same or entry.sent is not None or not moved(wrote, status_of(raw)):
+            return NO_CHANGE
+        change = self._replace(key, entry, slimmed(raw, entry.raw))
+        self._note_sent(key, entry, wrote)
+        # Nobody has written over it, and whoever did it does so each time.
+        return Change(change.difference & ~Difference.STATUS, change.before, change.after)
+
+    def _note_sent(self, key: Key, entry: _Entry, wrote: Mapping[str, Any]) -> None:
+        stands = status_of(entry.raw)
+        if moved(wrote, stands):
+            entry.sent = wrote
+            names = wrote.keys() | stands.keys()
+            fields = (name for name in names if wrote.get(name) != stands.get(name))
+            self.echoes.altered(key, frozenset(fields))
 
     def _replace(self, key: Key, entry: _Entry, slim: Raw) -> Change:
         before = after = frozenset(entry.indexes)
         difference = _difference(entry.raw, slim)
-        entry.raw = slim
+        entry.raw, entry.sent = slim, None
         if Difference.STATUS in difference and entry.writing is not None:
             entry.suspect = True
             difference &= ~Difference.STATUS
@@ -245,89 +259,12 @@ class Cache:
             del self._by_index[key.kind, key.namespace]
 
 
-# -- reading raw objects --------------------------------------------------------------------------
-
-#: Nearly all are dicts, for which the abstract class alone would be asked by a call of Python.
-MAPPINGS = (dict, Mapping)
-
-
-def metadata_of(raw: Raw) -> Mapping[str, Any]:
-    """Return an object's metadata; empty where it has none."""
-    metadata = raw.get("metadata")
-    return metadata if isinstance(metadata, MAPPINGS) else {}
-
-
-def status_of(raw: Raw) -> Mapping[str, Any]:
-    """Return the status of a raw object, empty where it has none."""
-    status = raw.get("status")
-    return status if isinstance(status, MAPPINGS) else {}
-
-
-def slimmed(
-    raw: Raw, earlier: Raw = MappingProxyType({}), writing: Mapping[str, Any] | None = None
-) -> Raw:
-    """Return the part of an object that is kept: no labels, of annotations what is read of them,
-    and of managedFields who wrote the spec and these. So nobody has more kept than schemas bound.
-
-    Equal texts are kept once: decoded JSON holds every field name and enum value anew per object,
-    which is half of its size. So is what is the same as in `earlier`, with what was understood of
-    it.
-    """
-    metadata, was = metadata_of(raw), metadata_of(earlier)
-    kept = {
-        name: value if (value := was.get(name)) == metadata[name] else metadata[name]
-        for name in _KEPT_METADATA
-        if name in metadata
-    }
-    # Many have these in common; name, uid and version are nobody else's.
-    kept.update((name, pooled(kept[name])) for name in _COMMON_METADATA if name in kept)
-    if asked := annotations_read(metadata.get("annotations")):
-        kept["annotations"] = asked
-    kept.update(_managers(metadata, kept.get("annotations", {})))
-    spec, status = raw.get("spec"), raw.get("status") or {}
-    if not isinstance(known := earlier.get("spec"), Kept) or known != spec:
-        spec = pooled(spec)
-        known = Kept(spec) if isinstance(spec, dict) else spec
-    statuses = (_PENDING, earlier.get("status"))
-    same = next((each for each in statuses if each == status), None)
-    if same is None:
-        status = shared(writing) if writing == status else pooled(status)
-        same = Kept(status) if isinstance(status, dict) else status
-    return {"metadata": Kept(kept), "spec": known, "status": same}
-
-
-#: What stands in every object that nobody has looked at yet: kept, and understood, once.
-_PENDING = Kept(DEFAULT_STATUS)
-
-
-def _managers(
-    metadata: Mapping[str, Any], annotations: Mapping[str, Any]
-) -> Iterator[tuple[str, Any]]:
-    """Who wrote the spec and the annotations, as far as managedFields tell: the last of several."""
-    spec, asked = "", dict[str, str]()
-    found = metadata.get("managedFields")
-    entries = (
-        [entry for entry in found if isinstance(entry, Mapping)] if isinstance(found, list) else []
-    )
-    for entry in sorted(entries, key=lambda entry: str(entry.get("time") or "")):
-        fields = entry.get("fieldsV1")
-        manager = pooled(str(entry.get("manager") or "")[:LONGEST])
-        if not isinstance(fields, Mapping) or entry.get("subresource") or not manager:
-            continue
-        if "f:spec" in fields:
-            spec = manager
-        written = fields.get("f:metadata")
-        written = written.get("f:annotations") if isinstance(written, Mapping) else None
-        if isinstance(written, Mapping):
-            asked.update((name, manager) for name in annotations if f"f:{name}" in written)
-    if spec:
-        yield SPEC_BY, spec
-    if asked:
-        yield REQUESTED_BY, asked
-
-
 def _uid(raw: Raw) -> object:
     return metadata_of(raw).get("uid")
+
+
+def _version(raw: Raw) -> str:
+    return str(metadata_of(raw).get("resourceVersion") or "")
 
 
 def _is_newer(raw: Raw, cached: Raw) -> bool:
@@ -337,8 +274,7 @@ def _is_newer(raw: Raw, cached: Raw) -> bool:
     no more than that equal ones mean equal objects; where they are no numbers, the later arrival
     counts.
     """
-    one = str(metadata_of(raw).get("resourceVersion") or "")
-    other = str(metadata_of(cached).get("resourceVersion") or "")
+    one, other = _version(raw), _version(cached)
     if one.isdecimal() and other.isdecimal():
         return int(one) > int(other)
     return not one or one != other
@@ -382,10 +318,3 @@ def readiness(raw: Raw) -> tuple[object, ...]:
         if condition.get("type") == "Ready":
             return condition.get("status"), *about
     return None, *about
-
-
-def conditions_of(raw: Raw) -> list[Mapping[str, Any]]:
-    """Return the stored conditions that have the shape of conditions."""
-    found = status_of(raw).get("conditions")
-    entries = found if isinstance(found, list) else []
-    return [condition for condition in entries if isinstance(condition, Mapping)]

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from postroom.api.names import API_VERSION, GROUP, Key
-from postroom.controller.cache import metadata_of
 from postroom.controller.client import ApiError
+from postroom.controller.raw_objects import metadata_of
 from postroom.log import about
 from postroom.reconcile.status.wanted import Child, ChildState, Wanted
 

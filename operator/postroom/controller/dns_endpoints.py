@@ -12,11 +12,11 @@ from typing import Any, Protocol
 from postroom.api.names import Key, Kind
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.audit import Audit
-from postroom.controller.cache import metadata_of
 from postroom.controller.children import Owner, is_controlled_by, metadata_for
 from postroom.controller.client import ApiError, Cluster
 from postroom.controller.endpoint_client import DNSEndpointClient
 from postroom.controller.intake import utc_now
+from postroom.controller.raw_objects import metadata_of
 from postroom.controller.secret_guard import SecretGuard
 from postroom.dns.publishing.dns_endpoint import API_VERSION, KIND, HandedSet, targets_in
 from postroom.reconcile.status.wanted import ChildState, Wanted

@@ -17,9 +17,9 @@ import kopf
 from postroom.api.names import GROUP, PART_OF_LABEL, VERSION, WATCH_LABEL, Key, Kind
 from postroom.concurrency.backoff import doubled
 from postroom.controller import api_paths, news, page_sizes
-from postroom.controller.cache import metadata_of
 from postroom.controller.client import Cluster
 from postroom.controller.intake import Intake
+from postroom.controller.raw_objects import metadata_of
 from postroom.controller.watching import Taker
 from postroom.settings import Settings
 
@@ -113,10 +113,12 @@ class Feed:
 
     def _knows(self, kind: Kind, seen: news.Seen) -> bool:
         """Whether just this is in the cache, which would ignore it; an echo of our own write is,
-        once that is answered."""
+        once that is answered, unless it is one that is read."""
         raw = self._intake.cache.get(Key(kind, seen.namespace, seen.name)) or {}
         known = metadata_of(raw)
-        return (known.get("uid"), known.get("resourceVersion")) == (seen.uid, seen.version)
+        if (known.get("uid"), known.get("resourceVersion")) != (seen.uid, seen.version):
+            return False
+        return not self._intake.cache.echoes.is_read(kind, seen.namespace)
 
     def _take(self, kind: Kind, raw: Mapping[str, Any], gone: bool) -> None:
         if gone:

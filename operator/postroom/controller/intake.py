@@ -12,16 +12,10 @@ from datetime import UTC, datetime, timedelta
 from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import Key, Kind
 from postroom.api.resource import InvalidSpec, parse_spec
-from postroom.controller.cache import (
-    Cache,
-    Change,
-    Difference,
-    Raw,
-    metadata_of,
-    status_of,
-)
+from postroom.controller.cache import Cache, Change, Difference
 from postroom.controller.dependants import Dependants, declared, named
 from postroom.controller.queue import KeyedQueue, Urgency
+from postroom.controller.raw_objects import Raw, metadata_of, status_of
 from postroom.controller.request_limit import RequestLimiter
 from postroom.reconcile import indexes
 from postroom.reconcile.signing_in.references import reference_to

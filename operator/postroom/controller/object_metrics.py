@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from postroom.api.names import Key
-from postroom.controller.cache import Raw, conditions_of, metadata_of, status_of
 from postroom.controller.kept_lines import KeptLines
+from postroom.controller.raw_objects import Raw, conditions_of, metadata_of, status_of
 
 #: The value of ``postroom_condition`` per status; a status that is none of these has no series.
 _CONDITION_VALUES = {"True": 1.0, "False": 0.0, "Unknown": -1.0}

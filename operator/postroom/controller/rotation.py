@@ -19,10 +19,10 @@ from postroom.api.masked import Masked
 from postroom.api.names import GROUP, Key, Kind
 from postroom.api.times import parse_timestamp, timestamp
 from postroom.concurrency.bounded import BoundedMap
-from postroom.controller.cache import metadata_of
 from postroom.controller.children import Owner, is_controlled_by, metadata_for
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
+from postroom.controller.raw_objects import metadata_of
 from postroom.controller.secret_guard import SecretGuard
 from postroom.controller.writer import SecretWriter
 from postroom.log import about

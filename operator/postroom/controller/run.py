@@ -21,12 +21,13 @@ from postroom.controller import (
     sent_messages,
 )
 from postroom.controller.audit import Audit
-from postroom.controller.cache import Cache, Raw
+from postroom.controller.cache import Cache
 from postroom.controller.events import EventPoster
 from postroom.controller.inbound.absence import Absence
 from postroom.controller.intake import Intake, utc_now
 from postroom.controller.object_metrics import ObjectMetrics
 from postroom.controller.queue import KeyedQueue
+from postroom.controller.raw_objects import Raw
 from postroom.controller.set_clock import SetClock
 from postroom.controller.shard_objects import ShardObjects
 from postroom.controller.status_page import StatusPage

@@ -8,7 +8,8 @@ from typing import cast
 
 from postroom.api.names import Key, Kind
 from postroom.api.resource import EmailAccount, InvalidSpec, parse
-from postroom.controller.cache import Cache, Raw, status_of
+from postroom.controller.cache import Cache
+from postroom.controller.raw_objects import Raw, status_of
 from postroom.reconcile.account.messages import spending
 from postroom.reconcile.tenancy.budgets import Budgets
 

@@ -20,9 +20,9 @@ from prometheus_client import Counter
 
 from postroom.api.names import Key, Kind
 from postroom.concurrency.backoff import Backoff
-from postroom.controller.cache import metadata_of
 from postroom.controller.client import ApiError, Listed
 from postroom.controller.intake import START_ORDER, Intake
+from postroom.controller.raw_objects import metadata_of
 
 logger = logging.getLogger(__name__)
 

@@ -14,12 +14,12 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec, parse_status
 from postroom.api.status import CommonStatus
 from postroom.concurrency.acting import acting_for
-from postroom.controller.cache import Raw, metadata_of, status_of
 from postroom.controller.children import Children
 from postroom.controller.dependants import declared
 from postroom.controller.events import EventPoster
 from postroom.controller.intake import Intake, utc_now
 from postroom.controller.queue import QueueClosed, Urgency
+from postroom.controller.raw_objects import Raw, metadata_of, status_of
 from postroom.controller.writer import Evaluated, Writer, marks_of
 from postroom.log import about
 from postroom.metrics import Metrics, WriteResult

@@ -9,9 +9,10 @@ from typing import Any, Generic, Protocol, TypeVar
 from postroom.api.names import Key, Kind
 from postroom.api.resource import AnyResource, InvalidSpec, parse
 from postroom.concurrency.flights import Flights
-from postroom.controller.cache import Cache, metadata_of
+from postroom.controller.cache import Cache
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
+from postroom.controller.raw_objects import metadata_of
 from postroom.dns.ownership import OwnershipRules
 from postroom.reconcile import world
 from postroom.reconcile.tenancy.addresses import AddressBook

@@ -27,9 +27,9 @@ from postroom.api.status import CommonStatus
 from postroom.concurrency.backoff import Backoff
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.audit import Audit
-from postroom.controller.cache import Raw, metadata_of, status_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import Intake, utc_now
+from postroom.controller.raw_objects import Raw, metadata_of, status_of
 from postroom.controller.shared_status import with_delivery
 from postroom.log import about
 from postroom.metrics import Metrics, WriteResult
@@ -168,7 +168,9 @@ class Writer:
         ):
             # Another process has announced or sent a message meanwhile.
             return WriteResult.STALE
-        if not differs(stored, desired) and not self._heartbeat_due(stored, desired, evaluated):
+        # Admission may make another status of what is written, and would again.
+        wrote = self._intake.cache.sent(evaluated.key) or stored
+        if not differs(wrote, desired) and not self._heartbeat_due(wrote, desired, evaluated):
             return WriteResult.UNCHANGED
         return raw, desired
 

@@ -17,7 +17,7 @@ from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
 from postroom.api.oauth import OAuthFlow, OAuthProvider
 from postroom.controller.audit import Audit
-from postroom.controller.cache import slimmed
+from postroom.controller.raw_objects import slimmed
 from postroom.log import AUDIT
 from postroom.mail.oauth.grant import Grant, OAuthSecrets
 from postroom.mail.report import Endpoint, Login

@@ -22,10 +22,11 @@ from postroom.api.names import Key, Kind
 from postroom.api.status import DEFAULT_STATUS
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller import text_pool
-from postroom.controller.cache import Cache, metadata_of
+from postroom.controller.cache import Cache
 from postroom.controller.events import EventPoster
 from postroom.controller.intake import Intake, utc_now
 from postroom.controller.queue import KeyedQueue
+from postroom.controller.raw_objects import metadata_of
 from postroom.controller.worker import Evaluator, Worker
 from postroom.controller.world import ClusterWorld
 from postroom.controller.writer import Writer

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from postroom.api.names import Key
 from postroom.controller import news
-from postroom.controller.cache import NO_CHANGE, Cache, Change, metadata_of
+from postroom.controller.cache import NO_CHANGE, Cache, Change
 from postroom.controller.feed import Feed
 from postroom.controller.intake import Intake
 from postroom.controller.news import Seen
 from postroom.controller.queue import KeyedQueue
+from postroom.controller.raw_objects import metadata_of
 from postroom.controller.watching import Taker, _News
 from postroom.settings import load
 from unit.controller.samples import ACCOUNT, Object, stored
@@ -226,8 +227,9 @@ def test_nothing_is_lost_by_leaving_out_what_the_cache_knows(steps: list[str]) -
 
 def test_the_echo_of_a_write_that_was_answered_is_not_decoded() -> None:
     story = Story()
-    for step in ("hear", "write", "answer", "hear"):
+    # But for the first, which shows whether admission makes another status of what is written.
+    for step in ("hear", *["write", "answer", "hear"] * 5):
         getattr(story, step)()
     whole, spared = story.offices
-    assert (whole.decoded, spared.decoded) == (2, 1)
+    assert (whole.decoded, spared.decoded) == (6, 2)
     assert Key.of(ACCOUNT.kind, spared.cache.get(ACCOUNT) or {}) == ACCOUNT

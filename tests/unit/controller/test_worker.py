@@ -17,12 +17,13 @@ from postroom.api.resource import parse_status
 from postroom.api.status import CommonStatus
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller import worker
-from postroom.controller.cache import Cache, Raw
+from postroom.controller.cache import Cache
 from postroom.controller.children import Children, Owner
 from postroom.controller.client import ApiError
 from postroom.controller.events import EventPoster
 from postroom.controller.intake import Intake
 from postroom.controller.queue import KeyedQueue
+from postroom.controller.raw_objects import Raw
 from postroom.controller.worker import Evaluator, Worker
 from postroom.controller.writer import Writer
 from postroom.metrics import Metrics

@@ -405,3 +405,16 @@ async def test_what_we_announced_ourselves_may_be_written_on() -> None:
 def test_marks_tell_statuses_apart_by_their_messages(other: Object) -> None:
     assert marks_of(announced("a")) == marks_of({**announced("a"), "lastCheckTime": "other"})
     assert marks_of(other) != marks_of(announced("a"))
+
+
+async def test_what_admission_makes_of_a_status_is_not_written_again_and_again() -> None:
+    one = bench()
+    assert await one.write(status_of("False")) is WriteResult.WRITTEN
+    # The echo: admission has put another verdict there.
+    assert one.server.raw is not None
+    one.server.raw = {**one.server.raw, "status": raw_status("Unknown")}
+    one.intake.seen(SERVER.kind, one.server.raw)
+    assert await one.write(status_of("False")) is WriteResult.UNCHANGED
+    assert len(one.server.written) == 1
+    # News are written all the same.
+    assert await one.write(status_of("True")) is WriteResult.WRITTEN

@@ -21,10 +21,10 @@ from postroom.api.names import Key, Kind
 from postroom.api.reasons import Reason
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller import lease
-from postroom.controller.cache import Raw, metadata_of, status_of
 from postroom.controller.client import ApiError
 from postroom.controller.inbound.progress import MANAGER, applied
 from postroom.controller.intake import Intake
+from postroom.controller.raw_objects import Raw, metadata_of, status_of
 from postroom.controller.shared_status import delivers
 from postroom.delivery import status
 from postroom.log import about

@@ -14,7 +14,8 @@ from typing import Any
 
 from postroom.api.names import Key, Kind
 from postroom.concurrency.bounded import BoundedMap
-from postroom.controller.cache import Cache, Raw, metadata_of, status_of
+from postroom.controller.cache import Cache
+from postroom.controller.raw_objects import Raw, metadata_of, status_of
 from postroom.mail.round_trip.header import Header
 from postroom.mail.round_trip.recognise import claimed
 

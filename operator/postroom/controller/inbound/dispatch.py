@@ -15,12 +15,12 @@ from postroom.api.resource import EmailAccount, InvalidSpec, parse
 from postroom.concurrency.acting import acting_for
 from postroom.concurrency.places import Places
 from postroom.controller import lease
-from postroom.controller.cache import metadata_of, status_of
 from postroom.controller.dependants import declared
 from postroom.controller.inbound.announced import Announced
 from postroom.controller.inbound.progress import InboundStatus
 from postroom.controller.intake import Intake
 from postroom.controller.queue import QueueClosed
+from postroom.controller.raw_objects import metadata_of, status_of
 from postroom.controller.shared_status import delivers
 from postroom.delivery import confirmed, cursors, routes, status
 from postroom.delivery.answers import Answer

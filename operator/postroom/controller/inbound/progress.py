@@ -18,9 +18,9 @@ from typing import Any, Protocol
 from postroom.api.names import API_VERSION, Key
 from postroom.api.reasons import Reason
 from postroom.concurrency.token_bucket import TokenBucket
-from postroom.controller.cache import metadata_of, status_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import Intake
+from postroom.controller.raw_objects import metadata_of, status_of
 from postroom.delivery import status
 from postroom.delivery.contract import Progress
 from postroom.log import about

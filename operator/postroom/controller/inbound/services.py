@@ -11,9 +11,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from postroom.api.names import Key
-from postroom.controller.cache import metadata_of
 from postroom.controller.dependants import Dependants
 from postroom.controller.queue import KeyedQueue, Urgency
+from postroom.controller.raw_objects import metadata_of
 from postroom.delivery.routes import Services
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.world import LookupUnavailable

@@ -9,9 +9,9 @@ from typing import Any
 
 from postroom.api.inbound_delivery import PROGRESS_FIELDS
 from postroom.api.names import Key
-from postroom.controller.cache import status_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import Intake
+from postroom.controller.raw_objects import status_of
 from postroom.delivery import status
 from unit.controller.samples import ACCOUNT, stored
 

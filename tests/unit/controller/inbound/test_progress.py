@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from postroom.api.names import Key, Kind
 from postroom.api.reasons import Reason
 from postroom.concurrency.token_bucket import TokenBucket
-from postroom.controller.cache import Cache, status_of
+from postroom.controller.cache import Cache
 from postroom.controller.inbound.progress import InboundStatus
 from postroom.controller.intake import Intake
 from postroom.controller.queue import KeyedQueue
+from postroom.controller.raw_objects import status_of
 from postroom.delivery import status
 from postroom.delivery.contract import Progress
 from unit.controller.inbound.statuses import DELIVERING, StatusServer, account, condition_of

@@ -40,7 +40,7 @@ class Lab:
         """What a conversation comes to, in a thread, as the library waits for each answer."""
 
         def converse() -> Result:
-            with imaplib.IMAP4_SSL(ADDRESS, PORT, ssl_context=self._trusting, timeout=10) as client:
+            with imaplib.IMAP4_SSL(ADDRESS, PORT, ssl_context=self._trusting, timeout=60) as client:
                 if login:
                     client.login(ME, PASSWORD)
                 return talk(client)

@@ -58,9 +58,9 @@ async def told(
 
     def converse() -> Result:
         if implicit is not None:
-            with smtplib.SMTP_SSL(ADDRESS, PORT, context=implicit, timeout=10) as client:
+            with smtplib.SMTP_SSL(ADDRESS, PORT, context=implicit, timeout=60) as client:
                 return talk(client)
-        with smtplib.SMTP(ADDRESS, PORT, timeout=10) as client:
+        with smtplib.SMTP(ADDRESS, PORT, timeout=60) as client:
             return talk(client)
 
     return await asyncio.to_thread(converse)

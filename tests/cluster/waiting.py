@@ -6,6 +6,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+#: Seconds between two looks.
+_LEAST, _MOST = 0.1, 0.5
+
 
 def eventually(
     check: Callable[[], bool], what: str | Callable[[], str], seconds: float = 120
@@ -16,8 +19,13 @@ def eventually(
     minutes after which what is not noticed is looked at by itself.
     """
     deadline = time.monotonic() + seconds
-    while not check():
-        if time.monotonic() > deadline:
+    while True:
+        began = time.monotonic()
+        if check():
+            return
+        now = time.monotonic()
+        if now > deadline:
             told = what if isinstance(what, str) else what()
             raise AssertionError(f"not within {seconds:.0f} s: {told}")
-        time.sleep(0.1)
+        # A look at thousands of objects, made all the time, holds up what it waits for.
+        time.sleep(min(max(_LEAST, 2 * (now - began)), _MOST))

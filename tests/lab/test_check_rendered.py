@@ -5,6 +5,7 @@ source."""
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lab.helm import helm, programs
+from lab.helm import UNCOLLECTED, helm, programs
 from postroom.cli.options import ExitCode
 
 SOURCE = """\
@@ -59,6 +60,7 @@ def test_kustomize(top: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
+        env={**os.environ, **UNCOLLECTED},
     ).stdout
     found = remark(rendered, top, "--source-root", "overlay")
     assert found == {

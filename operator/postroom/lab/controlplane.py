@@ -178,8 +178,9 @@ class EmbeddedServers:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
-                # It would grow to a gigabyte after some ten thousand writes.
-                env={"GOMEMLIMIT": "1500MiB", **os.environ},
+                # It would grow to a gigabyte after some ten thousand writes. Below that it looks
+                # for garbage when there is more of it: a sixth less of CPU, for 200 MiB.
+                env={"GOMEMLIMIT": "1500MiB", "GOGC": "300", **os.environ},
             )
         assert self._process.stdout is not None  # noqa: S101 - for the type checker
         kubeconfig = self._process.stdout.readline().strip()

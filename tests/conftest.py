@@ -45,20 +45,15 @@ settings.register_profile(QUICK, settings.get_profile("postroom"), max_examples=
 _began = count()
 HERE = Path(__file__).parent
 #: Files that ask how long something takes, or whose servers answer by the clock: beside others they
-#: would measure those.
+#: would measure those. Not those whose deadlines are seconds of a patient loop (tests/patient.py).
 _BY_THE_CLOCK = {
     "test_asking_hostile",
     "test_asking_https",
-    "test_asking_limits",
     "test_asking_sockets",
     "test_asking_views",
     "test_canary_engine",
-    "test_check_pace",
     "test_dns_resolver",
     "test_mail_bench",
-    "test_mail_imap_auth",
-    "test_mail_imap_session",
-    "test_mail_limits",
 }
 #: What takes minutes, the longest first: whoever begins it last ends long after all others.
 _LONG = (
@@ -66,9 +61,9 @@ _LONG = (
     "cluster/faults/test_api_server.py",
     "cluster/test_guides.py",
     "cluster/test_deliver_faults.py",
-    "cluster/test_canary_operator.py",
     "cluster/test_resilience.py",
     "cluster/faults/test_silence.py",
+    "cluster/test_canary_operator.py",
     "cluster/faults/test_around_it.py",
     "cluster/test_upgrade.py",
     "cluster/test_operator.py",
@@ -86,6 +81,8 @@ _LONG = (
     "cluster/test_binding.py",
     "lab/test_mail_real_clients.py",
     "lab/test_chart.py",
+    "lab/test_asking_limits.py",
+    "lab/test_check_pace.py",
 )
 #: Files of tests/unit that take a second or more: they look through the whole program or all pages,
 #: import it anew, read what it writes with the tools of others, play hundreds of looks or a whole

@@ -13,6 +13,7 @@ from postroom.dns.answers import Question, RecordType
 from postroom.dns.asking.limiter import QueryLimiters
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.asking.retrying import Timing
+from postroom.lab.operator_process import OwnPort
 
 RESOLVER, NS1, NS2, PROVIDER, DEEP, DEAD, PARENT = map(own_address, range(51, 58))
 TIMING = Timing(least=0.05, resolver=0.08, unknown=0.08, question=1.5, look=3.0)
@@ -96,11 +97,12 @@ class Lab:
 @asynccontextmanager
 async def running(servers: Sequence[ScriptedServer]) -> AsyncIterator[int]:
     """Run servers at one port, which is yielded."""
-    port = 0
+    # None of those that whoever asks, at all addresses, is given for a moment.
+    held = OwnPort()
     try:
         for server in servers:
-            port = await server.start(port)
-        yield port
+            await server.start(held.number)
+        yield held.number
     finally:
         for server in servers:
             server.stop()

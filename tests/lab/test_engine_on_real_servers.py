@@ -25,7 +25,7 @@ import pytest
 from closed_loop.loop import APEX, TRACKING, spec_of
 from dnsworld.keys import rsa_public_key
 from dnsworld.providers import Provider
-from lab.test_zone_file_server import Knot, free_port, program
+from lab.test_zone_file_server import Knot, program
 from loopback import own_address
 from postroom.api.findings import Fix, FixAction, Severity
 from postroom.api.sendingdomain import RecordState
@@ -37,6 +37,7 @@ from postroom.dns.texts.quoting import quoted
 from postroom.dns.verifying.report import DomainReport
 from postroom.dns.verifying.verify import verify
 from postroom.lab.dns import LabDns
+from postroom.lab.operator_process import free_port
 from postroom.lab.zone_data import TTL, ZoneData, to_rdata
 
 HOME = "mailprovider.net"
@@ -132,7 +133,7 @@ async def lab_server() -> AsyncIterator[Server]:
     zones = ZoneData(ZONES, NAMESERVER, address)
     for record in RECORDS:
         zones.add(*record)
-    port = free_port(address)
+    port = free_port()
     server = LabDns(zones, address, port)
     await server.start()
     try:
@@ -184,7 +185,7 @@ def zone_text(apex: str, address: str) -> str:
 def knot_server(directory: Path) -> Iterator[Server]:
     """A real Knot with the same zones."""
     address = own_address(22)
-    port = free_port(address)
+    port = free_port()
     for zone in ZONES:
         (directory / f"{zone}.zone").write_text(zone_text(zone, address))
     configuration, log = directory / "knot.conf", directory / "log"

@@ -33,6 +33,7 @@ import pytest
 
 from loopback import own_address
 from postroom.lab.dns import KEY_NAME, KEY_SECRET, LabDns
+from postroom.lab.operator_process import free_port
 from postroom.lab.zone_data import TTL, ZoneData
 
 ZONE = "example.com"
@@ -53,9 +54,7 @@ class Running:
         self.zones.add(f"www.{ZONE}", "CNAME", f"web.{ZONE}")
         self.zones.add(f"s1._domainkey.{ZONE}", "TXT", LONG)
         self.zones.add(f"in.sub.{ZONE}", "A", "192.0.2.9")
-        with socket.socket() as probe:
-            probe.bind((ADDRESS, 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.server = LabDns(self.zones, ADDRESS, self.port)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -122,7 +121,7 @@ def test_a_large_zone_takes_several_messages(lab: Running, algorithm: dns.name.N
 def test_a_transfer_begins_and_ends_with_the_soa(lab: Running) -> None:
     query = dns.message.make_query(ZONE, "AXFR")
     wire = query.to_wire()
-    with socket.create_connection((ADDRESS, lab.port), 5) as connection:
+    with socket.create_connection((ADDRESS, lab.port), 60) as connection:
         connection.sendall(struct.pack("!H", len(wire)) + wire)
         (length,) = struct.unpack("!H", connection.recv(2, socket.MSG_WAITALL))
         reply = dns.message.from_wire(
@@ -284,7 +283,7 @@ def signed(name: str, secret: str, *, seconds_ago: int = 0) -> bytes:
     ids=["BADKEY", "BADSIG", "BADTIME"],
 )
 def test_a_wrong_signature_is_refused(lab: Running, wire: bytes, error: dns.rcode.Rcode) -> None:
-    with socket.create_connection((ADDRESS, lab.port), 5) as connection:
+    with socket.create_connection((ADDRESS, lab.port), 60) as connection:
         connection.sendall(struct.pack("!H", len(wire)) + wire)
         (length,) = struct.unpack("!H", connection.recv(2, socket.MSG_WAITALL))
         reply = dns.message.from_wire(connection.recv(length, socket.MSG_WAITALL), keyring=False)

@@ -12,6 +12,7 @@ import yaml
 
 from cluster.guides import Reader, search_path
 from cluster.lab_process import LabProcess
+from loopback import own_address
 
 START = Path(__file__).parents[2] / "docs" / "start.md"
 #: What is not typed, and why.
@@ -39,7 +40,7 @@ def test_the_first_ten_minutes_are_as_the_page_tells(tmp_path: Path) -> None:
     page.write_text(
         text + "```console\n$ postroom check example.com --provider Fastmail\n$ echo $?\n1\n```\n"
     )
-    with LabProcess("127.0.0.83", tmp_path / "lab") as lab:
+    with LabProcess(own_address(46), tmp_path / "lab") as lab:
         authority = next(yaml.load_all(lab.manifest.read_text("utf-8"), Loader=yaml.CSafeLoader))
         del authority["metadata"]["namespace"]
         (tmp_path / "lab-ca.yaml").write_text(yaml.safe_dump(authority))

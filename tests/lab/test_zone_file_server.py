@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from postroom.api.sendingdomain import Purpose
 from postroom.dns.answers import RecordType
 from postroom.dns.publishing.records import PublishedRecord, ZoneRecords, record_sets
 from postroom.dns.publishing.zone_file import zone_file
+from postroom.lab.operator_process import free_port
 
 pytestmark = pytest.mark.real_server
 
@@ -87,12 +87,6 @@ def program(name: str, package: str) -> str:
     return found
 
 
-def free_port(address: str) -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
-
-
 class Knot:
     """A running Knot that serves one zone file."""
 
@@ -119,7 +113,7 @@ class Knot:
 
 def serve(directory: Path, file: Path) -> Knot:
     address = own_address(7)
-    port = free_port(address)
+    port = free_port()
     configuration, log = directory / "knot.conf", directory / "log"
     configuration.write_text(
         CONFIGURATION.format(directory=directory, address=address, port=port, zone=ZONE, file=file)

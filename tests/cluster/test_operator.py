@@ -77,6 +77,8 @@ def test_the_samples_become_ready_and_nothing_but_status_is_written(
         assert {(compute(each), argo_health(each)) for each in found} == {("Current", "Healthy")}
         shown = installed.kubectl("get", "postroom", "-n", "mail").stdout
         assert "send.example.com" in shown
+        # What was written is what stands: no definition has a default or a bound that changes it.
+        assert "as it is written" not in operator.log.read_text()
     for write in writes_of(installed, since=before):
         target = write["objectRef"]
         status = (write["verb"], target.get("subresource")) == ("update", "status")

@@ -7,7 +7,6 @@ a few times locks everybody out.
 
 import base64
 import binascii
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -15,22 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, RootModel
 
 from postroom.api.data_files import read
-
-#: Values that are nobody's credential, as a whole.
-_PLACEHOLDERS = re.compile(
-    r"""
-      \$\{.*\} | \$\(.*\) | \{\{.*\}\} | <%.*%> | %\{.*\}      # variables of renderers
-    | <[^<>]*>                                                # <your password>, <path:...>
-    | ENC\[.*\] | vault:.* | ref\+[a-z0-9]+:.* | op://.* | avp\..* | arn:aws:secretsmanager:.*
-    | (?:change|replace|fill|insert|enter|set)[ _-]?
-      (?:me|this|it|in)(?:[ _-]?in)?(?:[ _-]?(?:please|now|later))?!*
-    | replace[ _-]with[ _-].* | (?:todo|tbd|fixme)(?:[ :_-].*)?
-    | your[ _-](?:[a-z]+[ _-])*
-      (?:password|passwd|user(?:name)?|login|secret|token|key)(?:[ _-]here)?
-    | x{3,} | \*{3,} | \.{3,} | \[?redacted\]? | \[?placeholder\]?
-    """,
-    re.VERBOSE | re.IGNORECASE | re.DOTALL,
-)
+from postroom.mail.credentials import PLACEHOLDERS
 
 
 class _Source(BaseModel):
@@ -97,7 +81,7 @@ def what_stands_in(entries: Iterable[tuple[str, str]]) -> str | None:
     for key, value in entries:
         if value.startswith("ENC[") and value.endswith("]"):
             return f"is encrypted by SOPS (key {key})"
-        if _PLACEHOLDERS.fullmatch(value.strip()):
+        if PLACEHOLDERS.fullmatch(value.strip()):
             return f"is a placeholder (key {key})"
     return None
 

@@ -5,12 +5,14 @@ What blocks is certain; all else only warns, because a false alarm is worse than
 itself has the last word.
 """
 
+import base64
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
+from postroom.mail.credentials import PLACEHOLDERS
 from postroom.mail.presets import identify, nearly, preset, providers
 from postroom.mail.presets.model import Preset, SignInWay, UsernameForm
 from postroom.mail.replies import Cause, Protocol
@@ -24,6 +26,11 @@ _STANDARD_MODES = {
     143: TLSMode.START_TLS,
     587: TLSMode.START_TLS,
 }
+#: What nobody sees: soft hyphens, zero-width characters, and the byte order mark of editors.
+_INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u2060\ufeff]")
+_QUOTED = re.compile(r"\"[^\"]+\"|'[^']+'|[\u201c\u201e][^\u201c-\u201e]+[\u201c\u201d]|`[^`]+`")
+#: Shorter texts are base64 of something that can be read by chance.
+_ENCODED_LEAST = 12
 #: Nothing that a shape describes is longer.
 _PASSWORD_LIMIT = 512
 
@@ -67,6 +74,7 @@ def precheck(attempt: Attempt) -> tuple[PreCheck, ...]:
         found += _of_way(attempt, chosen)
     if attempt.login is not None:
         found += _of_white_space(attempt.login)
+        found += _of_handling(attempt.login)
         if chosen is not None:
             found += _of_username(attempt.protocol, chosen, attempt.login.username)
             found += _of_password(attempt.protocol, chosen, attempt.login.password)
@@ -170,6 +178,44 @@ def _of_white_space(login: Login) -> Iterator[PreCheck]:
                 "not belong there."
             )
             yield PreCheck(Cause.CREDENTIAL_HAS_WHITESPACE, key, sentence, blocks=False)
+
+
+def _of_handling(login: Login) -> Iterator[PreCheck]:
+    """What tools and templates make of a credential on its way into a Secret."""
+    for key, text in (("username", login.username), ("password", login.password.reveal())):
+        sentence = _handled(text[:_PASSWORD_LIMIT].strip())
+        if sentence:
+            yield PreCheck(Cause.CREDENTIAL_ALTERED, key, f"The {key} {sentence}.", blocks=False)
+
+
+def _handled(text: str) -> str:
+    """What a credential looks like that was altered; "" where it does not. Only guesses."""
+    if _INVISIBLE.search(text):
+        return (
+            "holds a character that nobody sees, such as the byte order mark that some editors "
+            "write first: type it anew, or store it with kubectl create secret --from-literal"
+        )
+    if _QUOTED.fullmatch(text):
+        return (
+            "stands between quotes, which a Secret takes for a part of it: remove them from the "
+            "Secret if they do not belong there"
+        )
+    if PLACEHOLDERS.fullmatch(text):
+        return "looks like the placeholder of a template: put the real one into the Secret"
+    if _is_encoded(text):
+        return (
+            "looks like base64 of a text, as if it had been encoded twice: values of data are "
+            "encoded once, those of stringData not at all"
+        )
+    return ""
+
+
+def _is_encoded(text: str) -> bool:
+    try:
+        octets = base64.b64decode(text, validate=True).removesuffix(b"\n")
+    except ValueError:
+        return False
+    return len(text) >= _ENCODED_LEAST and octets.isascii() and octets.decode().isprintable()
 
 
 def _of_username(protocol: Protocol, chosen: Preset, username: str) -> Iterator[PreCheck]:

@@ -82,6 +82,27 @@ WRONG: list[tuple[Attempt, Cause, str, bool, str]] = [
     (replace(smtp("mail.example.com", 587, START_TLS),
              login=Login("me", Masked("hunter2"), trimmed=("password",))),
      Cause.CREDENTIAL_HAS_WHITESPACE, "password", False, "ends with a line end"),
+    *(
+        (smtp("mail.example.com", 587, START_TLS, "me", password), Cause.CREDENTIAL_ALTERED,
+         "password", False, words)
+        for password, words in (
+            ("\ufeffhunter2", "nobody sees"),
+            ("hunter2\u200b", "nobody sees"),
+            ('"hunter2"', "between quotes"),
+            ("'hunter2'", "between quotes"),
+            ("\u201chunter2\u201d", "between quotes"),
+            ("aHVudGVyMg==", "encoded twice"),
+            ("aHVudGVyMgo=", "encoded twice"),
+            ("<your password>", "placeholder"),
+            ("${SMTP_PASSWORD}", "placeholder"),
+            ("{{ .Values.password }}", "placeholder"),
+            ("changeme", "placeholder"),
+            ("REPLACE-ME", "placeholder"),
+            ("your-smtp-password", "placeholder"),
+        )
+    ),
+    (smtp("mail.example.com", 587, START_TLS, "\ufeffme", "hunter2"), Cause.CREDENTIAL_ALTERED,
+     "username", False, "byte order mark"),
 ]  # fmt: skip
 
 
@@ -97,6 +118,22 @@ def test_what_is_wrong(
 
 
 RIGHT = [
+    # Made of base64's letters by chance, quoted in part, and no template.
+    *(
+        smtp("mail.example.com", 587, START_TLS, "notifications", password)
+        for password in (
+            "correcthorse",
+            "pA55w0rdpA55w0rd",
+            "BOrYk4mNq2VxwTzU8sHd1eLg7iPaFcJ0Xh9RtKvQ3bWy",
+            '"half',
+            "don't'",
+            "<3 cats",
+            "change is good",
+            "$ecret{}",
+            "YWJj",
+            "caf\u00e9",
+        )
+    ),
     smtp("smtp.gmail.com", 465, IMPLICIT, "me@gmail.com", "abcd efgh ijkl mnop"),
     smtp("smtp.gmail.com", 25, START_TLS),
     imap("imap.mail.me.com", "me", "abcd-efgh-ijkl-mnop"),

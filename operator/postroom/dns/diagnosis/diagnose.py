@@ -10,6 +10,7 @@ from postroom.dns.diagnosis import (
     cname,
     dkim,
     dmarc,
+    fix_contents,
     mx,
     names,
     spf,
@@ -100,7 +101,8 @@ def diagnosed(case: Case) -> tuple[Judgement, tuple[str, ...]]:
     if case.judgement.state not in FAULTY:
         return case.judgement, ()
     found = causes(case)
-    root = dkim.with_tags_kept(case, dkim.with_keys_named(case, found[0]))
+    root = fix_contents.with_what_counts(case, found[0])
+    root = dkim.with_tags_kept(case, dkim.with_keys_named(case, root))
     root = dmarc.with_policy_kept(case, root)
     others = dict.fromkeys(cause.code for cause in found[1:] if cause.code != root.code)
     judged = replace(case.judgement, cause=root, message=root.message)

@@ -2,6 +2,7 @@
 """What the fix of a cause takes away, and the value that keeps what the user's own text says."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from postroom.api.findings import Fix, RecordToRemove
 from postroom.api.sendingdomain import RecordState
@@ -13,6 +14,7 @@ from postroom.dns.judging import spf as spf_judge
 from postroom.dns.judging import spf_merge
 from postroom.dns.judging import tls_rpt as tls_rpt_judge
 from postroom.dns.judging.judge import judge
+from postroom.dns.judging.judgement import Cause
 from postroom.dns.requirements import VALUE_LIMIT, BIMIWanted, DMARCWanted, TLSRPTWanted
 from postroom.dns.tls import tls_rpt
 
@@ -80,6 +82,22 @@ def value_from(case: Case, text: str) -> str | None:
     made = _offer_from(case, wanted, text).value
     good = made is not None and len(made) <= VALUE_LIMIT and valid_with(case, made)
     return made if good else None
+
+
+def with_what_counts(case: Case, cause: Cause) -> Cause:
+    """Keep in a fix that would publish the plan's own value what receivers read at the name now,
+    through an alias or by a wildcard: the judge has made one record of it and what is wanted."""
+    said, fix, planned = case.judgement.cause, cause.fix, case.planned
+    if fix is None or said is None or said.fix is None or said.fix.value in ("", planned.value):
+        return cause
+    if (fix.name, fix.type, fix.value) != (planned.name, planned.type.value, planned.value):
+        return cause
+    read = spf.select(case.answer.values) or dmarc.select(case.answer.values)
+    more = consequences(case, read[0]) if len(read) == 1 else ""
+    if more and more in cause.message:
+        more = ""
+    fix = fix.model_copy(update={"value": said.fix.value})
+    return replace(cause, message=f"{cause.message}{more}", fix=fix)
 
 
 def consequences(case: Case, text: str) -> str:

@@ -12,6 +12,7 @@ class Cause(StrEnum):
     SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105
     SECRET_EMPTY = "SecretEmpty"  # noqa: S105
     CREDENTIAL_HAS_WHITESPACE = "CredentialHasWhitespace"
+    CREDENTIAL_ALTERED = "CredentialAltered"
     INVALID_SPEC = "InvalidSpec"
     HOST_NOT_BOUND_TO_SECRET = "HostNotBoundToSecret"  # noqa: S105
     HOST_MISSPELLED = "HostMisspelled"

@@ -7,6 +7,7 @@ import pytest
 
 from postroom.api.findings import RecordToRemove
 from postroom.dns.answers import RecordType
+from postroom.dns.diagnosis.diagnose import diagnosed
 from postroom.dns.diagnosis.fix_contents import (
     consequences,
     records_to_remove,
@@ -132,3 +133,44 @@ def test_why_a_policy_cannot_be_mended_is_said() -> None:
     assert why.endswith(".")
     assert value_from(spf, f"v=spf1 {long} -all") is None
     assert unmergeable(case_of("dmarc", {}), "v=DMARC1; p=none") is None
+
+
+MAIL, HOST = "mail.example.com", "host.net"
+POLICY = "v=spf1 ip4:203.0.113.9 -all"
+MERGED = "v=spf1 include:spf.provider.net ip4:203.0.113.9 -all"
+STRICT = "v=DMARC1; p=none; sp=reject; adkim=s; rua=mailto:o@example.com"
+STRICTER = "v=DMARC1; p=quarantine; sp=reject; adkim=s; rua=mailto:o@example.com"
+
+
+@pytest.mark.parametrize(
+    ("id", "code", "records", "value"),
+    [
+        ("spf", "CNAME_AT_APEX", {(MAIL, "CNAME"): [HOST], (HOST, "TXT"): [POLICY]}, MERGED),
+        ("spf", "WILDCARD_MASKS", {(MAIL, "TXT"): [POLICY], (SIBLING, "TXT"): [POLICY]}, MERGED),
+        (
+            "dmarc",
+            "WILDCARD_MASKS",
+            {
+                (f"_dmarc.{MAIL}", "TXT"): [STRICT],
+                (invented_name(MAIL), "TXT"): [STRICT],
+            },
+            STRICTER,
+        ),
+    ],
+)
+def test_what_counts_at_the_name_now_is_in_the_fix(
+    id: str, code: str, records: dict[Key, list[str]], value: str
+) -> None:
+    """Also where it stands elsewhere: those who pass by it would not by the plan's own value."""
+    found, _ = diagnosed(case_of(id, records, domain=MAIL))
+    assert found.cause is not None
+    assert found.cause.fix is not None
+    assert (found.cause.code, found.cause.fix.value) == (code, value)
+
+
+def test_a_policy_that_goes_with_an_alias_is_named() -> None:
+    records: dict[Key, list[str]] = {(MAIL, "CNAME"): [HOST], (HOST, "TXT"): [POLICY]}
+    ownership = {"value": TOKEN, "name": MAIL}
+    found, _ = diagnosed(case_of("ownership", records, domain=MAIL, ownership=ownership))
+    assert found.cause is not None
+    assert (found.cause.code, f"{POLICY}: publish it" in found.message) == ("CNAME_AT_APEX", True)

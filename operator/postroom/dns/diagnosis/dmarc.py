@@ -66,6 +66,12 @@ def with_policy_kept(case: Case, cause: Cause) -> Cause:
     if fix.name != case.planned.name:
         return cause
     found = discover(domain_of(case.planned), case.seen)
+    if found.source is dmarc.PolicySource.UNKNOWN:
+        unseen = (
+            "Whether a parent's record asks for more until then could not be looked at: nothing of "
+            "it is in the fix."
+        )
+        return replace(cause, message=f"{cause.message} {unseen}")
     above = next((step for step in found.steps if step.domain == found.policy_domain), None)
     if found.source is not dmarc.PolicySource.INHERITED or found.policy is None:
         return cause

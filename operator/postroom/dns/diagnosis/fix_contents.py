@@ -88,11 +88,15 @@ def with_what_counts(case: Case, cause: Cause) -> Cause:
     """Keep in a fix that would publish the plan's own value what receivers read at the name now,
     through an alias or by a wildcard: the judge has made one record of it and what is wanted."""
     said, fix, planned = case.judgement.cause, cause.fix, case.planned
-    if fix is None or said is None or said.fix is None or said.fix.value in ("", planned.value):
+    if fix is None or said is None or said.fix is None or said.fix.value == planned.value:
         return cause
     if (fix.name, fix.type, fix.value) != (planned.name, planned.type.value, planned.value):
         return cause
     read = spf.select(case.answer.values) or dmarc.select(case.answer.values)
+    if not said.fix.value:
+        # What cannot be merged, or not yet, is not to be replaced by the bare requirement.
+        kept = replace(cause, message=f"{cause.message} {said.message}", fix=said.fix)
+        return kept if read and said is not cause else cause
     more = consequences(case, read[0]) if len(read) == 1 else ""
     if more and more in cause.message:
         more = ""

@@ -110,41 +110,53 @@ def authentication_findings(judged: Authentication | None) -> tuple[Finding, ...
     """What the receiver did not like, worst first; no result, or none, is no failure."""
     if judged is None:
         return ()
-    found = (
-        _failure(
-            "DMARC_FAILED_AT_RECEIVER",
-            Severity.ERROR,
-            judged.dmarc,
-            f"DMARC fails{_for(judged.dmarc_domain)}: neither SPF nor DKIM passes for the domain "
-            "of the sender. Sign with a key of that domain, or send with a return path in it, as "
-            "the SendingDomain lists",
-        ),
-        _failure(
-            "SPF_FAILED_AT_RECEIVER",
-            Severity.WARNING,
-            judged.spf,
-            f"SPF fails{_for(judged.spf_domain)}: its record does not authorise the server that "
-            "delivered. Publish the SPF record that the SendingDomain lists, or add that server "
-            "to it",
-        ),
-        _failure(
-            "DKIM_FAILED_AT_RECEIVER",
-            Severity.WARNING,
-            judged.dkim,
-            f"DKIM fails{_for(judged.dkim_domain)}: the signature does not fit the published key, "
-            "or a server on the way changed the message. Publish the key that the SendingDomain "
-            "lists",
-        ),
+    told = (
+        ("DMARC", Severity.ERROR, judged.dmarc, judged.dmarc_domain),
+        ("SPF", Severity.WARNING, judged.spf, judged.spf_domain),
+        ("DKIM", Severity.WARNING, judged.dkim, judged.dkim_domain),
     )
-    return tuple(finding for finding in found if finding is not None)
+    return tuple(
+        _finding(
+            f"{method}_FAILED_AT_RECEIVER",
+            severity,
+            f"The receiver of the test message says that {_failure(method, outcome, domain)}.",
+        )
+        for method, severity, outcome, domain in told
+        if outcome is not None and outcome.failing
+    )
 
 
-def _failure(
-    code: str, severity: Severity, outcome: Outcome | None, sentence: str
-) -> Finding | None:
-    if outcome is None or not outcome.failing:
-        return None
-    return _finding(code, severity, f"The receiver of the test message says that {sentence}.")
+#: What it means that a method fails, and what to do, where the result says no more.
+_FAILS = {
+    "DMARC": "neither SPF nor DKIM passes for the domain of the sender. Sign with a key of that "
+    "domain, or send with a return path in it, as the SendingDomain lists",
+    "SPF": "its record does not authorise the server that delivered. Publish the SPF record that "
+    "the SendingDomain lists, or add that server to it",
+    "DKIM": "the signature does not fit the published key, or a server on the way changed the "
+    "message. Publish the key that the SendingDomain lists",
+}
+#: What cannot be interpreted says nothing of who may send (RFC 8601 section 2.7).
+_UNREADABLE = {
+    "DMARC": "the record there cannot be interpreted. Publish the DMARC record that the "
+    "SendingDomain lists, and no other beside it",
+    "SPF": "the record there has an error, stands beside another, or takes too many lookups. "
+    "Publish the SPF record that the SendingDomain lists",
+    "DKIM": "the key there is missing or no key, or the signature cannot be read. Publish the key "
+    "that the SendingDomain lists, and have the server that signs use its selector",
+}
+
+
+def _failure(method: str, outcome: Outcome, domain: str | None) -> str:
+    """What a failing result says, and what to do about it."""
+    if outcome is Outcome.PERMANENT_ERROR:
+        return f"{method} cannot be evaluated{_for(domain)} (permerror): {_UNREADABLE[method]}"
+    if outcome is Outcome.POLICY:
+        why = "such as one on short keys or old algorithms" if method == "DKIM" else "of its own"
+        return (
+            f"it takes no {method}{_for(domain)} by a rule {why} (policy). Read what it writes "
+            "beside the result, and ask who runs it"
+        )
+    return f"{method} fails{_for(domain)}: {_FAILS[method]}"
 
 
 def _for(domain: str | None) -> str:

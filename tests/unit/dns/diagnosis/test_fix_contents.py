@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from postroom.api.findings import RecordToRemove
-from postroom.dns.answers import RecordType
+from postroom.dns.answers import Outcome, RecordType
 from postroom.dns.diagnosis.diagnose import diagnosed
 from postroom.dns.diagnosis.fix_contents import (
     consequences,
@@ -174,3 +174,22 @@ def test_a_policy_that_goes_with_an_alias_is_named() -> None:
     found, _ = diagnosed(case_of("ownership", records, domain=MAIL, ownership=ownership))
     assert found.cause is not None
     assert (found.cause.code, f"{POLICY}: publish it" in found.message) == ("CNAME_AT_APEX", True)
+
+
+def test_what_cannot_be_merged_yet_is_not_replaced() -> None:
+    """The policy that the alias leads to includes one that cannot be looked at now."""
+    # Who is required is refused before, so that it is wrong whatever stands there.
+    policy = ["v=spf1 -include:spf.provider.net include:lost.net -all"]
+    records: dict[Key, list[str]] = {(MAIL, "CNAME"): [HOST], (HOST, "TXT"): policy}
+    lost = {("lost.net", "TXT"): Outcome.TIMEOUT}
+    found, _ = diagnosed(case_of("spf", records, outcomes=lost, domain=MAIL))
+    assert found.cause is not None
+    assert found.cause.fix is None or found.cause.fix.value == ""
+
+
+def test_a_parent_that_was_not_seen_is_told_with_the_fix() -> None:
+    records: dict[Key, list[str]] = {(f"_dmarc.{MAIL}", "TXT"): ["v=dmarc1; p=none"]}
+    lost = {("_dmarc.example.com", "TXT"): Outcome.TIMEOUT}
+    for outcomes, told in ((lost, True), ({}, False)):
+        found, _ = diagnosed(case_of("dmarc", records, outcomes=outcomes, domain=MAIL))
+        assert ("could not be looked at" in found.message) is told

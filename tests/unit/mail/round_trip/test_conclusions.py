@@ -48,6 +48,28 @@ def test_the_domain_is_named_where_it_is_known(method: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("outcome", "spf", "dkim", "dmarc"),
+    [
+        (Outcome.FAIL, "does not authorise", "does not fit", "neither SPF nor DKIM passes"),
+        (Outcome.SOFT_FAIL, "does not authorise", "does not fit", "neither SPF nor DKIM passes"),
+        (Outcome.PERMANENT_ERROR, "has an error", "missing or no key", "cannot be interpreted"),
+        (Outcome.POLICY, "rule of its own", "short keys", "rule of its own"),
+    ],
+)
+def test_what_is_said_is_what_the_result_means(
+    outcome: Outcome, spf: str, dkim: str, dmarc: str
+) -> None:
+    """RFC 8601 section 2.7: an error of a record says nothing of who is authorised."""
+    found = conclusions.authentication_findings(judged(spf=outcome, dkim=outcome, dmarc=outcome))
+    messages = [finding.message for finding in found]
+    assert all(word in message for word, message in zip((dmarc, spf, dkim), messages, strict=True))
+    only = {"does not authorise", "does not fit", "neither SPF nor DKIM passes"}
+    assert outcome in (Outcome.FAIL, Outcome.SOFT_FAIL) or not any(
+        word in message for word in only for message in messages
+    )
+
+
+@pytest.mark.parametrize(
     ("judgement", "mends"),
     [
         (None, False),

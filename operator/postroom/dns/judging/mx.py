@@ -20,6 +20,7 @@ from postroom.dns.judging.mx_strays import (
     is_of_another_provider,
     is_of_same_kind,
     siblings,
+    unseen_before,
 )
 from postroom.dns.judging.mx_strays import needs as needs_of_others
 from postroom.dns.judging.mx_strays import strays as strays_of
@@ -71,6 +72,10 @@ def judge(
     harmful = len(strays) > len(passed_over)
     if planned.value in values and harmful:
         return _beside(planned, strays, values)
+    hidden = unseen_before(planned, seen, context) if planned == at_name[0] else None
+    if planned.value in values and hidden is not None:
+        what = f"the addresses of {quoted(hidden)}, which would get the mail first"
+        return judgement.blind(planned, what, values)
     if planned.value in values:
         return _reachable(planned, wanted, ours, seen, passed_over)
     for value in sorted(values):

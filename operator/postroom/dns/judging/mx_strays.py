@@ -122,21 +122,38 @@ def _taking(
     one may belong there.
     """
     values = seen.at(planned.name, RecordType.MX).values
-    first = min(exchange.preference for exchange in wanted)
     for value, host in others(planned, values, context):
-        preference = _preference(value)[0]
-        theirs = is_of_another_provider(host, wanted)
-        if value in known or preference > first or (preference == first and not theirs):
+        if value in known or not _is_before(value, wanted):
             continue
         if not _addresses(host, seen) or is_of_same_kind(host, wanted, seen):
             continue
         owner = title_of(host)
+        theirs = is_of_another_provider(host, wanted)
         whose = f"belongs to {owner} and " if theirs and owner else ""
         takes = f"takes all mail before {wanted[0].host} gets any"
-        if preference == first:
+        if _preference(value)[0] == min(exchange.preference for exchange in wanted):
             takes = f"takes as much of the mail as {wanted[0].host}"
         what = f"{whose}{takes}; if it is meant to, the spec has to name it in mx"
         yield Stray(value, Code.MX_TAKES_MAIL, what)
+
+
+def _is_before(value: str, wanted: Sequence[MXWanted]) -> bool:
+    """Whether mail goes to an exchange before the required ones, or as much to another's."""
+    preference, first = _preference(value)[0], min(exchange.preference for exchange in wanted)
+    theirs = preference == first and is_of_another_provider(host_of(value), wanted)
+    return preference < first or theirs
+
+
+def unseen_before(planned: PlannedRecord, seen: Seen, context: Context) -> str | None:
+    """Return an exchange that would get the mail before the required ones, but of which could not
+    be looked up whether it has an address; None where there is none."""
+    values, wanted = seen.at(planned.name, RecordType.MX).values, siblings(planned, context)
+    for value, host in others(planned, values, context):
+        answers = [answer for kind in ADDRESSES if (answer := seen.get(host, kind)) is not None]
+        unseen = any(not answer.conclusive for answer in answers) and not _addresses(host, seen)
+        if unseen and _is_before(value, wanted) and not is_of_same_kind(host, wanted, seen):
+            return host
+    return None
 
 
 def is_of_another_provider(host: str, required: Sequence[MXWanted]) -> bool:

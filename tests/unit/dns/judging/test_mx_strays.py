@@ -313,3 +313,24 @@ def test_whose_exchange_must_be_alone(host: str, alone: bool) -> None:
 def test_what_a_host_was_before_the_zone_was_added(host: str, bare: list[str]) -> None:
     whole = plan_for(domain=f"mail.{DOMAIN}")
     assert list(without_zone(host, Context(whole, Zone(DOMAIN, ())))) == bare
+
+
+@pytest.mark.parametrize(
+    ("preference", "lost", "state"),
+    [
+        (5, {"A": Outcome.TIMEOUT, "AAAA": Outcome.NX_DOMAIN}, "Unknown"),
+        (5, {"A": Outcome.NX_DOMAIN, "AAAA": Outcome.SERVER_FAILURE}, "Unknown"),
+        (5, {}, "Wrong"),
+        # What mail goes to after the required ones gets none of it while these are there.
+        (15, {"A": Outcome.TIMEOUT, "AAAA": Outcome.TIMEOUT}, "Valid"),
+    ],
+)
+def test_what_may_take_the_mail_first_is_not_valid_unseen(
+    preference: int, lost: dict[str, Outcome], state: str
+) -> None:
+    host = "gate.elsewhere.org"
+    records = {**HEALTHY, MX: [FIRST, SECOND, f"{preference} {host}"]}
+    records[host, "A"] = ["192.0.2.77"]
+    failing = {(host, kind): outcome for kind, outcome in lost.items()}
+    judged = Names(records, failing=failing).judged(PLAN, "mx-mx1.mailprovider.net")
+    assert judged.state.value == state

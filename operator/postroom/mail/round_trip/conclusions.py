@@ -110,20 +110,16 @@ def authentication_findings(judged: Authentication | None) -> tuple[Finding, ...
     """What the receiver did not like, worst first; no result, or none, is no failure."""
     if judged is None:
         return ()
-    told = (
-        ("DMARC", Severity.ERROR, judged.dmarc, judged.dmarc_domain),
-        ("SPF", Severity.WARNING, judged.spf, judged.spf_domain),
-        ("DKIM", Severity.WARNING, judged.dkim, judged.dkim_domain),
+    found = (
+        _failure(
+            "DMARC_FAILED_AT_RECEIVER", Severity.ERROR, "DMARC", judged.dmarc, judged.dmarc_domain
+        ),
+        _failure("SPF_FAILED_AT_RECEIVER", Severity.WARNING, "SPF", judged.spf, judged.spf_domain),
+        _failure(
+            "DKIM_FAILED_AT_RECEIVER", Severity.WARNING, "DKIM", judged.dkim, judged.dkim_domain
+        ),
     )
-    return tuple(
-        _finding(
-            f"{method}_FAILED_AT_RECEIVER",
-            severity,
-            f"The receiver of the test message says that {_failure(method, outcome, domain)}.",
-        )
-        for method, severity, outcome, domain in told
-        if outcome is not None and outcome.failing
-    )
+    return tuple(finding for finding in found if finding is not None)
 
 
 #: What it means that a method fails, and what to do, where the result says no more.
@@ -146,7 +142,16 @@ _UNREADABLE = {
 }
 
 
-def _failure(method: str, outcome: Outcome, domain: str | None) -> str:
+def _failure(
+    code: str, severity: Severity, method: str, outcome: Outcome | None, domain: str | None
+) -> Finding | None:
+    if outcome is None or not outcome.failing:
+        return None
+    said = _said(method, outcome, domain)
+    return _finding(code, severity, f"The receiver of the test message says that {said}.")
+
+
+def _said(method: str, outcome: Outcome, domain: str | None) -> str:
     """What a failing result says, and what to do about it."""
     if outcome is Outcome.PERMANENT_ERROR:
         return f"{method} cannot be evaluated{_for(domain)} (permerror): {_UNREADABLE[method]}"

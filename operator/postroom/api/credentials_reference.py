@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which Secret holds a username and a password, and under which keys of its data."""
 
+import re
 from typing import Self
 
 from pydantic import ConfigDict, Field, model_validator
@@ -8,6 +9,22 @@ from pydantic import ConfigDict, Field, model_validator
 from postroom.api.fields import DataKey, ObjectReference, rule, rules
 
 USERNAME, PASSWORD = "username", "password"
+
+#: Values that are nobody's credential, as a whole.
+PLACEHOLDERS = re.compile(
+    r"""
+      \$\{.*\} | \$\(.*\) | \{\{.*\}\} | <%.*%> | %\{.*\}      # variables of renderers
+    | <[^<>]*>                                                # <your password>, <path:...>
+    | ENC\[.*\] | vault:.* | ref\+[a-z0-9]+:.* | op://.* | avp\..* | arn:aws:secretsmanager:.*
+    | (?:change|replace|fill|insert|enter|set)[ _-]?
+      (?:me|this|it|in)(?:[ _-]?in)?(?:[ _-]?(?:please|now|later))?!*
+    | replace[ _-]with[ _-].* | (?:todo|tbd|fixme)(?:[ :_-].*)?
+    | your[ _-](?:[a-z]+[ _-])*
+      (?:password|passwd|user(?:name)?|login|secret|token|key)(?:[ _-]here)?
+    | x{3,} | \*{3,} | \.{3,} | \[?redacted\]? | \[?placeholder\]?
+    """,
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
 
 
 class CredentialsReference(ObjectReference):

@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, RootModel
 
+from postroom.api.credentials_reference import PLACEHOLDERS
 from postroom.api.data_files import read
-from postroom.mail.credentials import PLACEHOLDERS
 
 
 class _Source(BaseModel):

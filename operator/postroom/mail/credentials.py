@@ -14,22 +14,6 @@ from postroom.mail.report import Login
 _UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _LINE_END = re.compile(r"\r?\n\Z")
 
-#: Values that are nobody's credential, as a whole.
-PLACEHOLDERS = re.compile(
-    r"""
-      \$\{.*\} | \$\(.*\) | \{\{.*\}\} | <%.*%> | %\{.*\}      # variables of renderers
-    | <[^<>]*>                                                # <your password>, <path:...>
-    | ENC\[.*\] | vault:.* | ref\+[a-z0-9]+:.* | op://.* | avp\..* | arn:aws:secretsmanager:.*
-    | (?:change|replace|fill|insert|enter|set)[ _-]?
-      (?:me|this|it|in)(?:[ _-]?in)?(?:[ _-]?(?:please|now|later))?!*
-    | replace[ _-]with[ _-].* | (?:todo|tbd|fixme)(?:[ :_-].*)?
-    | your[ _-](?:[a-z]+[ _-])*
-      (?:password|passwd|user(?:name)?|login|secret|token|key)(?:[ _-]here)?
-    | x{3,} | \*{3,} | \.{3,} | \[?redacted\]? | \[?placeholder\]?
-    """,
-    re.VERBOSE | re.IGNORECASE | re.DOTALL,
-)
-
 
 @dataclass(frozen=True, slots=True)
 class BadCredentials:

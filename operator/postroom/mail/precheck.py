@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from postroom.api.credentials_reference import PLACEHOLDERS
 from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
-from postroom.mail.credentials import PLACEHOLDERS
 from postroom.mail.presets import identify, nearly, preset, providers
 from postroom.mail.presets.model import Preset, SignInWay, UsernameForm
 from postroom.mail.replies import Cause, Protocol

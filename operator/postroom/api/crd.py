@@ -135,7 +135,7 @@ def _make_atomic(status: dict[str, Any], shared: frozenset[str]) -> None:
     """Have a status owned whole, or each of its fields where field managers share some.
 
     One writer writes it, all of it; who owns every field of every item would be kept beside it all
-    the same, and is a sixth of what a write costs the API server.
+    the same, and is a sixth of what a write has the API server allocate.
     """
     fields = status["properties"]
     owned = [field_ for name, field_ in fields.items() if name not in shared]

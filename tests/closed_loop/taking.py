@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from closed_loop.loop import APEX, OTHER_KEY, Case, Stage, apply_to, healthy, panels
+from closed_loop.loop import APEX, OTHER_KEY, Case, Stage, apply_to, panels, stage_of
 from dnsworld.clock import run
 from dnsworld.fixes import settle
 from dnsworld.hosts import DNSHost
@@ -54,9 +54,7 @@ def taking(case: Case) -> Taking:
 
 
 async def _play(case: Case) -> Taking:
-    stage = healthy(case.domain, **dict(case.spec))
-    if case.before is not None:
-        case.before(stage)
+    stage = stage_of(case)
     for name, kind, value in BYSTANDERS:
         if not stage.zone.types_at(name) or name == APEX:
             stage.zone.add(name, kind, value)

@@ -114,6 +114,11 @@ def bounded(
     return {name: cursor for name, cursor in found.items() if name in kept}
 
 
+def unrefused(found: Mapping[str, Cursor]) -> Mapping[str, Cursor]:
+    """The cursors as another application has them before it: it has refused nothing yet."""
+    return {name: replace(cursor, refused=None) for name, cursor in found.items()}
+
+
 def owner_of(account_uid: str, host: str, port: int, username: str) -> str:
     """Whose mailboxes at which server: the same whatever is signed in with, and however host and
     user are written. Who reads it learns neither, and not that two accounts have the same."""

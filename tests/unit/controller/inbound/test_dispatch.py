@@ -308,6 +308,42 @@ async def test_a_service_that_changes_gets_what_the_old_one_has_not_taken(office
     assert office.sent[-1].destination.address == "10.0.0.8" and await office.uid() == 1
 
 
+@pytest.mark.parametrize(
+    ("change", "counted"),
+    [
+        ({"maxSize": "2Mi"}, 2),
+        ({"service": {"name": "tickets", "port": 8080, "path": "/other"}}, 1),
+        ({"format": "CloudEvent"}, 1),
+    ],
+)
+async def test_another_application_has_its_own_two_days(
+    office: Office, change: dict[str, Any], counted: int
+) -> None:
+    """What the one before refused till yesterday is not passed by when the first answer of the one
+    that mends it is a 404."""
+    office.furnish("mail", MAIL)
+
+    async def refuse(attempt: Sent) -> Answer:
+        return Answer(422)
+
+    def attempts() -> int | None:
+        ((_, progress),) = office.dispatcher.progresses()
+        refused = progress.cursors["INBOX"].refused
+        return refused.attempts if refused is not None else None
+
+    office.answer = refuse
+    await office.look()
+    assert attempts() == 1
+    deliver = office.server.objects[ACCOUNT]["spec"]["inbound"]["deliver"]
+    # Something is in the way meanwhile, as while one is exchanged for another.
+    service = office.services.pop(("mail", "tickets"))
+    office.edit(inbound={"deliver": {**deliver, **change}})
+    await office.look()
+    office.services["mail", "tickets"] = service
+    await office.look()
+    assert (len(office.sent), attempts()) == (2, counted)
+
+
 OBSTACLES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"tickets-hook": None}, {}, "False SecretNotFound"),
     ({"tickets-hook": {"previous": KEYS[0]}}, {}, "False SecretKeyMissing"),

@@ -5,7 +5,8 @@ and what each of them has of what there is once for all. Pure."""
 import functools
 import hashlib
 import re
-from dataclasses import dataclass
+
+from postroom.values import dataclass
 
 MOST = 64
 #: The name of a Pod of a StatefulSet may stand for the index: it ends with the Pod's ordinal.

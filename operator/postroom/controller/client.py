@@ -5,7 +5,6 @@ writes.
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +19,7 @@ from postroom.controller import api_paths, json_lists, no_answer, watching
 from postroom.controller.client_library import config as kube_config
 from postroom.controller.kubeconfig import Connection, ConnectionSettingsError, connection
 from postroom.controller.transport import ApiTransport, Response
+from postroom.values import dataclass
 
 __all__ = ["ConnectionSettingsError"]
 

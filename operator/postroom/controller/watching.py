@@ -15,7 +15,6 @@ import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, cast
@@ -23,6 +22,7 @@ from typing import Any, cast
 import aiohttp
 
 from postroom.controller import json_lists, news, page_sizes
+from postroom.values import dataclass
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,8 @@
 """Reads header fields as they came (RFC 5322 sections 2.2 and 3.2): bounded, and never failing."""
 
 import re
-from dataclasses import dataclass, field
+
+from postroom.values import dataclass, field
 
 #: Octets of a header that are read; mail servers themselves bound headers to about as much.
 HEADER_LIMIT = 128 * 1024

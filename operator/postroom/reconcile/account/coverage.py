@@ -9,7 +9,6 @@ looked at there was looked at for the domain above alone.
 
 import functools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import cast
 
 import yaml
@@ -30,6 +29,7 @@ from postroom.reconcile import indexes
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.status import assessment
 from postroom.reconcile.world import World
+from postroom.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ def annotations_read(found: object) -> dict[str, str]:
 
 
 def _token(annotations: Mapping[str, Any], key: str, longest: int = _TOKEN_LIMIT) -> str | None:
-    return str(annotations.get(key) or "")[:longest] or None
+    return (str(annotations.get(key) or "")[:longest] or None) if annotations else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from postroom.api.conditions import ConditionType
 from postroom.api.inbound_delivery import PROGRESS_FIELDS as FIELDS
+from postroom.controller.raw_objects import MAPPINGS
 
 _CONDITION = ConditionType.INBOUND_DELIVERING.value
 
@@ -18,7 +19,7 @@ def without_delivery(status: Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(conditions, list) and any(map(_is_ours, conditions)):
         changed["conditions"] = [each for each in conditions if not _is_ours(each)]
     # What was taken away from may stay as an empty object.
-    if isinstance(inbound, Mapping) and (not inbound or any(name in inbound for name in FIELDS)):
+    if isinstance(inbound, MAPPINGS) and (not inbound or any(name in inbound for name in FIELDS)):
         changed["inbound"] = {name: value for name, value in inbound.items() if name not in FIELDS}
     if not changed:
         return status
@@ -53,7 +54,7 @@ def with_delivery(
                 merged.insert(place, condition)
         if len(merged) > len(found.get("conditions", ())):
             found["conditions"] = merged
-    if isinstance(inbound, Mapping):
+    if isinstance(inbound, MAPPINGS):
         kept = {name: inbound[name] for name in FIELDS if name in inbound}
         if kept:
             found["inbound"] = {**found.get("inbound", {}), **kept}
@@ -62,12 +63,9 @@ def with_delivery(
 
 def delivers(spec: object) -> bool:
     """Whether a spec, as it was written, hands mail over."""
-    inbound = spec.get("inbound") if isinstance(spec, Mapping) else None
-    return isinstance(inbound, Mapping) and isinstance(inbound.get("deliver"), Mapping)
+    inbound = spec.get("inbound") if isinstance(spec, MAPPINGS) else None
+    return isinstance(inbound, MAPPINGS) and isinstance(inbound.get("deliver"), Mapping)
 
 
 def _is_ours(condition: object) -> bool:
-    return (
-        isinstance(condition, Mapping)
-        and condition.get("type") == ConditionType.INBOUND_DELIVERING.value
-    )
+    return isinstance(condition, MAPPINGS) and condition.get("type") == _CONDITION

@@ -39,7 +39,7 @@ def pooled(value: Any, depth: int = 0) -> Any:
             else pooled(inner, depth + 1)
             for name, inner in value.items()
         }
-        return _one_of(copy) if depth else copy
+        return copy if not depth or (known := _one_of(copy)) is None else known
     if isinstance(value, list):
         return [pooled(item, depth + 1) for item in value] if value else _NONE
     return value
@@ -59,24 +59,25 @@ def shared(value: Any, depth: int = 0) -> Any:
     if depth > _DEEPEST:
         return value
     if isinstance(value, dict):
-        if any(isinstance(inner, _CONTAINERS) for inner in value.values()):
-            return {
-                name: shared(inner, depth + 1) if isinstance(inner, _CONTAINERS) else inner
-                for name, inner in value.items()
-            }
-        return _one_of(value) if depth else value
+        if depth and (known := _one_of(value)) is not None:
+            return known
+        return {
+            name: shared(inner, depth + 1) if isinstance(inner, _CONTAINERS) else inner
+            for name, inner in value.items()
+        }
     if isinstance(value, list):
         return [shared(item, depth + 1) for item in value] if value else _NONE
     return value
 
 
-def _one_of(made: dict[str, Any]) -> dict[str, Any]:
-    """An object that is the same as one that was met lately, else this one."""
+def _one_of(made: dict[str, Any]) -> dict[str, Any] | None:
+    """An object that is the same as one that was met lately, else this one; None: there is another
+    object in it, or a list."""
     values = (*made.values(),)
     try:
         mark = hash((*made, *values))
-    except TypeError:  # there is another object in it, or a list
-        return made
+    except TypeError:
+        return None
     if len(_objects) >= _LATELY:
         _objects.clear()
     known = _objects.setdefault(mark, made)

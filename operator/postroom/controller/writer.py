@@ -79,7 +79,8 @@ def marks_of(status: Mapping[str, Any]) -> frozenset[str]:
     """
     found = {str(status.get("lastMessageTime"))}
     for name in ("lastTest", "roundTrip", "forwarding"):
-        state = status.get(name)
+        if (state := status.get(name)) is None:
+            continue  # of most accounts, for which asking what it is would be most of this
         flight = state.get("inFlight") if isinstance(state, Mapping) else None
         if isinstance(flight, Mapping):
             found.add(f"{flight.get('token')} {flight.get('step')}")

@@ -7,7 +7,7 @@ instance in the life of a process. Here what is the same for all is a function, 
 the fields is compiled when it is first called. Such an `__init__` is also faster: it sets slots.
 
 Type checkers see the decorator of the standard library. Other dataclasses than these are its own,
-and so are those that inherit from one. `InitVar` is not supported.
+and so are those that inherit from one. What is for `__init__` alone (InitVar) is not supported.
 """
 
 import dataclasses

@@ -27,11 +27,16 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def test_a_rested_limiter_lets_a_burst_pass() -> None:
-    limiter = QueryLimiter(QueryLimits(rate=100.0, burst=3, in_flight=10))
-    assert [limiter.try_acquire() for _ in range(4)] == [True, True, True, False]
-    await asyncio.sleep(0.035)
-    assert [limiter.try_acquire() for _ in range(4)] == [True, True, True, False]
+def test_a_rested_limiter_lets_a_burst_pass() -> None:
+    """In virtual time: a busy machine would take so long for four that it may have a fourth."""
+
+    async def bursts() -> list[list[bool]]:
+        limiter = QueryLimiter(QueryLimits(rate=100.0, burst=3, in_flight=10))
+        first = [limiter.try_acquire() for _ in range(4)]
+        await asyncio.sleep(0.035)
+        return [first, [limiter.try_acquire() for _ in range(4)]]
+
+    assert run(bursts()) == [[True, True, True, False]] * 2
 
 
 def test_no_window_sees_more_than_a_burst() -> None:

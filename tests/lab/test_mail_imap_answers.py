@@ -167,6 +167,12 @@ async def test_a_name_without_its_prefix() -> None:
     async with scripted({**steps, b"NAMESPACE": BAD}, b"NAMESPACE") as server:
         report = await server.check("Support")
     assert "begin with" not in report.message
+    # What is wrong is not the name.
+    disregarded = {**steps, b"EXAMINE": answer(b"NO [AUTHENTICATIONFAILED] canary")}
+    async with scripted(disregarded, b"NAMESPACE") as server:
+        report = await server.check("Support")
+    assert verdict(report) == ("Mailbox", "MailboxNotFound", True)
+    assert "begin with" not in report.message
 
 
 def header(uid: int, content: bytes = b"Subject: x\r\n\r\n") -> bytes:

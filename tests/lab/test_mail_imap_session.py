@@ -151,6 +151,8 @@ async def test_a_mailbox_that_may_only_be_opened() -> None:
 MAILBOXES: dict[str, tuple[Step, str, bool]] = {
     "missing": (answer(b"NO [NONEXISTENT] canary"), "MailboxNotFound", True),
     "forbidden": (answer(b"NO [NOPERM] canary"), "MailboxNotFound", True),
+    "signed in for nothing": (answer(b"NO [AUTHENTICATIONFAILED] canary"), "MailboxNotFound", True),
+    "expired": (answer(b"NO [EXPIRED] canary"), "AccountDisabled", True),
     "not connected": (
         answer(b"BAD User is authenticated but not connected."),
         "MailboxNotFound",

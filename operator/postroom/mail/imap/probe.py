@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from postroom.api.reasons import Reason
 from postroom.mail.imap.auth import signed_in, state_of
 from postroom.mail.imap.examine import mailbox_of, not_opened, or_selected, uncounted, written
 from postroom.mail.imap.fetching import fetched
@@ -18,6 +17,7 @@ from postroom.mail.imap.operation import IDENTITY, ask_at_once
 from postroom.mail.imap.protocol import CommandAnswer, ConnectionEnded
 from postroom.mail.imap.quota import append_limit_in, offers_quota, quotas
 from postroom.mail.imap.session import ImapSession, text_of
+from postroom.mail.replies import Cause
 from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
 from postroom.mail.session.state import Connector
 
@@ -50,7 +50,7 @@ async def _look(session: ImapSession, mailbox: str) -> Mailbox:
     if examined != "OK":
         text = text_of(opened)
         failure = not_opened(session, examined, text)
-        if failure.reason is Reason.MAILBOX_NOT_FOUND and "NAMESPACE" in offered:
+        if failure.cause == Cause.MAILBOX_UNAVAILABLE and "NAMESPACE" in offered:
             # The name may lack what all names begin with.
             own = personal_namespace(await _extra(session, [("NAMESPACE",)]))
             prefix = own.prefix if own is not None else ""

@@ -2,7 +2,8 @@
 """What a reply means once a sign-in was accepted, and where AUTH is offered or not.
 
 Covers: no reply to a transaction then asks for credentials, nor is held against the sender what is
-said of a sign-in; what is said of AUTH against what is offered.
+said of a sign-in; what is said of AUTH against what is offered; and that no mailbox that does not
+open has its name blamed for what a response code says of something else (RFC 5530).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from postroom.mail.replies import (
     Protocol,
     Stage,
     causes,
+    meaning_of_imap,
     meaning_of_smtp,
     rows,
 )
@@ -159,3 +161,52 @@ def test_what_is_said_of_auth_is_held_against_what_is_offered() -> None:
     )
     assert "offers none here" not in unknown
     assert "offers none here: use the submission port" in lacking
+
+
+#: By response code, what the answer to EXAMINE or SELECT means, and what its remedy must say.
+OF_MAILBOXES = {
+    "AUTHENTICATIONFAILED": (Cause.AUTH_DISREGARDED, Reason.MAILBOX_NOT_FOUND, "are good"),
+    "AUTHORIZATIONFAILED": (Cause.MAILBOX_NOT_CONNECTED, Reason.MAILBOX_NOT_FOUND, "may not act"),
+    "EXPIRED": (Cause.PASSWORD_EXPIRED, Reason.ACCOUNT_DISABLED, "renew it"),
+    "PRIVACYREQUIRED": (Cause.AUTH_REQUIRES_TLS, Reason.ENCRYPTION_REQUIRED, "TLS"),
+    "CONTACTADMIN": (Cause.MAILBOX_UNAVAILABLE, Reason.MAILBOX_NOT_FOUND, "administrator"),
+    "NOPERM": (Cause.MAILBOX_UNAVAILABLE, Reason.MAILBOX_NOT_FOUND, "the right to read"),
+    "CORRUPTION": (Cause.MAILBOX_UNAVAILABLE, Reason.MAILBOX_NOT_FOUND, "repaired"),
+    "CANNOT": (Cause.MAILBOX_UNAVAILABLE, Reason.MAILBOX_NOT_FOUND, "imap.mailbox"),
+    "NONEXISTENT": (Cause.MAILBOX_UNAVAILABLE, Reason.MAILBOX_NOT_FOUND, "imap.mailbox"),
+    "UNAVAILABLE": (Cause.MAILBOX_TEMPORARY_FAILURE, Reason.TEMPORARY_FAILURE, "Wait"),
+    "INUSE": (Cause.MAILBOX_TEMPORARY_FAILURE, Reason.TEMPORARY_FAILURE, "Wait"),
+    "SERVERBUG": (Cause.MAILBOX_TEMPORARY_FAILURE, Reason.TEMPORARY_FAILURE, "Wait"),
+    "LIMIT": (Cause.SERVER_THROTTLED, Reason.SERVER_THROTTLED, "limit"),
+    "OVERQUOTA": (Cause.MAILBOX_QUOTA_EXCEEDED, Reason.PROBE_SUCCEEDED, "quota"),
+    "CLIENTBUG": (Cause.PROTOCOL_ERROR, Reason.PROBE_INCONCLUSIVE, "log"),
+}
+
+
+@pytest.mark.parametrize("result", ["NO", "BAD"])
+@pytest.mark.parametrize("response", OF_MAILBOXES)
+def test_a_mailbox_that_does_not_open_is_told_by_its_response_code(
+    response: str, result: str
+) -> None:
+    cause, reason, remedy = OF_MAILBOXES[response]
+    for text in ("no", "Permission denied", "EXAMINE failed"):
+        found = meaning_of_imap(f"[{response}] {text}", result, signed_in(Stage.MAILBOX))
+        assert (found.cause, found.reason) == (cause, reason)
+        assert remedy in found.hint
+        # Nothing but the name is mended by another name, nothing by other credentials.
+        assert ("imap.mailbox" in found.hint) is (response in ("CANNOT", "NONEXISTENT"))
+        assert not ASKS_TO_SIGN_IN.search(found.hint)
+
+
+def test_a_mailbox_that_opens_over_tls_only_asks_for_tls_where_there_is_none() -> None:
+    text = "[PRIVACYREQUIRED] no"
+    in_the_clear = meaning_of_imap(text, "NO", Circumstances(Stage.MAILBOX))
+    assert "set tls.mode" in in_the_clear.hint
+    over_tls = meaning_of_imap(text, "NO", signed_in(Stage.MAILBOX))
+    assert "tls.mode" not in over_tls.hint
+
+
+@pytest.mark.parametrize("response", ["AUTHENTICATIONFAILED", "CANNOT", "CONTACTADMIN", "EXPIRED"])
+def test_a_mailbox_whose_words_pass_stays_closed_for_a_while_only(response: str) -> None:
+    text = f"[{response}] Backend is temporarily unavailable"
+    assert not meaning_of_imap(text, "NO", signed_in(Stage.MAILBOX)).conclusive

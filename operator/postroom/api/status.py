@@ -101,9 +101,11 @@ class CommonStatus(Model):
 
         An empty list reads the same where it is absent, and is not free: each field of a status is
         decoded, checked and kept among those that somebody owns with every write of any of them.
+        Findings stay: that there are none is what is asked for, and ``.status.findings[]`` of jq
+        fails where there is no list.
         """
         told = self.model_dump(mode="json", by_alias=True, exclude_none=True)
-        return {name: value for name, value in told.items() if value != []}
+        return {name: value for name, value in told.items() if value != [] or name == "findings"}
 
 
 class CredentialUse(StrEnum):

@@ -55,6 +55,9 @@ ABOUT_THE_SIGN_IN = (
     "550 5.7.1 authentication required",
     "550 5.7.1 invalid username or password",
     "554 5.7.0 Your credentials expired",
+    "550 access denied - invalid login",
+    "550 5.7.1 Rejected: bad password",
+    "550 5.7.1 Login failed",
     "553 5.7.1 <a@example.com>: Sender address rejected: not logged in",
 )
 REPLIES = [

@@ -150,6 +150,8 @@ def _chains() -> list[Case]:
         ("a dead include", "SPF_DEAD_INCLUDE", {}, f"v=spf1 include:gone.net {OURS} ~all"),
         ("a dead include behind", "SPF_DEAD_INCLUDE", {}, f"v=spf1 {OURS} include:gone.net ~all"),
         ("a dead redirect", "SPF_DEAD_INCLUDE", {}, f"v=spf1 {OURS} redirect=gone.net"),
+        ("a dead include by macro", "SPF_DEAD_INCLUDE", {}, f"v=spf1 {OURS} include:%{{d}}.x ~all"),
+        ("a dead redirect by macro", "SPF_DEAD_INCLUDE", {}, f"v=spf1 {OURS} redirect=_no.%{{o2}}"),
         (
             "an include of a broken record",
             "SPF_DEAD_INCLUDE",
@@ -171,6 +173,12 @@ def _chains() -> list[Case]:
                 "b.loop.net": "v=spf1 include:a.loop.net -all",
             },
             f"v=spf1 include:a.loop.net {OURS} ~all",
+        ),
+        (
+            "names without address by macro",
+            "SPF_VOID",
+            {},
+            f"v=spf1 a:gone1.%{{d}} exists:gone2.%{{D}} mx:gone3.%{{o}} {OURS} ~all",
         ),
         ("names without address", "SPF_VOID", {}, f"v=spf1 {gone} {OURS} ~all"),
         (

@@ -41,7 +41,7 @@ def probes(case: Case) -> Iterable[Probe]:
         return
     for damage in (*undone(case), *pieced(case)):
         read = reading(damage.meant) if spf.is_spf(damage.meant) else "v=spf1"
-        for name in spf.referred_names(read):
+        for name in spf.referred_names(read, case.planned.name):
             yield Probe(2, Question(name, RecordType.TXT))
 
 

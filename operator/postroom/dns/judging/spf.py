@@ -108,7 +108,7 @@ def judge(
             return _unseen(look, min(found.unknown))
         if unseen:
             return _unseen(look, min(unseen), is_host=True)
-        return _faulty(look, spf_faults.of_authorisation(records[0], lacking))
+        return _faulty(look, spf_faults.of_authorisation(records[0], lacking, planned.name))
     return _judged_by_trial(look, found)
 
 
@@ -228,7 +228,7 @@ def _valid(look: _Look, first: Finding | None = None) -> Judgement:
             subject = "It" if hint.term == text else quoted(hint.term)
             sentence = f"In the {where(look.planned)}: {subject} {hint.sentence}."
             made[code] = finding(code, look.planned.id, sentence)
-    meant = open_terms(spf.parse(text), look.others, look.planned.name)
+    meant = open_terms(spf.parse(text, look.planned.name), look.others, look.planned.name)
     if meant:
         sentence = f"{quoted(meant[0].text)}, which spec.spf requires, lets everyone pass."
         code = Code.SPF_WIDE_RANGE

@@ -46,7 +46,7 @@ def of_openness(
     text: str, wanted: spf.Requirement, others: Mapping[str, spf.Fetched], domain: str
 ) -> SPFFault | None:
     """Find the terms by which everyone passes; those that are required themselves are meant."""
-    terms = open_terms(spf.parse(text), others, domain)
+    terms = open_terms(spf.parse(text, domain), others, domain)
     if all(is_required(term, wanted) for term in terms):
         return None
     named = " and ".join(quoted(term.text) for term in terms[:_DEAREST])
@@ -76,12 +76,12 @@ def of_syntax(text: str, problem: spf.SyntaxProblem) -> SPFFault:
     return SPFFault(code, Reason.INVALID_RECORD, sentence)
 
 
-def of_authorisation(text: str, lacking: Sequence[str]) -> SPFFault:
+def of_authorisation(text: str, lacking: Sequence[str], domain: str) -> SPFFault:
     """Why what is required is not authorised."""
-    record = spf.parse(text)
+    record = spf.parse(text, domain)
     if record.problems:
         return of_syntax(text, record.problems[0])
-    joined = [term for term in record.effective if ":" in term.target and "%" not in term.target]
+    joined = [term for term in record.effective if ":" in term.target and not term.varies]
     if joined:
         sentence = f"has terms without a space between them: {quoted(joined[0].text)}"
         return SPFFault(Code.SPF_JOINED_TERMS, Reason.INVALID_RECORD, sentence)

@@ -32,26 +32,28 @@ def as_record(wanted: spf.Requirement) -> str:
     return " ".join(["v=spf1", *(f"include:{include}" for include in wanted.includes)])
 
 
-def chain(texts: Iterable[str], seen: Seen) -> tuple[str, ...]:
+def chain(texts: Iterable[str], domain: str, seen: Seen) -> tuple[str, ...]:
     """Return the names of records that records refer to, as far as what was seen tells."""
     names: set[str] = set()
-    level = {name for text in texts for name in spf.referred_names(text)}
+    level = {name for text in texts for name in spf.referred_names(text, domain)}
     while level and len(names) < FETCH_LIMIT:
         level = set(sorted(level - names)[: FETCH_LIMIT - len(names)])
         names |= level
-        found = (_record(seen.get(name, RecordType.TXT)) for name in sorted(level))
-        level = {name for text in found if text for name in spf.referred_names(text)}
+        found = ((_record(seen.get(at, RecordType.TXT)), at) for at in sorted(level))
+        level = {
+            name for text, at in found if text for name in spf.referred_names(text, at, domain)
+        }
     return tuple(sorted(names))
 
 
 def questions(texts: Sequence[str], domain: str, seen: Seen) -> tuple[tuple[str, RecordType], ...]:
     """Return what has to be asked besides: the chain, the hosts of a, mx and exists, and the
     exchanges that an mx leads to."""
-    names = chain(texts, seen)
+    names = chain(texts, domain, seen)
     records = [(text, domain) for text in texts]
     followed = ((_record(seen.get(name, RecordType.TXT)), name) for name in names)
     records += [(text, name) for text, name in followed if text]
-    hosts = [pair for text, name in records for pair in spf.referred_hosts(text, name)]
+    hosts = [pair for text, name in records for pair in spf.referred_hosts(text, name, domain)]
     made = [(name, RecordType.TXT) for name in names]
     for mechanism, host in list(dict.fromkeys(hosts))[:_HOSTS_LIMIT]:
         made += [(host, kind) for kind in _TYPES[mechanism]]
@@ -122,13 +124,13 @@ def try_required(
     One address of each network that the requirement names, directly or by its includes, and of
     each part of them that the record seems to leave out, unless what is required refuses it itself.
     """
-    stated = spf.reach(as_record(wanted), others).networks
+    stated = spf.reach(as_record(wanted), others, domain).networks
     networks = [*wanted.networks, *stated]
     alone = " ".join([as_record(wanted), *map(spf.mechanism_for, wanted.networks), "-all"])
     addresses = list[str]()
     for version, address_of in ((4, IPv4Address), (6, IPv6Address)):
-        required = passed(spf.parse(alone), version, others, domain).spans
-        there = passed(spf.parse(text), version, others, domain, required).spans
+        required = passed(spf.parse(alone, domain), version, others, domain).spans
+        there = passed(spf.parse(text, domain), version, others, domain, required).spans
         spans = without(required, there)[:_LEFT_OUT_LIMIT]
         addresses += [str(address_of(first)) for first, _ in spans]
     addresses += [str(network.network_address) for network in networks]

@@ -168,7 +168,7 @@ def _offered(
     admit: bool,
 ) -> Offer:
     name = planned.name
-    texts = [record for text in existing for record in records_in(text, others)]
+    texts = [record for text in existing for record in records_in(text, others, name)]
     cleaned = [_cleaned(text, wanted, others, name, admit=admit) for text in texts]
     full = [spf.parse(text) for text in existing if len(text) == _STRING_LIMIT]
     lost = [_CUT for record in full if record.all_term is None and record.redirect is None]
@@ -213,7 +213,7 @@ def _cleaned(
         if cost.name not in includes:
             edits[cost.start] = leaving_out(cost.start, cost.term, "leads in a circle")
     if admit:
-        for term in spf.parse(text).effective:
+        for term in spf.parse(text, domain).effective:
             required = term.target in includes if term.name == "include" else False
             if required or term.network in wanted.networks:
                 edits[term.start] = removal(term.start, term.text, "is put before what refuses it")
@@ -225,7 +225,7 @@ def _cleaned(
     return (apply(text, list(edits.values())) if edits else text), said
 
 
-def records_in(text: str, others: Mapping[str, spf.Fetched]) -> list[str]:
+def records_in(text: str, others: Mapping[str, spf.Fetched], domain: str) -> list[str]:
     """The records that one text holds, as some are pasted behind one another.
 
     Receivers read it as one, which ends at its first ``all``. What was never looked up behind that
@@ -235,8 +235,8 @@ def records_in(text: str, others: Mapping[str, spf.Fetched]) -> list[str]:
     named = [
         term.target
         for record in records[1:]
-        for term in spf.parse(record).terms
-        if term.name in ("include", "redirect") and "%" not in term.target
+        for term in spf.parse(record, domain).terms
+        if term.name in ("include", "redirect") and not term.varies
     ]
     known = all(target.removesuffix(".").lower() in others for target in named)
     return records if records and known else [text]

@@ -103,24 +103,31 @@ def canonical(name: str) -> str:
     return name.removesuffix(".").lower()
 
 
-def referred_names(text: str) -> tuple[str, ...]:
-    """Return the names of includes and of the redirect that can be looked up without macros."""
-    record = parse(text)
-    names = [term.target for term in record.effective if term.name == "include"]
-    if record.redirect is not None:
-        names.append(record.redirect.target)
-    return tuple(name for name in names if "%" not in name)
+def referred_names(
+    text: str, domain: str = "", sender_domain: str | None = None
+) -> tuple[str, ...]:
+    """Return the names of includes and of the redirect that can be looked up beforehand.
+
+    The domains are those of `postroom.dns.spf.record.parse`.
+    """
+    record = parse(text, canonical(domain), sender_domain)
+    terms = [term for term in record.effective if term.name == "include"]
+    terms += [] if record.redirect is None else [record.redirect]
+    return tuple(term.target for term in terms if not term.varies)
 
 
-def referred_hosts(text: str, domain: str) -> tuple[tuple[str, str], ...]:
+def referred_hosts(
+    text: str, domain: str, sender_domain: str | None = None
+) -> tuple[tuple[str, str], ...]:
     """Return the mechanism (a, mx or exists) and name of what else can be looked up beforehand.
 
-    With the answers, `Fetched` can say which lookups find nothing.
+    The domains are those of `postroom.dns.spf.record.parse`. With the answers, `Fetched` can say
+    which lookups find nothing.
     """
     found = (
         (term.name, term.target or canonical(domain))
-        for term in parse(text).effective
-        if term.name in ("a", "mx", "exists") and "%" not in term.target
+        for term in parse(text, canonical(domain), sender_domain).effective
+        if term.name in ("a", "mx", "exists") and not term.varies
     )
     return tuple(dict.fromkeys(found))
 
@@ -128,9 +135,10 @@ def referred_hosts(text: str, domain: str) -> tuple[tuple[str, str], ...]:
 def reach(text: str, others: Mapping[str, Fetched], domain: str = "") -> Reach:
     """Walk a record and what it refers to, counting as RFC 7208 section 4.6.4 does.
 
-    `domain` is the name of the record itself, if its own hosts are to be counted as well.
+    `domain` is the name of the record itself, and of the sender, if its own hosts are to be counted
+    as well.
     """
-    record = parse(text)
+    record = parse(text, canonical(domain))
     walk = _Walk(Reach(record=record, domain=canonical(domain), sources=others))
     walk.found.costs = tuple(walk.record(_Content.of(record), canonical(domain), True, ()))
     return walk.found
@@ -159,8 +167,7 @@ class _Content:
 
 
 def _included_by(term: Term) -> str | None:
-    target = term.target if term.name == "include" else "%"
-    return None if "%" in target else target
+    return term.target if term.name == "include" and not term.varies else None
 
 
 class _Walk:
@@ -197,7 +204,7 @@ class _Walk:
         self.found.lookups += 1
         name = term.target or domain
         children: Iterable[Cost] = ()
-        if "%" in name:
+        if term.varies:
             self.found.dependent_voids += 1
             if term.name in ("include", "redirect"):
                 self.found.dependent.append(term.text)
@@ -205,7 +212,7 @@ class _Walk:
             children = self._descend(name, authorising, path)
         else:
             self._count_voids(term, name)
-        shown = None if "%" in name or term.name == "ptr" else name
+        shown = None if term.varies or term.name == "ptr" else name
         return Cost(term.text, term.start, shown, self.found.lookups - before, tuple(children))
 
     def _descend(self, name: str, authorising: bool, path: tuple[str, ...]) -> Iterable[Cost]:
@@ -220,15 +227,16 @@ class _Walk:
             return ()
         if there.missing:
             self._add_voids(1, 1)
-        if len(there.texts) != 1 or self._content(there.texts[0]).record.errors:
+        content = self._content(name, there.texts[0]) if len(there.texts) == 1 else None
+        if content is None or content.record.errors:
             self.found.broken.append(name)
             return ()
-        return self.record(self._content(there.texts[0]), name, authorising, (*path, name))
+        return self.record(content, name, authorising, (*path, name))
 
-    def _content(self, text: str) -> _Content:
-        if text not in self._contents:
-            self._contents[text] = _Content.of(parse(text))
-        return self._contents[text]
+    def _content(self, name: str, text: str) -> _Content:
+        if name not in self._contents:
+            self._contents[name] = _Content.of(parse(text, name, self.found.domain))
+        return self._contents[name]
 
     def _count_voids(self, term: Term, name: str) -> None:
         there = self._others.get(name, Fetched())

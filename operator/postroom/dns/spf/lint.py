@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from postroom.dns.spf.budget import Fetched, Reach, reach
-from postroom.dns.spf.record import LOOKUP_LIMIT, VOID_LOOKUP_LIMIT, Record, parse
+from postroom.dns.spf.record import LOOKUP_LIMIT, VOID_LOOKUP_LIMIT, Record
 from postroom.dns.spf.savings import Worth, savings
 from postroom.values import dataclass
 
@@ -97,7 +97,8 @@ def lint(
     `strings` are the single strings of the TXT record. What `others` does not tell is not
     reported, such as an explanation that nobody looked for.
     """
-    record, found = parse(text), reach(text, others, domain)
+    found = reach(text, others, domain)
+    record = found.record
     made = [
         *_of_ends(record),
         *_of_terms(record, found, others),

@@ -26,6 +26,8 @@ _TOP_LABEL = re.compile(r"(?![0-9]+$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _ESCAPES = {"%": "%", "_": " ", "-": "%20"}
 #: Allowed in explanation texts only (section 7.2).
 _EXPLANATION_LETTERS = frozenset("crt")
+#: Stands for a client where none is asked for.
+_NOBODY = IPv4Address(0)
 #: No name has more parts than this, so a greater number means all of them.
 _PARTS_LIMIT = 9999
 
@@ -142,6 +144,18 @@ def expand_name(domain_spec: str, variables: Variables) -> str:
         cut = name.find(".", len(name) - NAME_LIMIT - 1)
         name = name[cut + 1 :] if cut >= 0 else name
     return name
+
+
+def expand_beforehand(domain_spec: str, domain: str, sender_domain: str) -> str:
+    """Expand what depends on no message: on the evaluated domain and the sender's, if on anything.
+
+    "" where it depends on more, or on one of these that is "": not known.
+    """
+    values = {"d": domain, "o": sender_domain}
+    letters = {token["letter"].lower() for token in _TOKEN.finditer(domain_spec) if token["letter"]}
+    if not all(map(values.get, letters)):
+        return ""
+    return expand_name(domain_spec, Variables(_NOBODY, f"@{sender_domain}", domain, ""))
 
 
 def expand_explanation(text: str, variables: Variables) -> str | None:

@@ -101,7 +101,7 @@ def is_sound(term: str) -> bool:
 
 def names_nothing(term: Term) -> bool:
     """Whether a lawful term names what no host or domain can be called, such as a URL."""
-    if "%" in term.target or not term.target:
+    if "%" in term.domain or not term.target:
         return False
     known = not term.is_modifier or term.name in ("redirect", "exp")
     return known and not all(_LABEL.fullmatch(label) for label in term.target.split("."))

@@ -149,15 +149,15 @@ def _drafted(
         draft.edit([Edit(end.start, end.end, required.all_term, change)])
         draft.doubts.insert(0, f"It ends in {required.all_term}, so that not everyone may send.")
     if not keep_pass_all:
-        draft.edit(tuple(closing(parse(draft.text), required, others, domain)))
-    record = parse(draft.text)
+        draft.edit(tuple(closing(parse(draft.text, domain), required, others, domain)))
+    record = parse(draft.text, domain)
     terms = [term for term in record.effective if term.name == "include"]
     terms += [] if record.redirect is None else [record.redirect]
     dead = set(reach(draft.text, others, domain).broken) - wanted
     why = "leads to no single valid SPF record"
     draft.edit([leaving_out(term.start, term.text, why) for term in terms if term.target in dead])
     lacking = required.missing_from(reach(draft.text, others, domain))
-    draft.edit(_admissions(parse(draft.text), lacking))
+    draft.edit(_admissions(parse(draft.text, domain), lacking))
     found = reach(draft.text, others, domain)
     lacking = required.missing_from(found)
     if lacking:
@@ -171,7 +171,7 @@ def _united(drafts: Sequence[_Draft], others: Mapping[str, Fetched], domain: str
 
     Records that refuse nobody by name come first: whom they let pass no other is to refuse.
     """
-    records = sorted((parse(draft.text) for draft in drafts), key=_refuses)
+    records = sorted((parse(draft.text, domain) for draft in drafts), key=_refuses)
     mechanisms: dict[object, Term] = {}
     modifiers: dict[str, str] = {}
     left_out = [clause for draft in drafts for clause in draft.left_out]
@@ -184,7 +184,7 @@ def _united(drafts: Sequence[_Draft], others: Mapping[str, Fetched], domain: str
                 mechanisms[term.key] = term
         if record.redirect is not None:
             # One record has one redirect; an include authorises the same senders.
-            made = parse(f"{VERSION} include:{record.redirect.value}").terms[0]
+            made = parse(f"{VERSION} include:{record.redirect.value}", domain).terms[0]
             mechanisms[made.key] = made
             doubts.append(
                 f"The fix reads {quoted(record.redirect.text)} as {quoted(made.text)}: who is not "
@@ -201,12 +201,12 @@ def _united(drafts: Sequence[_Draft], others: Mapping[str, Fetched], domain: str
                 if kept != term.text:
                     # By a modifier nobody passes.
                     doubts.append(f"The fix leaves out {quoted(term.text)}: there can be one only.")
-    end, differing = _common_end(records, others)
+    end, differing = _common_end(records, others, domain)
     texts = [mechanism.text for mechanism in mechanisms.values()]
     changes = [change for draft in drafts for change in draft.changes]
     changes.append(f"unites {len(drafts)} records into one")
     text = " ".join([VERSION, *texts, *end, *modifiers.values()])
-    if _refuses_some(parse(text), records, others, domain):
+    if _refuses_some(parse(text, domain), records, others, domain):
         doubts.append(
             "Of those whom one record lets pass another refuses some, and so does the fix."
         )
@@ -231,23 +231,24 @@ def _refuses_some(
     )
 
 
-def _end_of(record: Record, others: Mapping[str, Fetched]) -> str | None:
+def _end_of(record: Record, others: Mapping[str, Fetched], domain: str) -> str | None:
     """What becomes of those whom a record does not name, also by its redirect; None: nothing."""
     for _ in range(LOOKUP_LIMIT):
         if record.all_term is not None:
             return f"{record.all_term.qualifier}all"
-        target = others.get(record.redirect.target) if record.redirect is not None else None
+        name = record.redirect.target if record.redirect is not None else ""
+        target = others.get(name)
         if target is None or len(target.texts) != 1:
             return None
-        record = parse(target.texts[0])
+        record = parse(target.texts[0], name, domain)
     return None
 
 
 def _common_end(
-    records: Sequence[Record], others: Mapping[str, Fetched]
+    records: Sequence[Record], others: Mapping[str, Fetched], domain: str
 ) -> tuple[list[str], list[str]]:
     """Choose the laxest ``all`` of several records, and say so where they differ."""
-    found = [_end_of(record, others) for record in records]
+    found = [_end_of(record, others, domain) for record in records]
     ends = [end for end in _STRICTNESS if end in found]
     told = [*ends, "no all"] if None in found else ends
     if len(told) < 2:

@@ -49,11 +49,11 @@ def passed(
 ) -> Passed:
     """Tell which addresses pass, of all those of an IP version or of some.
 
-    A term that refuses where that cannot be told in advance, such as one that asks a block list,
-    is taken as one that does not match.
+    `record` is parsed for `domain`. A term that refuses where that cannot be told in advance, such
+    as one that asks a block list, is taken as one that does not match.
     """
     region = EVERYONE[version] if among is None else among
-    return _Passing(version, others, region).passed(record, canonical(domain), 0)
+    return _Passing(version, others, region, canonical(domain)).passed(record, canonical(domain), 0)
 
 
 def passing(
@@ -73,7 +73,7 @@ def matched_by(
     record: Record, version: int, others: Mapping[str, Fetched], domain: str, among: Spans
 ) -> tuple[tuple[Term, Spans], ...]:
     """Tell of each term that admits, but ``all``, whom of these addresses it matches by itself."""
-    look = _Passing(version, others, among)
+    look = _Passing(version, others, among, canonical(domain))
     terms = [term for term in record.effective if term.passes and term.name != "all"]
     terms += [] if record.redirect is None else [record.redirect]
     return tuple((term, look.matched(term, canonical(domain))) for term in terms)
@@ -101,7 +101,7 @@ def networks_of(
 def hosts_of(term: Term, others: Mapping[str, Fetched], domain: str) -> tuple[str, ...] | None:
     """Return the names whose addresses an a or mx stands for, None if that is not known."""
     name = term.target or canonical(domain)
-    if "%" in name:
+    if term.varies:
         return None
     if term.name == "a":
         return (name,)
@@ -115,10 +115,13 @@ def hosts_of(term: Term, others: Mapping[str, Fetched], domain: str) -> tuple[st
 class _Passing:
     """The evaluation for the addresses of a region; every record is evaluated once."""
 
-    def __init__(self, version: int, others: Mapping[str, Fetched], region: Spans) -> None:
+    def __init__(
+        self, version: int, others: Mapping[str, Fetched], region: Spans, sender_domain: str
+    ) -> None:
         self._version = version
         self._others = others
         self._region = region
+        self._sender_domain = sender_domain
         self._known: dict[str, Passed] = {}
 
     def passed(self, record: Record, domain: str, depth: int) -> Passed:
@@ -158,7 +161,7 @@ class _Passing:
                 hosts = (term.target or domain, *(hosts_of(term, self._others, domain) or ()))
                 failed = {host for host in hosts if self._others.get(host, Fetched()).failed}
                 return Passed((), unclear=True, unseen=frozenset(failed))
-            case "exists" if "%" not in term.target:
+            case "exists" if not term.varies:
                 addresses = self._others.get(term.target, Fetched()).ipv4
                 if addresses is not None:
                     return Passed(self._region if addresses else ())
@@ -176,7 +179,7 @@ class _Passing:
         if name not in self._known:
             # A record that leads back to itself authorises nobody by that.
             self._known[name] = Passed(())
-            record = parse(there.texts[0])
+            record = parse(there.texts[0], name, self._sender_domain)
             if not record.errors:
                 self._known[name] = self.passed(record, name, depth + 1)
         return self._known[name]

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 
-from postroom.dns.spf.macro import is_domain_spec, is_macro_string
-from postroom.values import dataclass
+from postroom.dns.spf.macro import expand_beforehand, is_domain_spec, is_macro_string
+from postroom.values import dataclass, replace
 
 Network = IPv4Network | IPv6Network
 
@@ -47,9 +47,10 @@ class Term:
     """A mechanism or modifier and where it stands in the record.
 
     `value` is what follows ``:`` or ``=``, or the ``/`` of a bare cidr. `domain` is the
-    domain-spec in it, empty where the evaluated domain is meant; `network` that of an ip4 or ip6;
-    `prefix4` and `prefix6` are the prefix lengths of a and mx. `start` and `end` count bytes from
-    the record's first.
+    domain-spec in it, empty where the evaluated domain is meant, and `expanded` the name that its
+    macros make of it, empty where it has none or they depend on the message; `network` that of an
+    ip4 or ip6; `prefix4` and `prefix6` are the prefix lengths of a and mx. `start` and `end` count
+    bytes from the record's first.
     """
 
     text: str
@@ -62,6 +63,7 @@ class Term:
     prefix4: int = 32
     prefix6: int = 128
     network: Network | None = None
+    expanded: str = ""
 
     @property
     def end(self) -> int:
@@ -76,7 +78,12 @@ class Term:
     @property
     def target(self) -> str:
         """The name that the term looks up, comparable; empty for the evaluated domain itself."""
-        return self.domain.removesuffix(".").lower()
+        return self.expanded or self.domain.removesuffix(".").lower()
+
+    @property
+    def varies(self) -> bool:
+        """Whether that name depends on the message, or on domains that `parse` was not told."""
+        return "%" in self.domain and not self.expanded
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -162,12 +169,32 @@ def select(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(text for text in texts if is_spf(text)))
 
 
-@lru_cache(maxsize=512)
-def parse(text: str) -> Record:
+def parse(text: str, domain: str = "", sender_domain: str | None = None) -> Record:
     """Parse a record for which `is_spf` holds; never raises, and takes linear time.
 
-    Remembered, because one look at a domain comes back to the same few texts many times.
+    `domain`, comparable, is where it stands, and `sender_domain` that of the sender, which includes
+    and redirects leave as it is; None for the same. What macros make of them is known by that.
     """
+    if "%" not in text:
+        return _parsed(text)
+    return _expanded(text, domain, domain if sender_domain is None else sender_domain)
+
+
+@lru_cache(maxsize=512)
+def _expanded(text: str, domain: str, sender_domain: str) -> Record:
+    record = _parsed(text)
+    terms = tuple(
+        replace(term, expanded=expand_beforehand(term.domain, domain, sender_domain))
+        if "%" in term.domain and (not term.is_modifier or term.name in ("redirect", "exp"))
+        else term
+        for term in record.terms
+    )
+    return Record(text, terms, record.problems)
+
+
+@lru_cache(maxsize=512)
+def _parsed(text: str) -> Record:
+    """Remembered, because one look at a domain comes back to the same few texts many times."""
     terms: list[Term] = []
     problems: list[SyntaxProblem] = []
     for match in re.finditer(r"[^ ]+", text[len(VERSION) :]):

@@ -40,7 +40,7 @@ class Requirement:
         wanted = parse(" ".join([VERSION, *texts]))
         unseen = frozenset[str]()
         for version in EVERYONE:
-            region = passed(wanted, version, found.sources).spans
+            region = passed(wanted, version, found.sources, found.domain).spans
             unseen |= passed(found.record, version, found.sources, found.domain, region).unseen
         return unseen
 
@@ -52,13 +52,13 @@ def authorises(found: Reach, wanted: Network) -> bool:
 
 def _passes_without(name: str, found: Reach) -> bool:
     """Whether every address that an include authorises passes without it."""
-    alone = reach(f"{VERSION} include:{name}", found.sources)
+    alone = reach(f"{VERSION} include:{name}", found.sources, found.domain)
     incomplete: Sequence[str] = [*alone.broken, *alone.unknown, *alone.dependent]
     if incomplete or not alone.within_limits():
         return False
     somebody = False
     for version in EVERYONE:
-        wanted = passed(alone.record, version, found.sources)
+        wanted = passed(alone.record, version, found.sources, found.domain)
         if wanted.unclear:
             return False
         there = passed(found.record, version, found.sources, found.domain, wanted.spans)

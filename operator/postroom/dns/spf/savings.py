@@ -62,23 +62,21 @@ def savings(text: str, others: Mapping[str, Fetched], domain: str = "") -> tuple
 
     Only the first `COUNT_LIMIT` terms that cost lookups are looked at.
     """
-    record, found = parse(text), reach(text, others, domain)
+    found = reach(text, others, domain)
     costs = {cost.start: cost for cost in found.costs[:COUNT_LIMIT]}
     made = [
         Saving(term.text, term.start, costs[term.start].lookups, worth)
-        for term, worth in _worths(record, found, costs, canonical(domain))
+        for term, worth in _worths(found, costs, canonical(domain))
     ]
     return tuple(
         sorted(made, key=lambda saving: (not saving.certain, -saving.lookups, saving.start))
     )
 
 
-def _worths(
-    record: Record, found: Reach, costs: Mapping[int, Cost], domain: str
-) -> Iterator[tuple[Term, Worth]]:
+def _worths(found: Reach, costs: Mapping[int, Cost], domain: str) -> Iterator[tuple[Term, Worth]]:
     keys: set[object] = set()
     led_to: set[str] = set()
-    for term in record.effective:
+    for term in found.record.effective:
         if term.start not in costs:
             continue
         if term.key in keys:
@@ -95,7 +93,7 @@ def _worths(
             if term.passes:
                 led_to.update(_authorised_below(costs[term.start]))
         elif term.name in ("a", "mx", "exists"):
-            worth = _worth_of_host(term, record, found.sources, domain)
+            worth = _worth_of_host(term, found.record, found.sources, domain)
             if worth is not None:
                 yield term, worth
 
@@ -115,7 +113,7 @@ def _worth_of_host(
 ) -> Worth | None:
     if term.name == "exists":
         there = others.get(term.target, Fetched())
-        return Worth.NO_ADDRESS if "%" not in term.target and there.ipv4 == () else None
+        return Worth.NO_ADDRESS if not term.varies and there.ipv4 == () else None
     families = [networks_of(term, version, others, domain) for version in EVERYONE]
     found = [network for networks in families for network in networks or ()]
     if None not in families and not found:
@@ -133,7 +131,7 @@ def _worth_beside_others(
     domain: str,
 ) -> Worth:
     """Whether all whom a term admits pass without it."""
-    rest = parse(apply(record.text, [removal(term.start, term.text, "")]))
+    rest = parse(apply(record.text, [removal(term.start, term.text, "")]), domain)
     if any(passing(rest, network, others, domain) is not Passing.ALL for network in networks):
         return Worth.HOST_THAT_MAY_NOT_SEND
     # They pass by what may stand behind a term at which receivers give up.

@@ -426,3 +426,13 @@ def test_a_record_that_ends_at_255_characters_keeps_its_last_term() -> None:
     (found,) = about_spf(look(with_spf(text)))
     assert found.fix is not None
     assert text.split()[-1] in found.fix.value.split()
+
+
+@pytest.mark.parametrize("name", ["%{d}", "%{o}", "%{d3}", "%{D}"])
+@pytest.mark.parametrize("term", ["include:_spf.{} -all", "redirect=_spf.{}"])
+def test_a_macro_of_the_domain_admits_what_its_name_does(term: str, name: str) -> None:
+    zone = with_spf(f"v=spf1 {term.format(name)}")
+    zone.records[f"_spf.{DOMAIN}", "TXT"] = [f"v=spf1 {OURS} -all"]
+    report = look(zone)
+    assert record(report, "spf").state is RecordState.VALID
+    assert about_spf(report) == []

@@ -79,7 +79,7 @@ def test_what_the_texts_alone_show(records: list[str], code: str | None, said: s
     ],
 )
 def test_why_what_is_required_is_not_authorised(text: str, code: str, said: str) -> None:
-    fault = spf_faults.of_authorisation(text, ["include:a.net"])
+    fault = spf_faults.of_authorisation(text, ["include:a.net"], "x.net")
     assert (fault.code, said in fault.sentence) == (code, True)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from postroom.dns.spf.macro import (
     Variables,
+    expand_beforehand,
     expand_explanation,
     expand_name,
     is_domain_spec,
@@ -107,6 +108,45 @@ def test_long_names_are_cut_from_the_left_by_labels() -> None:
 def test_explanations_are_bounded() -> None:
     long = Variables(FOUR.ip, "a" * 1000 + "@x.net", "x.net", "x")
     assert len(expand_explanation("%{s}" * 10_000, long) or "") == 4096
+
+
+MACROS = st.builds(
+    "%{{{}{}{}{}}}".format,
+    st.sampled_from("dosliphvDOSLIPHV"),
+    st.sampled_from(("", "1", "2", "03", "99")),
+    st.sampled_from(("", "r", "R")),
+    st.text("-.+,/_=", max_size=2),
+)
+PIECES = st.lists(st.one_of(MACROS, st.sampled_from(("%%", "%_", "%-", "spf.", "x-", "."))))
+
+
+@given(PIECES, st.sampled_from(("192.0.2.3", "2001:db8::1")), st.sampled_from(("a", "x-y+z")))
+def test_what_is_known_beforehand_is_so_for_every_message(
+    pieces: list[str], ip: str, local: str
+) -> None:
+    text = "".join([*pieces, "x.example.net"])
+    known = expand_beforehand(text, "in-c_l.example.org", "my-own.example.com")
+    client, sender = ipaddress.ip_address(ip), f"{local}@my-own.example.com"
+    message = Variables(client, sender, "in-c_l.example.org", "helo.example.net", "name.net")
+    letters = {piece[2].lower() for piece in pieces if piece.startswith("%{")}
+    assert known == (expand_name(text, message) if letters <= {"d", "o"} else "")
+
+
+@pytest.mark.parametrize(
+    ("text", "domain", "sender", "known"),
+    [
+        ("%{d}.x", "", "a.net", ""),
+        ("%{o}.x", "a.net", "", ""),
+        ("%{o}.x", "a.net", "b.net", "b.net.x"),
+        ("a%%b.%{D/}", "a.net", "", "a%b.a.net"),
+        ("%{d}", "a.net", "b.net", "a.net"),
+        ("%{d}.%{v}.x", "a.net", "b.net", ""),
+    ],
+)
+def test_without_its_domain_a_macro_is_not_known(
+    text: str, domain: str, sender: str, known: str
+) -> None:
+    assert expand_beforehand(text, domain, sender) == known
 
 
 @pytest.mark.parametrize("letter", "crt")

@@ -18,7 +18,7 @@ from unit.dns.spf.spf_zones import DOMAIN, IPV4, IPV6, RECORDS, fetched, result_
 @given(zones(), RECORDS)
 def test_sets_are_judged_as_single_addresses_are(zone: dict[str, list[str]], text: str) -> None:
     there = {**zone, f"{DOMAIN} TXT": [text]}
-    found = {v: passed(spf.parse(text), v, fetched(zone), DOMAIN) for v in EVERYONE}
+    found = {v: passed(spf.parse(text, DOMAIN), v, fetched(zone), DOMAIN) for v in EVERYONE}
     limits = Limits(50, 1000)
     edges = {(v, at) for v in EVERYONE for span in found[v].spans for at in span}
     outside = {(v, at) for v, first in edges for at in (first - 1, first + 1)}

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names that macros of the domain alone make: judged as those that are written out.
+
+Covers: includes, redirects and hosts, in the record itself and in those that it leads to; what
+depends on the message stays unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import cycle
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from postroom.dns import spf
+from postroom.dns.spf import Fetched
+from postroom.dns.spf.passing import EVERYONE, passed
+from unit.dns.spf.spf_zones import DOMAIN, RECORDS, fetched, result_for, zones
+
+Records = Mapping[str, list[str]]
+#: Ways to write example.com in its own record, and in one that it leads to (a.example.com).
+_OWN = ("%{d}", "%{o}", "%{D}", "%{d2}", "%{o9}", "%{d=.}")
+_BELOW = ("%{d2}", "%{o}", "%{O}", "%{D2}", "%{o2.}", "%{d02}")
+
+
+def _within(text: str) -> str:
+    # No dot may stand behind a macro at the end of a name (RFC 7208 section 7.1).
+    return text.replace(".NET.", ".net").replace(".net", f".{DOMAIN}")
+
+
+def _with_macros(text: str, forms: Iterator[str]) -> str:
+    """Write the domain as macros, as often as it stands in the record."""
+    first, *rest = text.split(f".{DOMAIN}")
+    return first + "".join(f".{next(forms)}{piece}" for piece in rest)
+
+
+def _worlds(zone: Records, text: str, at: int) -> tuple[Records, Records]:
+    plain = {
+        _within(key): [_within(value) for value in values]
+        for key, values in {**zone, f"{DOMAIN} TXT": [text]}.items()
+    }
+    own, below = cycle(_OWN[at:] + _OWN[:at]), cycle(_BELOW[at:] + _BELOW[:at])
+    written = {
+        key: [
+            _with_macros(value, own if key == f"{DOMAIN} TXT" else below)
+            if key.endswith(" TXT") and spf.is_spf(value)
+            else value
+            for value in values
+        ]
+        for key, values in plain.items()
+    }
+    return plain, written
+
+
+@settings(max_examples=200, deadline=None)
+@given(zones(), RECORDS, st.integers(0, 5))
+def test_macros_of_the_domain_count_as_what_they_make(zone: Records, text: str, at: int) -> None:
+    plain, written = _worlds(zone, text, at)
+    records = [world[f"{DOMAIN} TXT"][0] for world in (plain, written)]
+    others = [_fetched(world) for world in (plain, written)]
+    expected, found = map(lambda record, known: spf.reach(record, known, DOMAIN), records, others)
+    for field in ("lookups", "void_lookups", "family_voids", "dependent_voids", "includes"):
+        assert getattr(found, field) == getattr(expected, field), field
+    # The same text is listed once, but written with other macros it is another.
+    assert set(found.networks) == set(expected.networks)
+    for field in ("broken", "unknown", "loops", "overfull"):
+        assert getattr(found, field) == getattr(expected, field), field
+    for version in EVERYONE:
+        by = [
+            passed(spf.parse(record, DOMAIN), version, known, DOMAIN)
+            for record, known in zip(records, others, strict=True)
+        ]
+        assert by[0] == by[1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(zones(), RECORDS, st.integers(0, 5))
+def test_receivers_decide_the_same(zone: Records, text: str, at: int) -> None:
+    plain, written = (result_for(world) for world in _worlds(zone, text, at))
+    assert (written.result, written.lookups) == (plain.result, plain.lookups)
+
+
+def _fetched(zone: Records) -> dict[str, Fetched]:
+    made = {**fetched(zone)}
+    for host in "abcd":
+        made.setdefault(f"{host}.{DOMAIN}", Fetched(missing=True, ipv4=(), ipv6=(), exchanges=()))
+    made.setdefault(f"gone.{DOMAIN}", Fetched(missing=True, ipv4=(), ipv6=(), exchanges=()))
+    return made
+
+
+@pytest.mark.parametrize("macro", ["%{i}", "%{s}", "%{l}", "%{h}", "%{p}", "%{v}", "%{d}.%{ir}"])
+def test_what_depends_on_the_message_stays_unknown(macro: str) -> None:
+    found = spf.reach(f"v=spf1 include:{macro}.x.net -all", {}, DOMAIN)
+    assert (found.dependent, found.broken) == ([f"include:{macro}.x.net"], [])
+    assert spf.referred_names(f"v=spf1 include:{macro}.x.net -all", DOMAIN) == ()
+
+
+def test_the_same_text_means_another_name_in_another_place() -> None:
+    text = "v=spf1 include:x.%{d} -all"
+    others = {
+        "x.example.com": Fetched((text,)),
+        "x.x.example.com": Fetched(("v=spf1 a:%{o} a:%{d1r} mx:%%.net -all",)),
+    }
+    found = spf.reach(text, others, DOMAIN)
+    assert found.includes == {"x.example.com", "x.x.example.com"}
+    (last,) = found.costs[0].children
+    assert [cost.name for cost in last.children] == ["example.com", "x", "%.net"]

@@ -58,6 +58,12 @@ def may_end(found: spf.Reach) -> bool:
     return max(found.family_voids) + found.dependent_voids > spf.VOID_LOOKUP_LIMIT
 
 
+#: Who passes passes before the redirect that finds nothing: it makes no room for other voids.
+@example(
+    {"a.net TXT": ["v=spf1 exists:%{i}.a.net"], "192.0.2.1.a.net A": ["127.0.0.2"]},
+    "v=spf1 a:a.net a:a.net redirect=gone.net ip4:192.0.2.200",
+    Requirement(("a.net",), (), "~all"),
+)
 @settings(max_examples=400, deadline=None)
 @given(zones(), RECORDS, REQUIRED)
 def test_who_passed_still_passes(zone: Records, text: str, required: Requirement) -> None:

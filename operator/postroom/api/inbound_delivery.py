@@ -209,6 +209,11 @@ class RefusedMessage(fields.Model):
     since: Timestamp = Field(description="When it was refused first.")
     attempts: Annotated[int, Field(ge=1)] = Field(description="How often it was refused.")
     code: Annotated[int, Field(ge=0, le=599)] = Field(description="The HTTP status.")
+    by: Annotated[str, StringConstraints(max_length=64)] | None = Field(
+        default=None,
+        description="A hash of service, jetStream and format of the spec: where they are others, "
+        "the 48 hours begin anew.",
+    )
 
 
 class DeliveryCursor(fields.Model):

@@ -57,7 +57,8 @@ class Plan:
 @dataclass(frozen=True, slots=True)
 class Route:
     """From which mailbox to which application; `login` gives the password or a token that lasts, or
-    raises `Failure`. `is_ours` tells a message of our own by its header."""
+    raises `Failure`. `is_ours` tells a message of our own by its header, `addressee` the
+    application from any other (see `cursors.addressee_of`)."""
 
     account_uid: str
     namespace: str
@@ -67,6 +68,7 @@ class Route:
     login: Callable[[], Awaitable[Login]]
     sink: Sink
     is_ours: Callable[[Header], bool] = lambda header: False
+    addressee: str = ""
 
 
 @dataclass(frozen=True, slots=True)

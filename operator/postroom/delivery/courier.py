@@ -276,7 +276,8 @@ class Courier:
                 self._tell()
                 return None
             if meaning is Meaning.REFUSED:
-                cursor = cursor.refusing(message.uid, answer.status or 0, now)
+                by = self._route.addressee
+                cursor = cursor.refusing(message.uid, answer.status or 0, now, by)
                 if cursor.refused and answers.is_passed_by(answer, cursor.refused, now):
                     last = cursor.mailbox, message.uid, cursor.refused.status
                     rejected = self.progress.rejected + 1

@@ -36,12 +36,17 @@ class Start(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The message after the cursor, which the application refuses: since when, and how often."""
+    """The message after the cursor, which the application refuses: since when, and how often.
+
+    `by` tells which application it is (see `addressee_of`); it is empty where that was stored
+    before it was.
+    """
 
     uid: int
     since: datetime
     attempts: int
     status: int
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +100,18 @@ class Cursor:
             return replace(moved, known_below=0, since=None, may_repeat=False)
         return moved
 
-    def refusing(self, uid: int, status: int, now: datetime) -> "Cursor":
-        """The cursor once the application has refused the message after it, once more."""
-        before = self.refused if self.refused is not None and self.refused.uid == uid else None
+    def refusing(self, uid: int, status: int, now: datetime, by: str = "") -> "Cursor":
+        """The cursor once an application has refused the message after it, once more.
+
+        What another one refused counts for nothing with it, whenever and wherever it took its
+        place: it may be the one that mends it.
+        """
+        before = self.refused
+        if before is not None and (before.uid != uid or before.by not in ("", by)):
+            before = None
         since, attempts = (before.since, before.attempts) if before is not None else (now, 0)
         # A clock that was set back does not have the message wait for longer.
-        return replace(self, refused=Refused(uid, min(since, now), attempts + 1, status))
+        return replace(self, refused=Refused(uid, min(since, now), attempts + 1, status, by))
 
 
 def bounded(
@@ -114,16 +125,22 @@ def bounded(
     return {name: cursor for name, cursor in found.items() if name in kept}
 
 
-def unrefused(found: Mapping[str, Cursor]) -> Mapping[str, Cursor]:
-    """The cursors as another application has them before it: it has refused nothing yet."""
-    return {name: replace(cursor, refused=None) for name, cursor in found.items()}
-
-
 def owner_of(account_uid: str, host: str, port: int, username: str) -> str:
     """Whose mailboxes at which server: the same whatever is signed in with, and however host and
     user are written. Who reads it learns neither, and not that two accounts have the same."""
     at = host.lower().rstrip("."), "" if port in _PORTS else str(port), username.casefold()
-    return hashlib.sha256("\n".join((account_uid, *at)).encode()).hexdigest()[:16]
+    return _hash("\n".join((account_uid, *at)))
+
+
+def addressee_of(deliver: inbound_delivery.Deliver) -> str:
+    """To whom mail goes, and how it is written, as the spec says: neither which keys sign it nor
+    which of it goes there. Fields that came later and are not used leave it as it is."""
+    to = {"service", "jet_stream", "format"}
+    return _hash(deliver.model_dump_json(include=to, exclude_defaults=True))
+
+
+def _hash(told: str) -> str:
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def begin(

@@ -70,6 +70,7 @@ class Found:
     attempt: Attempt
     plan: contract.Plan
     mark: tuple[object, ...]
+    addressee: str
 
 
 async def find(
@@ -124,7 +125,8 @@ async def find(
     )
     mark = (plan, destination, stands, deliver.format, keys, attempt.endpoint, attempt.credentials)
     asked, written_as = resource.metadata.requested_at, Format(deliver.format.value)
-    return Found(destination, stands, written_as, keys, attempt, plan, (*mark, asked))
+    to = cursors.addressee_of(deliver)
+    return Found(destination, stands, written_as, keys, attempt, plan, (*mark, asked), to)
 
 
 def _unproven(resource: EmailAccount) -> Obstacle | None:

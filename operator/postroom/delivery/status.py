@@ -197,6 +197,7 @@ def _stored(cursor: Cursor) -> dict[str, Any]:
             since=timestamp(cursor.refused.since),
             attempts=cursor.refused.attempts,
             code=cursor.refused.status,
+            by=cursor.refused.by or None,
         )
         if cursor.refused is not None
         else None,
@@ -218,7 +219,13 @@ def _cursor(kept: inbound_delivery.DeliveryCursor, arrived_at: datetime) -> Curs
         kept.known_below or 0,
         _moment(kept.since),
         bool(kept.may_repeat),
-        Refused(refused.uid, refused_since, min(refused.attempts, _MOST), refused.code)
+        Refused(
+            refused.uid,
+            refused_since,
+            min(refused.attempts, _MOST),
+            refused.code,
+            refused.by or "",
+        )
         if refused is not None and refused_since is not None
         else None,
         kept.owner or "",

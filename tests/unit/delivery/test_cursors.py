@@ -4,14 +4,24 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from postroom.api import inbound_delivery
 from postroom.delivery import cursors
-from postroom.delivery.cursors import OVERLAP, Cursor, Start, begin, resume
+from postroom.delivery.cursors import (
+    OVERLAP,
+    Cursor,
+    Refused,
+    Start,
+    addressee_of,
+    begin,
+    resume,
+)
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -74,6 +84,38 @@ def test_a_refusal_counts_on_while_it_is_the_same_message() -> None:
     assert later.refused == cursors.Refused(11, NOW, 2, 400)
     other = later.past(11).refusing(12, 400, NOW + WEEK)
     assert other.refused == cursors.Refused(12, NOW + WEEK, 1, 400)
+
+
+def test_a_refusal_counts_for_nothing_with_another_application() -> None:
+    cursor = Cursor("INBOX", 7, 10, NOW).refusing(11, 422, NOW, "one")
+    assert cursor.refusing(11, 422, NOW + WEEK, "one").refused == Refused(11, NOW, 2, 422, "one")
+    other = cursor.refusing(11, 404, NOW + WEEK, "two")
+    assert other.refused == Refused(11, NOW + WEEK, 1, 404, "two")
+    # Who refused it is not known of what was stored before that was.
+    unknown = Cursor("INBOX", 7, 10, NOW).refusing(11, 422, NOW)
+    assert unknown.refusing(11, 422, NOW + WEEK, "one").refused == Refused(11, NOW, 2, 422, "one")
+
+
+def test_an_application_is_told_by_where_mail_goes_and_how_it_is_written() -> None:
+    to: dict[str, Any] = {
+        "service": {"name": "tickets", "port": 8080},
+        "signingKeyRef": {"name": "hook"},
+    }
+
+    def addressee(**changed: object) -> str:
+        return addressee_of(inbound_delivery.Deliver.model_validate({**to, **changed}))
+
+    same = {addressee(), addressee(format="Raw"), addressee(maxSize="1Mi", mailboxes=["Sales"])}
+    same.add(addressee(signingKeyRef={"name": "other"}))
+    same.add(addressee(service={**to["service"], "scheme": "HTTP"}))
+    others = {
+        addressee(format="CloudEvent"),
+        addressee(service={"name": "tickets", "port": 8081}),
+        addressee(service={"name": "desk", "port": 8080}),
+        addressee(service=None, signingKeyRef=None, jetStream={}),
+    }
+    assert len(same) == 1
+    assert len(same | others) == 5
 
 
 @pytest.mark.parametrize("uid", [0, 5, 10])

@@ -26,7 +26,9 @@ MAILBOXES = st.text(min_size=1, max_size=255).filter(lambda name: name.isprintab
 @st.composite
 def cursors(draw: st.DrawFn, mailbox: str) -> Cursor:
     uid, below = draw(st.integers(0, 2**32 - 1)), draw(st.integers(0, 2**32 - 1))
-    refused = st.builds(Refused, UIDS, MOMENTS, st.integers(1, 10**6), st.integers(400, 499))
+    hashes = st.text("0123456789abcdef", max_size=16)
+    codes = st.integers(400, 499)
+    refused = st.builds(Refused, UIDS, MOMENTS, st.integers(1, 10**6), codes, hashes)
     return Cursor(
         mailbox,
         draw(st.integers(0, 2**32 - 1)),
@@ -36,7 +38,7 @@ def cursors(draw: st.DrawFn, mailbox: str) -> Cursor:
         draw(st.none() | MOMENTS),
         draw(st.booleans()),
         draw(st.none() | refused),
-        draw(st.text("0123456789abcdef", max_size=16)),
+        draw(hashes),
         draw(st.integers(0, 2**40)),
         draw(st.none() | MOMENTS),
     )

@@ -131,8 +131,6 @@ class Dispatcher:
         #: How far couriers came that were ended, by the uid of their account: what was told of it
         #: may be on its way to status, and not in the cache yet.
         self._ended_at: dict[Key, tuple[str, Progress]] = {}
-        #: Whom mail went to last, by the uid of the account and what its spec says.
-        self._addressees: dict[Key, tuple[object, ...]] = {}
 
     @property
     def accounts(self) -> int:
@@ -191,7 +189,6 @@ class Dispatcher:
             await self._end(key)
             if raw is None:
                 self._ended_at.pop(key, None)
-                self._addressees.pop(key, None)
                 self._told.forget(key)
                 self._queue.forget(key)
             return
@@ -251,11 +248,6 @@ class Dispatcher:
             return
         before = await self._end(key, uid) or self._before(key, uid)
         kept = cursors.bounded(before.cursors, found.plan.mailboxes)
-        addressee = (uid, *_addressee(resource))
-        if self._addressees.setdefault(key, addressee) != addressee:
-            # What the one before has refused for two days, this one has not been offered yet.
-            kept = cursors.unrefused(kept)
-            self._addressees[key] = addressee
         sink = self._sinks.sink(found.destination, found.keys, found.written_as)
         confirmations = self._confirmations(key, resource, found)
         route = Route(
@@ -268,6 +260,7 @@ class Dispatcher:
             # Whatever the confirmations wait for, the fence is asked last.
             confirmed.ConfirmedSink(_Fenced(sink, self._may_carry), *confirmations),
             lambda header: self._announced.is_ours(key.namespace, header),
+            found.addressee,
         )
         self._begun(key.namespace)
         courier = Courier(
@@ -367,13 +360,6 @@ def _application(resource: EmailAccount) -> str:
     if deliver is None:
         return ""
     return f"Service {deliver.service.name}" if deliver.service is not None else "NATS JetStream"
-
-
-def _addressee(resource: EmailAccount) -> tuple[object, ...]:
-    """To whom mail goes, and how it is written, as the spec says."""
-    inbound = resource.spec.inbound
-    deliver = inbound.deliver if inbound is not None else None
-    return (deliver.service, deliver.jet_stream, deliver.format) if deliver is not None else ()
 
 
 def _given(resource: EmailAccount) -> tuple[object, ...]:

@@ -62,12 +62,17 @@ class Office:
     secrets: dict[tuple[str, str], dict[str, str] | int] = field(default_factory=dict)
     services: dict[tuple[str, str], dict[str, Any] | int] = field(default_factory=dict)
     now: float = 0.0
-    figures: Figures = field(default_factory=Figures)
     scraped_at: datetime = NOW
 
     def __post_init__(self) -> None:
         self.intake = Intake(Cache(), KeyedQueue())
         self.server = StatusServer(self.intake)
+        self.tasks: list[asyncio.Task[None]] = []
+        self.appoint()
+
+    def appoint(self) -> None:
+        """Have a dispatcher as a process begins with, which knows only what is in status."""
+        self.figures = Figures()
         self.told = InboundStatus(
             self.server, self.intake, TokenBucket(1000, 1000), lambda: NOW, lambda: self.now, "w"
         )
@@ -92,6 +97,19 @@ class Office:
             clock=lambda: self.now,
         )
         self.figures.observe_accounts(self.dispatcher.progresses, lambda: self.scraped_at)
+
+    def open(self) -> None:
+        """Begin to work."""
+        self.tasks = [asyncio.create_task(self.dispatcher.run()) for _ in range(2)]
+        self.tasks.append(asyncio.create_task(self.told.run()))
+
+    async def close(self) -> None:
+        """End as a process does, once all is written."""
+        await self.told.flush()
+        await self.dispatcher.close()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
     # -- what the dispatcher asks --------------------------------------------------------------
 
@@ -201,14 +219,10 @@ async def settled(rounds: int = 60) -> None:
 @pytest.fixture
 async def office() -> AsyncIterator[Office]:
     found = Office()
-    tasks = [asyncio.create_task(found.dispatcher.run()) for _ in range(2)]
-    tasks.append(asyncio.create_task(found.told.run()))
+    found.open()
     yield found
-    await found.dispatcher.close()
+    await found.close()
     assert found.spool.used == 0
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_mail_goes_out_as_soon_as_the_operator_has_signed_in(office: Office) -> None:
@@ -308,19 +322,21 @@ async def test_a_service_that_changes_gets_what_the_old_one_has_not_taken(office
     assert office.sent[-1].destination.address == "10.0.0.8" and await office.uid() == 1
 
 
+@pytest.mark.parametrize("down", [False, True], ids=["at work", "down"])
 @pytest.mark.parametrize(
     ("change", "counted"),
     [
         ({"maxSize": "2Mi"}, 2),
+        ({"format": "Raw"}, 2),
         ({"service": {"name": "tickets", "port": 8080, "path": "/other"}}, 1),
         ({"format": "CloudEvent"}, 1),
     ],
 )
 async def test_another_application_has_its_own_two_days(
-    office: Office, change: dict[str, Any], counted: int
+    office: Office, change: dict[str, Any], counted: int, down: bool
 ) -> None:
     """What the one before refused till yesterday is not passed by when the first answer of the one
-    that mends it is a 404."""
+    that mends it is a 404, whether or not somebody was at work when it took its place."""
     office.furnish("mail", MAIL)
 
     async def refuse(attempt: Sent) -> Answer:
@@ -335,9 +351,14 @@ async def test_another_application_has_its_own_two_days(
     await office.look()
     assert attempts() == 1
     deliver = office.server.objects[ACCOUNT]["spec"]["inbound"]["deliver"]
+    if down:
+        await office.close()
+        office.appoint()
     # Something is in the way meanwhile, as while one is exchanged for another.
     service = office.services.pop(("mail", "tickets"))
     office.edit(inbound={"deliver": {**deliver, **change}})
+    if down:
+        office.open()
     await office.look()
     office.services["mail", "tickets"] = service
     await office.look()

@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 from dataclasses import replace as changed
 
+from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import DMARCPolicy, RecordState
 from postroom.dns import dmarc
@@ -62,7 +63,7 @@ def judge(
         value = planned.value
         if dmarc.is_dmarc(mended):
             value = dmarc.with_requirements(mended, wanted.policy, wanted.rua)
-        return _replaceable(planned, unread, value, answer, intended)
+        return _replaceable(planned, unread, value, answer, intended, seen)
     if not records:
         return _inherited(planned, wanted, seen)
     fault = _fault(records, wanted)
@@ -81,7 +82,7 @@ def judge(
         code, reason, sentence = fault
         said = f"they ask for p={' and p='.join(asked)}, the fix for p={dmarc.parse(value).policy}"
         fault = code, reason, f"{sentence}; {said}"
-    return _replaceable(planned, fault, value, answer, records)
+    return _replaceable(planned, fault, value, answer, records, seen)
 
 
 _Fault = tuple[Code, Reason, str]
@@ -126,15 +127,19 @@ def _missing(
     judged = judgement.missing(
         planned, Code.DMARC_MISSING, Reason.RECORD_NOT_FOUND, answer.values, so
     )
-    circumstances = dmarc.Circumstances(previous=previous)
-    advice = tuple(
-        finding(hint.code, planned.id, hint.sentence)
-        for hint in dmarc.on_change(wanted.policy, circumstances)
-    )
+    advice = _on_change(planned, wanted.policy, previous)
     if answer.aliases and judged.cause is not None:
         cause = changed(judged.cause, fix=replacing(planned, answer, ()))
         return changed(judged, cause=cause, advice=advice)
     return changed(judged, advice=advice)
+
+
+def _on_change(
+    planned: PlannedRecord, policy: DMARCPolicy, previous: DMARCPolicy | None
+) -> tuple[Finding, ...]:
+    """What to think of before a policy takes the place of what applied before."""
+    hints = dmarc.on_change(policy, dmarc.Circumstances(previous=previous))
+    return tuple(finding(hint.code, planned.id, hint.sentence) for hint in hints)
 
 
 def _fault(records: Sequence[str], wanted: DMARCWanted) -> _Fault | None:
@@ -171,7 +176,12 @@ def _fault(records: Sequence[str], wanted: DMARCWanted) -> _Fault | None:
 
 
 def _replaceable(
-    planned: PlannedRecord, fault: _Fault, value: str, answer: Answer, observed: Sequence[str]
+    planned: PlannedRecord,
+    fault: _Fault,
+    value: str,
+    answer: Answer,
+    observed: Sequence[str],
+    seen: Seen,
 ) -> judgement.Judgement:
     code, reason, sentence = fault
     if len(value) > VALUE_LIMIT:
@@ -183,7 +193,13 @@ def _replaceable(
     )
     cause = judgement.Cause(code, message, fix, judgement.Evidence.SHOWN)
     state = RecordState.CONFLICTING if len(observed) > 1 else RecordState.WRONG
-    return judgement.faulty(state, reason, cause, observed, value)
+    judged = judgement.faulty(state, reason, cause, observed, value)
+    found = discover(domain_of(planned), seen)
+    obeyed = found.source is dmarc.PolicySource.OWN and found.record and found.record.p
+    if obeyed or found.source is dmarc.PolicySource.UNKNOWN:
+        return judged
+    # Receivers do not do what the record asks for: all of that begins with the fix.
+    return changed(judged, advice=_on_change(planned, dmarc.parse(value).policy, found.policy))
 
 
 def _reporting(

@@ -86,7 +86,8 @@ def test_a_damaged_text_never_takes_the_place_of_a_record() -> None:
 def test_several_become_the_strictest_with_all_addresses() -> None:
     texts = [GOOD, "v=DMARC1; p=reject; rua=mailto:other@example.com", "v=DMARC1; p=none"]
     zone = FakeZone({**HEALTHY, DMARC: texts})
-    (found,) = about_dmarc(look(zone))
+    found, jump = about_dmarc(look(zone))
+    assert jump.code == "DMARC_POLICY_JUMP"
     assert found.fix is not None
     assert found.fix.value == (
         "v=DMARC1; p=reject; rua=mailto:other@example.com,mailto:dmarc@example.com"

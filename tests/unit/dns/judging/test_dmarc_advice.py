@@ -53,6 +53,32 @@ def test_reject_at_once_is_worth_a_note() -> None:
     assert found == [("DMARC_MISSING", "Error"), ("DMARC_POLICY_JUMP", "Info")]
 
 
+@pytest.mark.parametrize(
+    ("texts", "parent", "policy", "jumps"),
+    [
+        (["v=dmarc1; p=reject"], [], "none", True),
+        (["v=DMARC1; p=rejct"], [], "none", True),
+        (["v=DMARC1, p=reject"], [], "none", True),
+        (["v=DMARC1; p=reject", "v=DMARC1; p=none"], [], "none", True),
+        (["v=dmarc1; p=quarantine"], [], "reject", True),
+        (["v=dmarc1; p=reject"], ["v=DMARC1; p=none"], "none", True),
+        # Nothing changes for receivers, or not all at once.
+        (["v=dmarc1; p=reject"], ["v=DMARC1; p=quarantine"], "reject", False),
+        (["v=dmarc1; p=reject; t=y"], [], "none", False),
+        (["v=dmarc1; p=quarantine"], [], "none", False),
+        # Receivers do what the record asks for, and the spec for more.
+        (["v=DMARC1; p=none; rua=mailto:dmarc@example.com"], [], "reject", False),
+        (["v=DMARC1; p=quarantine"], [], "reject", False),
+    ],
+)
+def test_a_record_that_was_ignored_begins_to_count(
+    texts: list[str], parent: list[str], policy: str, jumps: bool
+) -> None:
+    found = told({DMARC: texts, PARENT: parent}, dmarc={"policy": policy})
+    assert found[0][1] == "Error"
+    assert (("DMARC_POLICY_JUMP", "Info") in found) is jumps
+
+
 def test_a_domain_that_signs_nothing_depends_on_spf() -> None:
     assert told({}, dkim=[]) == [("DMARC_ALIGN_DKIM", "Warning")]
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m postroom``."""
 
-from postroom.cli.main import main
+from postroom.cli.entry import postroom
 
 if __name__ == "__main__":
-    main()
+    postroom()

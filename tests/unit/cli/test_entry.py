@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who interrupts a program while it still loads sees no traceback, and gets the code 130; and what
+the programs begin with loads nothing before that holds. Each is a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PROGRAMS = ("postroom", "kubectl-postroom")
+#: SIGINT arrives when a module is about to be imported.
+INTERRUPTED = """
+import os, signal, sys
+
+
+class Interrupted:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+sys.meta_path.insert(0, Interrupted)
+sys.argv[1:] = ["records", "--help"]
+from {place} import {function}
+
+{function}()
+"""
+
+
+def begun_by(program: str) -> tuple[str, str]:
+    """The module and the function that an installed program calls."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    place, _, function = project["scripts"][program].partition(":")
+    return place, function
+
+
+def run(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=False, text=True, timeout=300
+    )
+
+
+@pytest.mark.parametrize("module", ["postroom.cli.main", "typer", "postroom.cli.options"])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_an_interrupt_while_a_program_loads_ends_it_quietly(program: str, module: str) -> None:
+    place, function = begun_by(program)
+    done = run(INTERRUPTED.format(module=module, place=place, function=function))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_that_nobody_interrupts_runs(program: str) -> None:
+    place, function = begun_by(program)
+    done = run(INTERRUPTED.format(module="no.such.module", place=place, function=function))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{program.replace('-', ' ')} records" in done.stdout.replace("-", " ")
+
+
+def test_what_programs_begin_with_loads_nothing_else() -> None:
+    place, _ = begun_by("postroom")
+    done = run(
+        f"import sys; before = set(sys.modules); import {place}; "
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    its_own = {"postroom", "postroom.cli", place}
+    library = {"importlib", "importlib._bootstrap", "importlib._bootstrap_external", "warnings"}
+    assert place in done.stdout
+    assert set(done.stdout.split()) <= its_own | library

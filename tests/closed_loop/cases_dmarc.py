@@ -54,6 +54,16 @@ def parent_has(text: str) -> Mistake:
     return mistake
 
 
+def beside_the_parents(value: str) -> Mistake:
+    """Another policy is typed, and the parent has one."""
+
+    def mistake(stage: Stage) -> None:
+        stage.retype("dmarc", value=value)
+        stage.zone.add(f"_dmarc.{APEX}", "TXT", _PARENT)
+
+    return mistake
+
+
 def reports_go_to(address: str, **published: str) -> Mistake:
     """The spec asks for reports to another organisation."""
 
@@ -158,6 +168,15 @@ CASES: tuple[Case, ...] = (
         "Valid",
         "DMARC_INHERITED",
         parent_has(_PARENT),
+        domain=SUBDOMAIN,
+        advice=True,
+    ),
+    Case(
+        "a policy that is ignored below the parent's",
+        "dmarc",
+        "Valid",
+        "DMARC_OWN_IGNORED",
+        beside_the_parents("v=dmarc1; p=reject"),
         domain=SUBDOMAIN,
         advice=True,
     ),

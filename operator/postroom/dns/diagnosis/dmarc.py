@@ -10,11 +10,11 @@ from postroom.dns.answers import Question, RecordType
 from postroom.dns.diagnosis import fix_contents, synthesis
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.finding_codes import Code
-from postroom.dns.judging.dmarc_walk import discover, domain_of
+from postroom.dns.judging.dmarc_walk import discover, domain_of, with_parents
 from postroom.dns.judging.fixes import create, replacing
 from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.presets import title_of
-from postroom.dns.requirements import VALUE_LIMIT, DMARCWanted
+from postroom.dns.requirements import DMARCWanted
 from postroom.dns.texts.quoting import quoted
 
 
@@ -72,11 +72,8 @@ def with_policy_kept(case: Case, cause: Cause) -> Cause:
             "it is in the fix."
         )
         return replace(cause, message=f"{cause.message} {unseen}")
-    above = next((step for step in found.steps if step.domain == found.policy_domain), None)
-    if found.source is not dmarc.PolicySource.INHERITED or found.policy is None:
-        return cause
-    value = dmarc.with_inherited(fix.value, above.text or "", found.policy) if above else ""
-    if value in ("", fix.value) or len(value) > VALUE_LIMIT:
+    value = with_parents(fix.value, found)
+    if value == fix.value or found.policy is None:
         return cause
     message = (
         f"{cause.message} The fix keeps what the record of {found.policy_domain} asks for, as it "

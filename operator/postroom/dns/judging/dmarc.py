@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from dataclasses import replace as changed
 
-from postroom.api.findings import Finding
+from postroom.api.findings import Finding, Fix
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import DMARCPolicy, RecordState
 from postroom.dns import dmarc
@@ -12,7 +12,12 @@ from postroom.dns.answers import Answer, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging import dmarc_advice, dmarc_destinations, judgement
-from postroom.dns.judging.dmarc_walk import discover, domain_of, sending_identifiers
+from postroom.dns.judging.dmarc_walk import (
+    discover,
+    domain_of,
+    sending_identifiers,
+    with_parents,
+)
 from postroom.dns.judging.fixes import replacing
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.names import is_within
@@ -63,6 +68,12 @@ def judge(
         value = planned.value
         if dmarc.is_dmarc(mended):
             value = dmarc.with_requirements(mended, wanted.policy, wanted.rua)
+        found = discover(domain_of(planned), seen)
+        if _suffices(found, wanted) and not answer.aliases:
+            sentence = f"The {judgement.where(planned)} {detail}, so receivers ignore it."
+            offered = with_parents(value, found)
+            fix = replacing(planned, answer, intended, offered)
+            return _applying(planned, found, Code.DMARC_OWN_IGNORED, sentence, fix)
         return _replaceable(planned, unread, value, answer, intended, seen)
     if not records:
         return _inherited(planned, wanted, seen)
@@ -98,18 +109,47 @@ def _inherited(planned: PlannedRecord, wanted: DMARCWanted, seen: Seen) -> judge
         return judgement.blind(planned, f"TXT at {unseen}")
     if found.source is not dmarc.PolicySource.INHERITED or found.record is None:
         return _missing(planned, wanted, seen, "No policy of a parent applies either.")
-    policy = found.policy.value if found.policy else "none"
-    so = f"The policy of {found.policy_domain} applies, which comes to {policy} here."
+    if not _suffices(found, wanted):
+        return _missing(planned, wanted, seen, _what_applies(found), found.policy)
+    there = seen.at(planned.name, RecordType.TXT).values
+    return _applying(planned, found, Code.DMARC_INHERITED, judgement.lacking(planned, there))
+
+
+def _suffices(found: dmarc.Discovery, wanted: DMARCWanted) -> bool:
+    """Whether a parent's record applies, and does all that the spec asks for."""
+    if found.source is not dmarc.PolicySource.INHERITED or found.record is None:
+        return False
     enough = found.policy is not None and dmarc.PolicyRecord(found.policy, ()).at_least(
         wanted.policy
     )
-    if not enough or dmarc.missing_reports(found.record, wanted.rua):
-        return _missing(planned, wanted, seen, so, found.policy)
-    there = seen.at(planned.name, RecordType.TXT).values
-    strict = "It is at least as strict as spec.dmarc asks for."
-    message = f"{judgement.lacking(planned, there)} {so} {strict}"
-    advice = [finding(Code.DMARC_INHERITED, planned.id, message)]
-    differing = dmarc_advice.by_suffix_list(domain, found)
+    return enough and not dmarc.missing_reports(found.record, wanted.rua)
+
+
+def _what_applies(found: dmarc.Discovery) -> str:
+    policy = found.policy.value if found.policy else "none"
+    return f"The policy of {found.policy_domain} applies, which comes to {policy} here."
+
+
+def _applying(
+    planned: PlannedRecord,
+    found: dmarc.Discovery,
+    code: Code,
+    sentence: str,
+    fix: Fix | None = None,
+) -> judgement.Judgement:
+    """A parent's record does what the spec asks for; `sentence` says what is here instead."""
+    so = _what_applies(found)
+    message = f"{sentence} {so} It is at least as strict as spec.dmarc asks for."
+    advice = list[Finding]()
+    if fix is not None:
+        message += (
+            f" Take it out, or let it count: the fix keeps what the record of "
+            f"{found.policy_domain} asks for."
+        )
+        new = dmarc.parse(fix.value or "").policy
+        advice += _on_change(planned, new, found.policy)
+    advice.insert(0, finding(code, planned.id, message, fix))
+    differing = dmarc_advice.by_suffix_list(found.domain, found)
     if differing is not None:
         advice.append(finding(Code.DMARC_PSL_DISAGREES, planned.id, differing))
     return judgement.valid(Reason.RECORD_VALID, so, (), advice=tuple(advice))

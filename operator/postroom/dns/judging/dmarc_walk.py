@@ -4,7 +4,7 @@
 from postroom.dns import dmarc
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.judging.seen import Seen
-from postroom.dns.requirements import DomainPlan, PlannedRecord
+from postroom.dns.requirements import VALUE_LIMIT, DomainPlan, PlannedRecord
 
 _PREFIX = "_dmarc."
 
@@ -37,3 +37,15 @@ def discover(domain: str, seen: Seen) -> dmarc.Discovery:
     known = (dmarc.existence(answer) for answer in about)
     exists = next((existence for existence in known if existence is not None), None)
     return dmarc.discover(domain, walk(domain, seen), exists)
+
+
+def with_parents(value: str, found: dmarc.Discovery) -> str:
+    """Add to a record that is to be published what a parent's asks of the domain until then.
+
+    Nothing of that counts for the domain any more once a record of its own stands there.
+    """
+    above = next((step for step in found.steps if step.domain == found.policy_domain), None)
+    if found.source is not dmarc.PolicySource.INHERITED or found.policy is None or above is None:
+        return value
+    made = dmarc.with_inherited(value, above.text or "", found.policy)
+    return made if len(made) <= VALUE_LIMIT else value

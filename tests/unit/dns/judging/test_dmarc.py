@@ -47,6 +47,40 @@ def test_a_parent_that_is_strict_enough_is_worth_a_note() -> None:
     assert told({DMARC: [], PARENT: [GOOD]}) == [("DMARC_INHERITED", "Info")]
 
 
+@pytest.mark.parametrize("text", ["v=dmarc1; p=none", '"v=DMARC1; p=reject"', "v=DMARC2; p=none"])
+def test_an_ignored_record_takes_nothing_from_the_parents(text: str) -> None:
+    zone = FakeZone({**HEALTHY, DMARC: [text], PARENT: [f"{GOOD}; adkim=s"]})
+    report = look(zone)
+    assert record(report, "dmarc").state is RecordState.VALID
+    found = about_dmarc(report)[0]
+    assert (found.code, found.severity) == ("DMARC_OWN_IGNORED", Severity.WARNING)
+    assert "receivers ignore it" in found.message
+    assert "comes to quarantine here" in found.message
+    assert found.fix is not None
+    kept = dmarc.parse(found.fix.value or "")
+    assert strictness(kept.policy) >= strictness(DMARCPolicy.QUARANTINE)
+    assert (kept.rua, "adkim=s" in (found.fix.value or "")) == (("mailto:dmarc@example.com",), True)
+    zone.apply(found.fix)
+    assert about_dmarc(look(zone)) == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "parent"),
+    [
+        (["v=dmarc1; p=reject"], "v=DMARC1; p=none; rua=mailto:dmarc@example.com"),
+        (["v=dmarc1; p=reject"], "v=DMARC1; p=quarantine; sp=none"),
+        (["v=DMARC1; q=reject"], GOOD),
+        (["v=DMARC1; p=none", "v=DMARC1; p=reject"], GOOD),
+    ],
+)
+def test_what_is_not_all_that_the_spec_asks_for_is_no_comfort(
+    texts: list[str], parent: str
+) -> None:
+    report = look(FakeZone({**HEALTHY, DMARC: texts, PARENT: [parent]}))
+    assert record(report, "dmarc").state in (RecordState.WRONG, RecordState.CONFLICTING)
+    assert about_dmarc(report)[0].severity is Severity.ERROR
+
+
 @pytest.mark.parametrize(
     ("parent", "so"),
     [

@@ -113,7 +113,7 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     ),
     "MailboxNotFound": (
         "Login works, but the mailbox cannot be opened.",
-        "Correct imap.mailbox or its rights.",
+        "Correct imap.mailbox or its rights, or have the server mended, as the message says.",
     ),
     "TemporaryFailure": ("The server could not check the credentials now.", _WAIT),
     "NotAttempted": (

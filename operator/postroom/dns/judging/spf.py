@@ -8,7 +8,7 @@ from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import spf
-from postroom.dns.answers import Answer, RecordType
+from postroom.dns.answers import Answer, Outcome, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging import spf_faults, spf_includes, spf_merge
@@ -125,8 +125,10 @@ class _Look:
     seen: Seen
 
 
-def _trial(look: _Look, text: str) -> spf_includes.Trial:
-    return spf_includes.try_required(text, look.wanted, look.others, look.planned.name, look.seen)
+def _trial(look: _Look, text: str, unasked: Outcome = Outcome.TIMEOUT) -> spf_includes.Trial:
+    return spf_includes.try_required(
+        text, look.wanted, look.others, look.planned.name, look.seen, unasked
+    )
 
 
 def _judged_by_trial(look: _Look, found: spf.Reach) -> Judgement:
@@ -158,7 +160,26 @@ def _judged_by_trial(look: _Look, found: spf.Reach) -> Judgement:
             "temporary error."
         )
         return _valid(look, finding(Code.SPF_TEMPERROR_IN_CHAIN, look.planned.id, message))
+    if fault is None and found.most_voids > spf.VOID_LOOKUP_LIMIT >= max(found.family_voids):
+        return _valid(look, _may_find_nothing(look, found))
     return _valid(look) if fault is None else _faulty(look, fault)
+
+
+def _may_find_nothing(look: _Look, found: spf.Reach) -> Finding:
+    """Warn of terms that ask for another name with each message, and of whom they may meet."""
+    varying = spf_faults.first_varying(found.costs)
+    such = f", such as {quoted(varying.term)}" if varying is not None else ""
+    trial = _trial(look, look.records[0], Outcome.NX_DOMAIN)
+    who = "What this spec requires passes before that, other senders may fail."
+    if not trial.all_pass:
+        first = next((f" such as {address}," for address, _ in trial.failing), "")
+        who = f"That may meet what this spec requires,{first} where those names are not there."
+    message = (
+        f"The {where(look.planned)} has terms that look up another name for each message{such}. "
+        f"Where more than {spf.VOID_LOOKUP_LIMIT} of its lookups find nothing, receivers give "
+        f"permerror. {who}"
+    )
+    return finding(Code.SPF_BUDGET_WORST_CASE, look.planned.id, message)
 
 
 def _unseen(look: _Look, name: str, *, is_host: bool = False) -> Judgement:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is wrong with SPF records: their text, who they authorise, and what evaluation runs into."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from postroom.api.reasons import Reason
 from postroom.dns import spf
@@ -171,6 +171,16 @@ def in_a_circle(found: spf.Reach) -> Iterator[spf.Cost]:
     for cost in found.costs:
         if _leads_to(cost, loops):
             yield cost
+
+
+def first_varying(costs: Iterable[spf.Cost]) -> spf.Cost | None:
+    """Return the first term of a record, or of one that it leads to, whose name depends on the
+    message."""
+    for cost in costs:
+        found = cost if cost.name is None else first_varying(cost.children)
+        if found is not None:
+            return found
+    return None
 
 
 def _leads_to(cost: spf.Cost, names: set[str]) -> bool:

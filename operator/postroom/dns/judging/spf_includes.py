@@ -117,12 +117,18 @@ class Trial:
 
 
 def try_required(
-    text: str, wanted: spf.Requirement, others: dict[str, spf.Fetched], domain: str, seen: Seen
+    text: str,
+    wanted: spf.Requirement,
+    others: dict[str, spf.Fetched],
+    domain: str,
+    seen: Seen,
+    unasked: Outcome = Outcome.TIMEOUT,
 ) -> Trial:
     """Evaluate a record as receivers do, for an address of everyone who is required.
 
     One address of each network that the requirement names, directly or by its includes, and of
     each part of them that the record seems to leave out, unless what is required refuses it itself.
+    `unasked` is what comes of names that nobody asked for, as they depend on the message.
     """
     stated = spf.reach(as_record(wanted), others, domain).networks
     networks = [*wanted.networks, *stated]
@@ -139,7 +145,7 @@ def try_required(
         def of_record(name: str, kind: RecordType) -> Answer:
             if (name, kind) == (domain, RecordType.TXT):
                 return Answer(Question(name, kind), Outcome.FOUND, (record,))
-            return seen.at(name, kind)
+            return seen.get(name, kind) or Answer(Question(name, kind), unasked)
 
         return spf.check_host_with(address, f"postmaster@{domain}", domain, of_record)
 

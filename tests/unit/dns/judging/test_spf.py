@@ -436,3 +436,35 @@ def test_a_macro_of_the_domain_admits_what_its_name_does(term: str, name: str) -
     report = look(zone)
     assert record(report, "spf").state is RecordState.VALID
     assert about_spf(report) == []
+
+
+LISTS = "exists:%{i}.a.net exists:%{l}.b.net exists:%{h}.c.net"
+
+
+@pytest.mark.parametrize(
+    ("text", "who"),
+    [
+        (f"{LISTS} {OURS}", "That may meet what this spec requires, such as 192.0.2.7,"),
+        (f"a:none.net ptr exists:%{{i}}.a.net {OURS}", "That may meet what this spec requires"),
+        (f"include:lists.net {OURS}", "That may meet what this spec requires"),
+        (f"{OURS} {LISTS}", "What this spec requires passes before that"),
+        (f"{OURS} include:lists.net", "What this spec requires passes before that"),
+    ],
+)
+def test_lookups_that_may_find_nothing_are_a_warning_that_says_for_whom(
+    text: str, who: str
+) -> None:
+    zone = with_spf(f"v=spf1 {text} -all")
+    zone.records["lists.net", "TXT"] = [f"v=spf1 {LISTS} -all"]
+    report = look(zone)
+    assert record(report, "spf").state is RecordState.VALID
+    (found,) = [one for one in about_spf(report) if one.code == "SPF_BUDGET_WORST_CASE"]
+    assert found.severity is Severity.WARNING
+    assert who in found.message
+    assert "exists:%{" in found.message or "ptr" in found.message
+
+
+@pytest.mark.parametrize("text", ["exists:%{i}.a.net exists:%{l}.b.net", "a:none.net ptr"])
+def test_two_lookups_may_find_nothing(text: str) -> None:
+    report = look(with_spf(f"v=spf1 {text} {OURS} -all"))
+    assert "SPF_BUDGET_WORST_CASE" not in {one.code for one in about_spf(report)}

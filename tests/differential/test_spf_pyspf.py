@@ -22,6 +22,7 @@ from postroom.dns.answers import Answer, RecordType
 from postroom.dns.spf import Limits, Result, ResultCode, is_spf, parse
 from postroom.dns.spf.driving import drive
 from postroom.dns.spf.evaluate import evaluate
+from postroom.dns.spf.macro import expand_beforehand
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -225,3 +226,19 @@ def test_parts_of_a_name_are_joined_by_dots(monkeypatch: pytest.MonkeyPatch) -> 
     assert (case.ours().result, case.theirs(monkeypatch)[0]) == ("pass", "fail")
     case = Case(zero, "192.0.2.1", "user@a.example.net", "c-b")
     assert (case.ours().result, case.theirs(monkeypatch)[0]) == ("permerror", "neutral")
+
+
+def test_names_that_are_known_beforehand_are_those_that_pyspf_makes() -> None:
+    """With dots only: of a domain, pyspf joins parts by the delimiters that parted them."""
+    choice = random.Random(7208).choice  # noqa: S311
+    sender = "My-own.sender.example"
+    query = pyspf.query(i="192.0.2.1", s=f"someone@{sender}", h="helo.example.net")
+    query.d = "x_y.In-cluded.a+b.example.org"
+    for _ in range(2000):
+        macros = [
+            "%{" + choice("dDoO") + choice(("", "1", "2", "3", "99")) + choice(("", "r", ".", "r."))
+            for _ in range(choice((1, 2, 3)))
+        ]
+        text = choice(("}.", "}%%.", "}a-", "}%-.")).join(macros) + "}.x.example"
+        made = expand_beforehand(text, query.d, sender)
+        assert made == query.expand(text).lower(), text

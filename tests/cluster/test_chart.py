@@ -125,7 +125,8 @@ ODD: list[dict[str, Any]] = [
         "imagePullSecrets": [{"name": "a.b-c"}],
         "replicas": 0,
         "podDisruptionBudget": {"maxUnavailable": "100%"},
-        "terminationGracePeriodSeconds": 0,
+        "settings": {"shutdownGrace": "0s"},
+        "terminationGracePeriodSeconds": 1,
         "serviceAccount": {"name": "a.b", "annotations": {"eks.example.com/role": "arn:a:b/c"}},
         "nodeSelector": {"kubernetes.io/os": "linux", "a": ""},
         "tolerations": [

@@ -85,8 +85,8 @@ _LONG = (
     "lab/test_check_pace.py",
 )
 #: Files of tests/unit that take about a second or more: they look through the whole program or all
-#: pages, import it anew, read what it writes with the tools of others, play hundreds of looks or a whole
-#: DNS for one sentence, are nothing but costly properties, or bring what is absurdly large.
+#: pages, import it anew, read what it writes with the tools of others, play hundreds of looks or a
+#: whole DNS for one sentence, are nothing but costly properties, or bring what is absurdly large.
 #: `make test-unit` leaves them to `make test`.
 _SLOW = {
     "api/test_cel_rules.py",

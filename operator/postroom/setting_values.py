@@ -7,12 +7,12 @@ settings on, such as the schema of the chart, refuses by the same pattern what w
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from postroom.api.fields import format_duration
-from postroom.values import dataclass
 
 Network = IPv4Network | IPv6Network
 Address = tuple[str, int]

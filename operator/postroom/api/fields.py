@@ -4,6 +4,7 @@
 import functools
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -24,8 +25,6 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function, str_schema
-
-from postroom.values import dataclass
 
 #: The JSON schema extension in which the API server finds CEL rules.
 RULES = "x-kubernetes-validations"

@@ -6,12 +6,12 @@ A preset is data: each has a YAML file of its own. Templates in it hold ``{param
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Self, TypeVar
 
 from pydantic import Field, StringConstraints, model_validator
 
 from postroom.api.data_files import InvalidData, Row, names, read
-from postroom.values import dataclass
 
 #: The folder of a package that holds its presets.
 _FOLDER = "providers"

@@ -6,6 +6,7 @@ import re
 import sys
 import webbrowser
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,7 +30,6 @@ from postroom.mail.oauth.exchange import HttpsExchange
 from postroom.mail.oauth.login import LoginRequest, SignedIn, too_late
 from postroom.mail.oauth.loopback import LoopbackLogin
 from postroom.mail.oauth.tokens import Exchange
-from postroom.values import dataclass
 
 auth = typer.Typer(
     cls=usage.VerbGroup,

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,6 @@ from postroom.mail.probes import NetworkProbes, Observe
 from postroom.mail.report import ProbeReport
 from postroom.reconcile.engine import Policy
 from postroom.settings import Settings, SettingsError, load
-from postroom.values import dataclass, field, replace
 
 #: One look decides: there is no earlier verdict to protect.
 AT_ONCE = Policy(regression_confirmation=timedelta(), dependency_patience=timedelta())

@@ -7,13 +7,13 @@ where even that is not enough, a line is longer than the terminal, which wraps i
 """
 
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
 from postroom.api.conditions import ConditionStatus
-from postroom.values import dataclass
 
 #: What is never cut nor left out: which object it is, and how it is.
 KEPT = frozenset({"NAMESPACE", "NAME", "READY"})

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
@@ -31,7 +32,6 @@ from postroom.delivery.courier import Courier
 from postroom.delivery.sinks.choice import Sinks
 from postroom.delivery.spool import Spool
 from postroom.lab.lab import Lab
-from postroom.values import dataclass
 
 RECEIVER = Path(__file__).resolve().parents[3] / "examples" / "tickets" / "tickets.py"
 ACCOUNT = Key(Kind.EMAIL_ACCOUNT, "mail", "support")

@@ -3,9 +3,8 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-
-from postroom.values import dataclass
 
 _PARTS = {"/**/": "/(?:.*/)?", "**/": "(?:.*/)?", "/**": "/.*", "*": "[^/]*", "?": "[^/]"}
 _SPECIAL = re.compile(r"/\*\*/|\*\*/|/\*\*|\*|\?")

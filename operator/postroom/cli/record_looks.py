@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from postroom.api.conditions import ConditionType, find
 from postroom.api.names import Kind
@@ -18,7 +19,6 @@ from postroom.dns.publishing import records as publishing
 from postroom.dns.publishing.beside import kept
 from postroom.dns.texts.presentation import CannotPublish
 from postroom.settings import Settings
-from postroom.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 """How records to publish are printed: a table for people, and the formats of DNS tools."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import typer
@@ -21,7 +22,6 @@ from postroom.dns.publishing.records import PublishedRecord, ZoneRecords, into_z
 from postroom.dns.publishing.terraform import TerraformProvider, terraform
 from postroom.dns.publishing.zone_file import zone_file
 from postroom.dns.texts.presentation import CannotPublish
-from postroom.values import dataclass, replace
 
 
 class RecordFormat(StrEnum):

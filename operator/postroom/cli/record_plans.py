@@ -2,6 +2,7 @@
 """From manifests to the plans of their sending domains; what is wrong gets file and line."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from postroom.api.names import ALLOW_DKIM_PUBLIC_KEY, Key, Kind
@@ -15,7 +16,6 @@ from postroom.dns.publishing.records import from_plan
 from postroom.dns.requirements import DomainPlan
 from postroom.reconcile.signing_in.references import not_public
 from postroom.reconcile.world import secret_content
-from postroom.values import dataclass
 
 #: Stands for the file where a SendingDomain comes from the command line.
 FLAGS = "postroom"

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -19,7 +20,6 @@ from postroom.cli.options import say
 from postroom.report import reading
 from postroom.report.shape import ReportSource
 from postroom.settings import Settings, load
-from postroom.values import dataclass, replace
 
 #: Bytes: some ten thousand objects.
 _INPUT_LIMIT = 256 * 1024 * 1024

@@ -7,6 +7,7 @@ import re
 import stat
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +22,6 @@ from postroom.cli.secret_sources import what_stands_in
 from postroom.reconcile.account.protocols import account_references
 from postroom.reconcile.signing_in.protocol_check import server_references
 from postroom.reconcile.world import LookupUnavailable, SecretContent, secret_content
-from postroom.values import dataclass, field
 
 #: What variables with credentials begin with.
 PREFIX = "POSTROOM_SECRET__"

@@ -4,9 +4,8 @@ and code hosts count them."""
 
 import re
 from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
 from functools import cached_property
-
-from postroom.values import dataclass
 
 _BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]")
 

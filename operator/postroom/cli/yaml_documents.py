@@ -8,6 +8,7 @@ documents are read all the same.
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,6 @@ import yaml
 from postroom.cli.manifest_files import SIZE_LIMIT, content_of
 from postroom.cli.text_places import Region, SourceText
 from postroom.log import on_one_line
-from postroom.values import dataclass, field, replace
 
 _DEPTH_LIMIT = 50
 _NODES_LIMIT = 200_000

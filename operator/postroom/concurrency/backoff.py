@@ -3,10 +3,9 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
-
-from postroom.values import dataclass
 
 WaitT = TypeVar("WaitT", float, timedelta)
 

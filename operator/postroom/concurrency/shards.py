@@ -5,8 +5,7 @@ and what each of them has of what there is once for all. Pure."""
 import functools
 import hashlib
 import re
-
-from postroom.values import dataclass
+from dataclasses import dataclass
 
 MOST = 64
 #: The name of a Pod of a StatefulSet may stand for the index: it ends with the Pod's ordinal.

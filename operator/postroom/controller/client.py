@@ -5,6 +5,7 @@ writes.
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +20,6 @@ from postroom.controller import api_paths, json_lists, no_answer, watching
 from postroom.controller.client_library import config as kube_config
 from postroom.controller.kubeconfig import Connection, ConnectionSettingsError, connection
 from postroom.controller.transport import ApiTransport, Response
-from postroom.values import dataclass
 
 __all__ = ["ConnectionSettingsError"]
 

@@ -6,6 +6,7 @@ and copies each header and body, which took as long as a third of all else that 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -14,7 +15,6 @@ from yarl import URL
 
 from postroom.controller import json_lists, watching
 from postroom.controller.kubeconfig import Connection
-from postroom.values import dataclass
 
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 _WATCHES = 32

@@ -15,6 +15,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, cast
@@ -22,7 +23,6 @@ from typing import Any, cast
 import aiohttp
 
 from postroom.controller import json_lists, news, page_sizes
-from postroom.values import dataclass
 
 logger = logging.getLogger(__name__)
 

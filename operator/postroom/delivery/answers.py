@@ -12,6 +12,7 @@ Nothing is ever dropped unsaid; only an explicit refusal that stands for two day
 by, and status names it.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -19,7 +20,6 @@ from enum import Enum
 from postroom.api.reasons import Reason
 from postroom.delivery.cursors import Refused
 from postroom.delivery.holds import Trouble
-from postroom.values import dataclass
 
 #: For how long a refused message is offered again.
 REFUSED_FOR = timedelta(hours=48)

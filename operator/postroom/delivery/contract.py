@@ -4,6 +4,7 @@ hands messages to, the route between them, and how far it is."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -14,7 +15,6 @@ from postroom.delivery.spool import SpooledMessage
 from postroom.mail.imap.reading import Following
 from postroom.mail.report import Endpoint, Login
 from postroom.mail.round_trip.header import Header
-from postroom.values import dataclass, field
 
 
 class Reader(Protocol):

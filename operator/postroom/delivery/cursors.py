@@ -10,11 +10,11 @@ beginning again.
 
 import hashlib
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from postroom.api import inbound_delivery
-from postroom.values import dataclass, replace
 
 #: Ports of IMAP: whoever goes from one to the other reads the same mailboxes.
 _PORTS = frozenset({143, 993})

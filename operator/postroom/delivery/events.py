@@ -11,6 +11,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from urllib.parse import quote
@@ -18,7 +19,6 @@ from urllib.parse import quote
 from postroom.mail.round_trip.authentication import of_strangers
 from postroom.mail.round_trip.compose import PROBE_FIELD
 from postroom.mail.round_trip.header import Header, words
-from postroom.values import dataclass
 
 RECEIVED = "dev.postroom.mail.received.v1"
 #: A message that is larger than the application takes: the same event without the message.

@@ -6,9 +6,9 @@ application refuses for two days, or a folder that does not open, is in nobody e
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from postroom.api.reasons import Reason
-from postroom.values import dataclass
 
 #: In the place of a mailbox: the session, without which all of them wait.
 SESSION = ""

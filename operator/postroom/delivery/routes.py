@@ -6,6 +6,7 @@ credentials were refused, is not tried a second time by another process.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -30,7 +31,6 @@ from postroom.reconcile.signing_in import references
 from postroom.reconcile.signing_in.probing import Attempt
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.world import LookupUnavailable, World
-from postroom.values import dataclass
 
 CURRENT, PREVIOUS = "current", "previous"
 #: What the operator must have found of an account before its mailbox is read.

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Questions and answers as values: what was asked, and what came back or why nothing did."""
 
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
-
-from postroom.values import dataclass, field
 
 
 class RecordType(StrEnum):

@@ -10,9 +10,9 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from postroom.dns.names import is_within
-from postroom.values import dataclass, field
 
 #: The label under which a derived token is published.
 CHALLENGE_LABEL = "_postroom-challenge"

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a required record must amount to: one type per kind of record, each with a judge."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from postroom.api.sendingdomain import DKIMRole, DMARCPolicy, MTASTSMode, Purpose
 from postroom.dns import dkim
 from postroom.dns.answers import RecordType
 from postroom.dns.spf import Requirement
-from postroom.values import dataclass
 
 #: Longest value that is handed out for publishing: more fits into no status, nor a DNS answer.
 VALUE_LIMIT = 4096

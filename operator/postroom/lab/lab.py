@@ -3,6 +3,7 @@
 
 import ipaddress
 import re
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,6 @@ from postroom.lab.imap import LabImap
 from postroom.lab.mailboxes import Accounts
 from postroom.lab.smtp import LabSmtp
 from postroom.lab.zone_data import ZoneData
-from postroom.values import dataclass
 
 #: The same in every lab, because the samples name them.
 DNS_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT, IMAPS_PORT = 2053, 2587, 2465, 2993

@@ -7,13 +7,13 @@ its stage is not DONE, what was asked for may not have been done.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from postroom.api.reasons import Reason
 from postroom.mail.report import ProbeReport
-from postroom.values import dataclass, field
 
 
 class Acceptance(StrEnum):

@@ -2,12 +2,12 @@
 """What a probe is asked to do and what it yields: values that a reconciler turns into status."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from postroom.api.mailserver import ProbeStage, ServerFacts, TLSFacts, TLSMode
 from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
-from postroom.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ order of evaluation and a restart change nothing.
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -23,7 +24,6 @@ from postroom.reconcile.indexes import DEFAULT, by_server
 from postroom.reconcile.status.assessment import failed, passed, worst_first
 from postroom.reconcile.status.outcome import Outcome
 from postroom.reconcile.world import World
-from postroom.values import dataclass, replace
 
 #: Kinds of which a namespace has a default.
 Marked = MailServer | EmailAccount

@@ -3,6 +3,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -42,7 +43,6 @@ from postroom.reconcile.status.outcome import Memory, Outcome
 from postroom.reconcile.status.rest import SUSPENDED, Rest
 from postroom.reconcile.status.summarize import Moment, build_status, notices_of, summarize
 from postroom.reconcile.world import LookupUnavailable, World
-from postroom.values import dataclass, replace
 
 logger = logging.getLogger(__name__)
 

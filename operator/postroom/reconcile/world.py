@@ -7,6 +7,7 @@ implement it, so that both run the same reconcilers.
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -29,7 +30,6 @@ from postroom.reconcile.status.wanted import ChildState
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.budgets import Budgets
 from postroom.reconcile.tenancy.claims import ClaimBook
-from postroom.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

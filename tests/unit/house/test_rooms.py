@@ -94,6 +94,5 @@ def test_a_room_is_a_folder_or_a_file_at_the_top() -> None:
 def test_the_plan_of_the_program_is_the_one_that_its_contracts_want() -> None:
     floors = floor_plan("postroom").floors
     assert floors["cli"] > floors["controller"] > floors["reconcile"] > floors["dns"]
-    assert floors["api"] == floors["concurrency"] == 2
-    assert floors["values"] == 1
+    assert floors["api"] == floors["concurrency"] == 1
     assert {"postroom", "postroom.dns", "postroom.mail"} <= set(packages())

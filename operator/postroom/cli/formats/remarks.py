@@ -5,6 +5,7 @@ findings, each with the field that it is about and the place of that field."""
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from postroom.api.conditions import ConditionStatus, ConditionType, find, is_true
@@ -20,7 +21,6 @@ from postroom.cli.manifests import Manifests
 from postroom.cli.text_places import Region, Spot
 from postroom.cli.yaml_documents import Complaint
 from postroom.log import on_one_line
-from postroom.values import dataclass, replace
 
 #: The code of everything that is wrong with the input itself.
 INVALID_INPUT = "INVALID_INPUT"

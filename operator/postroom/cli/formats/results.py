@@ -3,11 +3,11 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from postroom.cli.formats.remarks import Remark
-from postroom.values import dataclass
 
 #: How standard input is called where a path must stand.
 STANDARD_INPUT = "stdin"

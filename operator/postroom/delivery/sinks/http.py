@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
@@ -28,7 +29,6 @@ from postroom.delivery.sinks import troubles
 from postroom.delivery.spool import SpooledMessage
 from postroom.mail.connect.dial import Failure
 from postroom.mail.connect.tls import TrustStore
-from postroom.values import dataclass
 
 #: Up to so many octets a body is read once, and sent in one piece; and with its head, which fits
 #: into the buffers of a connection together, so that nobody need wait for it to be taken.

@@ -16,6 +16,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,6 @@ from postroom.delivery.sinks import nats_credentials, nats_troubles
 from postroom.delivery.sinks.nats_troubles import NotTaken
 from postroom.delivery.spool import SpooledMessage
 from postroom.mail.connect.tls import build_context
-from postroom.values import dataclass
 
 if TYPE_CHECKING:
     from nats.aio.client import Client

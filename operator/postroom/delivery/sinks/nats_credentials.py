@@ -9,12 +9,12 @@ nonce.
 import base64
 import binascii
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from postroom.api.masked import Masked
-from postroom.values import dataclass
 
 _BLOCK = r"-{3,}BEGIN %s-{3,}\s*(\S+)\s*-{3,}END %s-{3,}"
 _TOKEN = re.compile(_BLOCK % (("NATS USER JWT",) * 2))

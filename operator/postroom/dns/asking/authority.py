@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from postroom.dns.answers import TCP_FAILED, Answer, Outcome, Question, RecordType, ServerAnswer
 from postroom.dns.asking.cache import SingleFlightCache
@@ -13,7 +14,6 @@ from postroom.dns.asking.transport import ServerAddress
 from postroom.dns.asking.wire import ALIAS_LIMIT, View, authority
 from postroom.dns.asking.zones import Servers, ZoneFinder
 from postroom.dns.names import and_ancestors, can_be_asked, is_within
-from postroom.values import dataclass, replace
 
 _REFERRAL_LIMIT = 4
 #: A question to one server of a zone.

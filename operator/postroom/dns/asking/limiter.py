@@ -8,13 +8,13 @@ from the same server.
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 from functools import partial
 
 from postroom.concurrency.acting import party
 from postroom.concurrency.bounded import BoundedMap
 from postroom.concurrency.shards import Shard
 from postroom.concurrency.shares import Line, Shares
-from postroom.values import dataclass
 
 #: Limiters that are remembered; one whose burst is full again can be forgotten.
 _LIMITERS_LIMIT = 4096

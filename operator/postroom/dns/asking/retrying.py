@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from postroom.concurrency.patience import awaiting_answer
@@ -17,7 +18,6 @@ from postroom.dns.asking.health import Health
 from postroom.dns.asking.https import HttpsServer
 from postroom.dns.asking.limiter import Overloaded, QueryLimiters
 from postroom.dns.asking.wire import Reply, View, answer_of
-from postroom.values import dataclass, field, replace
 
 #: From a datagram in the socket to the end of the task that waits for it.
 _TURNS_OF_THE_LOOP = 6

@@ -6,6 +6,7 @@ The codec is dnspython's; around it stand the bounds that keep a hostile reply c
 
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
@@ -25,7 +26,6 @@ import dns.rrset
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.asking.bounds import is_bounded
 from postroom.dns.names import canonical
-from postroom.values import dataclass
 
 #: What fits through the internet without fragmentation (DNS flag day 2020).
 EDNS_PAYLOAD = 1232

@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 import dns.message
@@ -16,7 +17,6 @@ from postroom.dns.asking.retrying import Timing
 from postroom.dns.asking.transport import ServerAddress
 from postroom.dns.asking.wire import Reply, Section, authority, glue, is_authoritative, read_answer
 from postroom.dns.names import and_ancestors, canonical, is_within
-from postroom.values import dataclass, replace
 
 #: Most servers of one zone, and addresses of one server, that are considered.
 SERVERS_LIMIT = 8

@@ -2,6 +2,7 @@
 """A record that is not as it must be, and everything that was seen around it."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from postroom.dns import dkim, dmarc, requirements, spf
@@ -11,7 +12,6 @@ from postroom.dns.judging import spf as spf_judge
 from postroom.dns.judging.judgement import Cause, Context, Judgement
 from postroom.dns.judging.seen import Seen
 from postroom.dns.names import host_label
-from postroom.values import dataclass
 
 #: Most values of one answer that are held against what is wanted.
 _VALUES_LIMIT = 20

@@ -2,6 +2,7 @@
 """Undoing damage to texts: it is proven where what is wanted comes out. For all texts but keys."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import permutations
 from operator import eq
@@ -19,7 +20,6 @@ from postroom.dns.requirements import (
 from postroom.dns.texts import tag_list
 from postroom.dns.texts.pasted import DAMAGE_LIMIT, DETAILS, UNDO, Undo, detail_of, placeholder
 from postroom.dns.tls import mta_sts, tls_rpt
-from postroom.values import dataclass
 
 _TEXTS_LIMIT = 20
 _STRING_LIMIT = 255

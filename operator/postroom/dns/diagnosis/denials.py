@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from postroom.dns.answers import Answer, Outcome, Question
 from postroom.dns.names import and_ancestors, is_within
-from postroom.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

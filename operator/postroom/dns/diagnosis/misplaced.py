@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands at a wrong place: the record, a damaged form of it, or another one of its kind."""
 
+from dataclasses import dataclass, replace
+
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import bimi, dkim, dmarc, requirements, spf
 from postroom.dns.answers import Answer, Question
@@ -15,7 +17,6 @@ from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.texts.pasted import UNDO
 from postroom.dns.tls import mta_sts, tls_rpt
-from postroom.values import dataclass, replace
 
 #: The families that tell what is wrong with a value, wherever it stands.
 _OF_VALUES = (dkim_diagnosis, values, mx, cname, dmarc_diagnosis)

@@ -2,9 +2,9 @@
 """Causes at the resolver: DNSSEC that does not hold, no way to the servers, another zone."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from postroom.dns.answers import Answer, Delegation, Outcome, ServerAnswer, Zone
-from postroom.values import dataclass
 
 #: Extended errors (RFC 8914 section 4) that say that validation failed, and in which way.
 _VALIDATION = {

@@ -2,6 +2,7 @@
 """What of a domain authenticates its mail, and whether that aligns. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from postroom.api.sendingdomain import DKIMRole, Purpose
 from postroom.dns import dkim, dmarc
@@ -11,7 +12,6 @@ from postroom.dns.judging.judgement import Judgement
 from postroom.dns.judging.seen import Seen
 from postroom.dns.requirements import CNAMEWanted, DKIMKeyWanted, DomainPlan, PlannedRecord
 from postroom.dns.spf import Requirement
-from postroom.values import dataclass
 
 #: A record by its id, and how it was judged.
 Judged = tuple[str, Judgement]

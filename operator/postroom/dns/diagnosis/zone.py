@@ -2,6 +2,7 @@
 """Causes in the way to the zone: what makes every single record moot, or slow to be seen."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from postroom.api.findings import Finding, Severity
 from postroom.dns import dmarc
@@ -11,7 +12,6 @@ from postroom.dns.diagnosis.parking import Disuse, disuse, seems_disused
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import external
-from postroom.values import dataclass, field
 
 #: The subject of findings that are about no single record.
 DOMAIN = "domain"

@@ -4,14 +4,13 @@
 import base64
 import binascii
 import hashlib
+from dataclasses import dataclass
 from enum import StrEnum
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
-
-from postroom.values import dataclass
 
 #: RFC 8301 section 3.2: verifiers must not accept shorter RSA keys.
 RSA_BITS_LEAST = 1024

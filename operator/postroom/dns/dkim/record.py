@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from postroom.dns.dkim.key import (
     RSA_BITS_ADVISED,
@@ -13,7 +14,6 @@ from postroom.dns.dkim.key import (
     decode,
 )
 from postroom.dns.finding_codes import Code
-from postroom.values import dataclass
 
 #: Longest text that is read: the data of a DNS record holds no more.
 TEXT_LIMIT = 65_535

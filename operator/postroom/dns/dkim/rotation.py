@@ -2,11 +2,11 @@
 """Rotation of DKIM keys: what must stand under each selector, and when the old one may go."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from postroom.api.sendingdomain import DKIMRole
-from postroom.values import dataclass
 
 #: How long a retired key stays at least: mail that it signed is still queued, or forwarded late.
 RETIREMENT = timedelta(days=7)

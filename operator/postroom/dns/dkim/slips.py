@@ -6,6 +6,7 @@ Each slip is proven by the key where that is possible: undoing the damage yields
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 from postroom.dns.dkim.key import Algorithm, PublicKey, published_forms
@@ -14,7 +15,6 @@ from postroom.dns.dkim.private import is_private
 from postroom.dns.dkim.record import KeyRecord, looks_like_key, parse, published_base64
 from postroom.dns.finding_codes import Code
 from postroom.dns.texts.pasted import DAMAGE_LIMIT, UNDO, detail_of, placeholder
-from postroom.values import dataclass, replace
 
 #: What a TXT string holds at most (RFC 1035 section 3.3.14), and where careless forms cut.
 STRING_LIMIT = 255

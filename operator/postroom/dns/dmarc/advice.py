@@ -2,11 +2,11 @@
 """Advice on a DMARC policy: what works, but not as well as it could."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns.dmarc.record import AppliesTo, PolicyRecord, PublicSuffixFlag, strictness
 from postroom.dns.finding_codes import Code
-from postroom.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

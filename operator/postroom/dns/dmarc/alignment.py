@@ -2,13 +2,13 @@
 """Identifier alignment (RFC 9989 section 4.4): do the planned identifiers match the From domain?"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import takewhile
 
 from postroom.dns.dmarc.record import AlignmentMode, PolicyRecord, PublicSuffixFlag
 from postroom.dns.dmarc.walk import Discovery
 from postroom.dns.names import is_within
-from postroom.values import dataclass
 
 
 class Mechanism(StrEnum):

@@ -3,12 +3,12 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 
 from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns.dmarc.uri import ReportURI, encoded, key_of, parse_list
-from postroom.values import dataclass, replace
 
 #: Longest text that is read: the data of a DNS record holds no more.
 TEXT_LIMIT = 65_535

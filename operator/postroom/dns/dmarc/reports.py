@@ -2,13 +2,13 @@
 """Reports to other organisations: who must agree to receive them (RFC 9990 section 4)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from postroom.dns.answers import Answer
 from postroom.dns.dmarc.record import PolicyRecord, is_dmarc, parse
 from postroom.dns.dmarc.uri import parse as parse_uri
 from postroom.dns.names import can_be_asked
-from postroom.values import dataclass
 
 _BETWEEN = "._report._dmarc."
 

@@ -4,6 +4,7 @@
 import difflib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns.dmarc.record import (
@@ -32,7 +33,6 @@ from postroom.dns.texts.pasted import (
     detail_of,
     placeholder,
 )
-from postroom.values import dataclass
 
 VERSION = "v=DMARC1"
 _TAGS = "|".join(sorted(KNOWN_TAGS - {"v"}, key=len, reverse=True))

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Public Suffix List: what receivers of the time before RFC 9989 go by. Advice only."""
 
+from dataclasses import dataclass
 from functools import cache
 
 from publicsuffixlist import PublicSuffixList
 
 from postroom.dns.dmarc.record import AlignmentMode
 from postroom.dns.dmarc.walk import Discovery
-from postroom.values import dataclass
 
 
 @cache

@@ -2,10 +2,10 @@
 """Report addresses: the URIs of rua= and ruf= (RFC 9989 section 4.6, RFC 3986, RFC 6068)."""
 
 import re
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from postroom.dns.texts.mailto import MAILTO, mail_address
-from postroom.values import dataclass
 
 #: Most URIs of one list that are read: receivers bound it too, and nobody has that many.
 URI_LIMIT = 64

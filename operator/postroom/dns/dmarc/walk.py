@@ -2,13 +2,13 @@
 """The DNS tree walk (RFC 9989 section 4.10): who a domain belongs to, and which policy applies."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns.answers import Answer, Outcome
 from postroom.dns.dmarc.record import AppliesTo, PolicyRecord, PublicSuffixFlag, parse, select
 from postroom.dns.names import can_be_asked
-from postroom.values import dataclass, replace
 
 #: RFC 9989 section 4.10: a domain of this many labels or more is cut to one less.
 LABEL_LIMIT = 8

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether those who are to receive DMARC reports have agreed to (RFC 9990 section 4)."""
 
+from dataclasses import dataclass
+
 from postroom.api.findings import Fix, FixAction
 from postroom.dns import dmarc
 from postroom.dns.answers import RecordType
@@ -10,7 +12,6 @@ from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.judging.seen import Needs, Seen, shared
 from postroom.dns.names import can_be_asked, is_within
 from postroom.dns.requirements import DMARCWanted
-from postroom.values import dataclass
 
 #: Most destinations that are looked at besides those of the spec.
 _OTHERS_LIMIT = 6

@@ -2,6 +2,7 @@
 """The shape of a judgement on one record, and what all judges share."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 from postroom.api.findings import Finding, Fix
@@ -14,7 +15,6 @@ from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import create
 from postroom.dns.spf import Requirement
 from postroom.dns.texts.quoting import shown
-from postroom.values import dataclass
 
 #: From how many CNAMEs on some resolvers give up; RFC 1034 section 3.6.2 sets no limit.
 _LONG_CHAIN = 8

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.tls.mta_sts_host import FetchedPolicy
-from postroom.values import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)

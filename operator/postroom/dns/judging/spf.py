@@ -2,6 +2,7 @@
 """The judge for SPF: one record, sound, within its limits, authorising what is required."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from dataclasses import replace as changed
 
 from postroom.api.findings import Finding
@@ -30,7 +31,6 @@ from postroom.dns.requirements import VALUE_LIMIT, PlannedRecord
 from postroom.dns.spf.closing import open_terms
 from postroom.dns.spf.lint import Rule, lint
 from postroom.dns.texts.quoting import quoted
-from postroom.values import dataclass
 
 #: What lint finds that is worth telling, and under which code.
 _ADVICE = {

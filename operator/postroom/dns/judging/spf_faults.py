@@ -2,6 +2,7 @@
 """What is wrong with SPF records: their text, who they authorise, and what evaluation runs into."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from postroom.api.reasons import Reason
 from postroom.dns import spf
@@ -11,7 +12,6 @@ from postroom.dns.spf.closing import is_required, open_terms
 from postroom.dns.spf.repair import GAP
 from postroom.dns.texts.pasted import placeholder
 from postroom.dns.texts.quoting import quoted
-from postroom.values import dataclass
 
 #: Most terms that are named as those that cost most.
 _DEAREST = 3

@@ -2,6 +2,7 @@
 """What evaluating an SPF record takes: the names it leads to, and who passes by what was seen."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from postroom.dns import spf
@@ -10,7 +11,6 @@ from postroom.dns.judging.seen import Seen
 from postroom.dns.names import canonical
 from postroom.dns.spf.passing import passed
 from postroom.dns.spf.spans import without
-from postroom.values import dataclass
 
 #: Most SPF records of others that one verification fetches, most hosts of a and mx, and most
 #: exchanges that the mx lead to.

@@ -6,6 +6,7 @@ What a record was plainly meant to say is read out of it first, so that nothing 
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
@@ -19,7 +20,6 @@ from postroom.dns.spf.repair import Edit, apply, leaving_out, removal, repairs
 from postroom.dns.spf.savings import Worth, savings
 from postroom.dns.texts.pasted import DAMAGE_LIMIT, UNDO
 from postroom.dns.texts.quoting import quoted
-from postroom.values import dataclass
 
 #: A version as people write it, and what they put behind it.
 _VERSION_MEANT = re.compile(

@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from postroom.api.presets import ParameterProblem, fill, placeholders, unknown_parameters
 from postroom.dns.names import can_be_asked
@@ -16,7 +17,6 @@ from postroom.dns.presets.values import (
     PresetTracking,
     PresetValues,
 )
-from postroom.values import dataclass
 
 #: A public key of 8192 bits; nothing that a provider issues is longer.
 PARAMETER_LIMIT = 2048

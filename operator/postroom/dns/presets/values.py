@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a preset comes to for one domain: the pieces that a spec would otherwise declare."""
 
-from postroom.values import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

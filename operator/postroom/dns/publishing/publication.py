@@ -9,6 +9,7 @@ ours tells the object that it was handed over with.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from postroom.api.sendingdomain import Purpose
@@ -18,7 +19,6 @@ from postroom.dns.publishing import beside
 from postroom.dns.publishing.dns_endpoint import HandedSet, endpoint_of, target
 from postroom.dns.publishing.records import PublishedRecord, RecordSet, record_sets
 from postroom.dns.texts.presentation import CannotPublish
-from postroom.values import dataclass, field
 
 #: A delegation takes away all that stands below the name, and TLSA and PTR stand with others.
 _TYPES = frozenset({RecordType.CNAME, RecordType.MX, RecordType.TXT})

@@ -2,6 +2,7 @@
 """The records that a user is to publish, as values, and how they fall into sets and zones."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from postroom.api.findings import Finding, FixAction
 from postroom.api.sendingdomain import Purpose, RecordState, RecordStatus
@@ -9,7 +10,6 @@ from postroom.dns.answers import RecordType
 from postroom.dns.names import is_within
 from postroom.dns.requirements import DelegationWanted, DomainPlan
 from postroom.dns.texts.presentation import CannotPublish
-from postroom.values import dataclass, replace
 
 #: Seconds that resolvers keep a record, where nothing else is asked for: a mistake is gone within
 #: the hour.

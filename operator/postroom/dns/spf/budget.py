@@ -8,6 +8,7 @@ Static: apart from the count of one evaluation, which ends at the first match
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from postroom.dns.spf.evaluate import NAMES_LIMIT
 from postroom.dns.spf.record import (
@@ -19,7 +20,6 @@ from postroom.dns.spf.record import (
     Term,
     parse,
 )
-from postroom.values import dataclass, field
 
 #: Counting goes on beyond the limit, so that one can say by how much, but ends one above this.
 COUNT_LIMIT = 100

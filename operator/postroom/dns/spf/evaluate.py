@@ -7,6 +7,7 @@ the same code runs on a dictionary of records and on real DNS (see `postroom.dns
 
 import ipaddress
 from collections.abc import Generator
+from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol, TypeVar
@@ -23,7 +24,6 @@ from postroom.dns.spf.record import (
     parse,
     select,
 )
-from postroom.values import dataclass
 
 #: RFC 7208 section 4.6.4: at most so many names of an mx or ptr are looked at.
 NAMES_LIMIT = 10

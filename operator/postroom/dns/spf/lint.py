@@ -2,12 +2,12 @@
 """What a lawful SPF record had better not hold. None of it changes what receivers decide."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from postroom.dns.spf.budget import Fetched, Reach, reach
 from postroom.dns.spf.record import LOOKUP_LIMIT, VOID_LOOKUP_LIMIT, Record
 from postroom.dns.spf.savings import Worth, savings
-from postroom.values import dataclass
 
 #: RFC 7208 section 3.4: with this much, the answer still fits into 512 bytes.
 OCTETS_LIMIT = 450

@@ -2,11 +2,11 @@
 """Macros of SPF (RFC 7208 section 7): their syntax, and what they expand to."""
 
 import re
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import quote
 
 from postroom.dns.names import NAME_LIMIT
-from postroom.values import dataclass
 
 Address = IPv4Address | IPv6Address
 

@@ -4,13 +4,13 @@
 import ipaddress
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 import idna
 
 from postroom.dns.spf.record import VERSION, Network, Term, mechanism_for, network, parse
 from postroom.dns.texts.pasted import decoded
-from postroom.values import dataclass
 
 #: Quotation marks and brackets that people put around terms and names. Those of IPv6 are apart, and
 #: angle brackets are a gap in instructions: whoever may be called as it says is nobody's sender.

@@ -6,6 +6,7 @@ can be handed out that receivers get through, it is said what to do instead.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import takewhile
 
 from postroom.dns.spf.budget import Fetched, Reach, canonical, reach
@@ -18,7 +19,6 @@ from postroom.dns.spf.savings import Saving, savings
 from postroom.dns.spf.spans import without
 from postroom.dns.texts.presentation import presentation
 from postroom.dns.texts.quoting import quoted
-from postroom.values import dataclass, field
 
 __all__ = ["Merged", "merge", "presentation"]
 

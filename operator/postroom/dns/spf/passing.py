@@ -6,12 +6,12 @@ and the errors of others' records to it.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 
 from postroom.dns.spf.budget import Fetched, canonical
 from postroom.dns.spf.record import LOOKUP_LIMIT, Network, Record, Term, network, parse
 from postroom.dns.spf.spans import Span, Spans, span_of, take_all, united
-from postroom.values import dataclass
 
 
 class Passing(Enum):

@@ -7,11 +7,11 @@ TXT texts hold bytes above 0x7f as latin-1 characters, so a character's index is
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 
 from postroom.dns.spf.macro import expand_beforehand, is_domain_spec, is_macro_string
-from postroom.values import dataclass, replace
 
 Network = IPv4Network | IPv6Network
 

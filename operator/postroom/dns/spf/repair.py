@@ -7,11 +7,11 @@ worked; but what its author meant is told apart term by term, and what is left o
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from postroom.dns.spf.mending import Reading, names_nothing, read, read_modifier
 from postroom.dns.spf.record import VERSION, Record, SyntaxProblem, Term, parse
 from postroom.dns.texts.quoting import quoted
-from postroom.values import dataclass, replace
 
 #: What people put between terms instead of a space, among it marks that nobody sees.
 _SEPARATORS = re.compile(

@@ -2,11 +2,11 @@
 """What an SPF record must authorise, and whether it does."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from postroom.dns.spf.budget import Reach, canonical, reach
 from postroom.dns.spf.passing import EVERYONE, Passing, passed, passing
 from postroom.dns.spf.record import VERSION, Network, mechanism_for, parse
-from postroom.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

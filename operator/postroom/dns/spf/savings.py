@@ -2,13 +2,13 @@
 """Terms that cost lookups and are worth little: what to take out of a record that is too dear."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from postroom.dns.spf.budget import COUNT_LIMIT, Cost, Fetched, Reach, canonical, reach
 from postroom.dns.spf.passing import EVERYONE, Passing, networks_of, passing
 from postroom.dns.spf.record import VOID_LOOKUP_LIMIT, Network, Record, Term, parse
 from postroom.dns.spf.repair import apply, removal
-from postroom.values import dataclass
 
 
 class Worth(StrEnum):

@@ -2,8 +2,7 @@
 """Lists of ``tag=value`` separated by semicolons, as MTA-STS, TLS-RPT and BIMI records are."""
 
 import re
-
-from postroom.values import dataclass
+from dataclasses import dataclass
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 _BLANK = " \t"

@@ -3,11 +3,11 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from postroom.api.sendingdomain import MTASTSMode
 from postroom.dns.names import NAME_LIMIT
 from postroom.dns.texts.text_fields import fields
-from postroom.values import dataclass
 
 #: RFC 8461 section 3.2.
 MAX_AGE_LIMIT = 31_557_600

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fetching an MTA-STS policy (RFC 8461 section 3.3): the values, and the seam to the network."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
-
-from postroom.values import dataclass
 
 #: RFC 8461 section 3.3 suggests 64 kilobytes: more than this is not read.
 POLICY_BYTES_LIMIT = 64 * 1024

@@ -2,8 +2,7 @@
 """TLSA records (RFC 6698, RFC 7671) as mail senders use them (RFC 7672)."""
 
 import re
-
-from postroom.values import dataclass
+from dataclasses import dataclass
 
 #: Hex digits of each matching type (RFC 6698 section 2.1.3); the whole data may have any length.
 _DIGITS = {1: 64, 2: 128}

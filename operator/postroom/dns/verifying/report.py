@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a verification of a domain yields: values that a reconciler turns into status."""
 
+from dataclasses import dataclass
+
 from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import Purpose, RecordState
@@ -9,7 +11,6 @@ from postroom.dns.finding_codes import Code
 from postroom.dns.judging.judgement import Judgement
 from postroom.dns.requirements import PlannedRecord
 from postroom.dns.verifying.quorum import Vote, is_certain
-from postroom.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ The order of asking is here; judging and diagnosis are pure.
 
 import asyncio
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from postroom.api.sendingdomain import RecordState
@@ -25,7 +26,6 @@ from postroom.dns.verifying.report import DomainReport, RecordReport
 from postroom.dns.verifying.reporting import creates, endings, report, with_advice
 from postroom.dns.verifying.standing import wildcards_ended_by
 from postroom.dns.verifying.zone_observation import look_at_zone
-from postroom.values import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)

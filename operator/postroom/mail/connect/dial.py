@@ -6,6 +6,7 @@ import errno
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import zip_longest
 
@@ -21,7 +22,6 @@ from postroom.concurrency.threads import Threads
 from postroom.mail.connect.guard import DialPolicy, judge_addresses, judge_port
 from postroom.mail.presets.identify import by_whole_name, identify
 from postroom.mail.report import Endpoint
-from postroom.values import dataclass
 
 #: host -> its addresses; empty: it has none; None: that could not be looked up now. Raises
 #: `Shortage`.

@@ -10,6 +10,7 @@ The ranges are written out, after the IANA special-purpose address registries: w
 
 import ipaddress
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple
@@ -17,7 +18,6 @@ from typing import NamedTuple
 from postroom.api import data_files
 from postroom.api.hosts import AliasedAddresses
 from postroom.api.reasons import Reason
-from postroom.values import dataclass
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network

@@ -8,12 +8,12 @@ import asyncio
 import socket
 import ssl
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 from postroom.concurrency.shortage import shortage_in
 from postroom.mail.connect.certificate import ShownFacts, shown_facts
 from postroom.mail.report import Endpoint
-from postroom.values import dataclass
 
 #: RFC 8446 section 4: the message, and the content type that it comes in.
 _CERTIFICATE_REQUEST, _HANDSHAKE = 13, 22

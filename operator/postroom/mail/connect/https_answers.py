@@ -5,6 +5,7 @@ and what their errors mean."""
 import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -13,7 +14,6 @@ import aiohttp
 from postroom.concurrency.shortage import Shortage, shortage_in
 from postroom.mail.connect.dial import Resolve, interleaved
 from postroom.mail.connect.guard import DialPolicy, judge_addresses
-from postroom.values import dataclass
 
 HTTPS_PORT = 443
 #: Seconds that one request may take, from asking for the addresses to the last byte.

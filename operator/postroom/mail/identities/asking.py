@@ -8,6 +8,7 @@ and size. Nothing of a request or response is logged.
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -32,7 +33,6 @@ from postroom.mail.connect.https_answers import (
 )
 from postroom.mail.connect.tls import TrustStore
 from postroom.mail.oauth.errors import read_document
-from postroom.values import dataclass
 
 logger = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 """What is known of one address that an account would send as. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from postroom.api.account_messages import MessageOutcome, SenderTrip
 from postroom.api.identities import IdentityMethod, IdentityState, IdentityType, VerificationMethod
@@ -9,7 +10,6 @@ from postroom.api.oauth import OAuthProvider
 from postroom.api.reasons import Reason
 from postroom.mail.identities.values import Discovered, DiscoveryFailure, ListedIdentity, same
 from postroom.mail.operations import Acceptance, Answer
-from postroom.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a provider lists for a mailbox, or why there is no list."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from postroom.api.identities import IdentityState, IdentityType
 from postroom.api.oauth import MicrosoftCloud, OAuthProvider
 from postroom.api.reasons import Reason
 from postroom.mail.oauth.grant import Grant
-from postroom.values import dataclass
 
 
 def same(one: str, other: str) -> bool:

@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from postroom.api.reasons import Reason
 from postroom.mail.connect.dial import Failure
@@ -12,7 +13,6 @@ from postroom.mail.imap.text import modified_utf7, quoted
 from postroom.mail.imap.values import Value, number, pairs, responses, without_literals
 from postroom.mail.replies import Stage
 from postroom.mail.report import Mailbox
-from postroom.values import dataclass, replace
 
 _EXISTS = re.compile(rb"(\d{1,10}) EXISTS", re.IGNORECASE)
 _CODE = re.compile(rb"OK \[(UIDVALIDITY|UIDNEXT) (\d{1,10})\]", re.IGNORECASE)

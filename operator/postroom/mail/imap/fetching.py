@@ -3,11 +3,11 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from postroom.mail.imap.dates import internal_date
 from postroom.mail.imap.values import Value, number, pairs, responses, without_literals
-from postroom.values import dataclass
 
 #: The largest UID (RFC 9051 section 9, nz-number).
 _LARGEST_UID = 2**32 - 1

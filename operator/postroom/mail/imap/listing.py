@@ -6,10 +6,10 @@ import binascii
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from postroom.mail.imap.text import modified_utf7
 from postroom.mail.imap.values import Value, responses
-from postroom.values import dataclass
 
 #: RFC 6154 section 2, RFC 8457 section 3.
 _USES = ("All", "Archive", "Drafts", "Flagged", "Important", "Junk", "Sent", "Trash")

@@ -10,6 +10,7 @@ import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from postroom.api.mailserver import ProbeStage
@@ -29,7 +30,6 @@ from postroom.mail.imap.protocol import LINE_LIMIT, TOTAL_LIMIT, CommandAnswer
 from postroom.mail.imap.session import ImapSession
 from postroom.mail.imap.values import without_literals
 from postroom.mail.round_trip.header import HEADER_LIMIT
-from postroom.values import dataclass, replace
 
 #: Octets of one FETCH: what is kept of a message in memory.
 PIECE = 256 * 1024

@@ -5,6 +5,7 @@ import base64
 import re
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from postroom.mail.imap.protocol import Continuation
@@ -12,7 +13,6 @@ from postroom.mail.imap.values import without_literals
 from postroom.mail.report import Login
 from postroom.mail.session.sasl import PROVING, TokenExchange, cram_md5
 from postroom.mail.session.scram import SCRAM, ScramExchange
-from postroom.values import dataclass, field, replace
 
 _LINE_ENDS = re.compile(r"[\x00\r\n]")
 #: Every server reads these in a quoted string; escapes and control characters it may also hold

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a token endpoint answered: a token, or why there is none."""
 
+from dataclasses import dataclass, field
+
 from postroom.api.masked import Masked
 from postroom.api.oauth import OAuthFlow, OAuthProvider
 from postroom.mail.connect.https_answers import NoAnswer
@@ -8,7 +10,6 @@ from postroom.mail.oauth.errors import error_document, meaning_of, shown
 from postroom.mail.oauth.exchange import TokenAnswer
 from postroom.mail.oauth.reasons import CATALOGUE, OAuthReason
 from postroom.mail.replies.model import FailureClass
-from postroom.values import dataclass, field
 
 #: Seconds that a token lasts whose answer does not say (RFC 6749 section 5.1 only recommends it).
 _UNSAID_LIFE = 300.0

@@ -4,6 +4,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from postroom.api.masked import Masked
 from postroom.mail.connect.https_answers import NoAnswer
@@ -13,7 +14,6 @@ from postroom.mail.oauth.exchange import TokenAnswer
 from postroom.mail.oauth.login import FLOW, LoginRequest, SignedIn, signed_in, too_late
 from postroom.mail.oauth.reasons import OAuthReason
 from postroom.mail.oauth.tokens import Exchange
-from postroom.values import dataclass
 
 _GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 #: Seconds between questions, where the server does not say, and what it may say (RFC 8628 3.2).

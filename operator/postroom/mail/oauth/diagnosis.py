@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a token's own claims tell before a mail server is asked: for another service, too little."""
 
+from dataclasses import dataclass
+
 from postroom.api.masked import Masked
 from postroom.api.oauth import MicrosoftCloud, OAuthFlow, OAuthProvider
 from postroom.mail.oauth.answers import AccessToken
@@ -8,7 +10,6 @@ from postroom.mail.oauth.endpoints import Endpoints, directory, endpoints_of
 from postroom.mail.oauth.jwt import Claims, claims_of
 from postroom.mail.oauth.reasons import OAuthReason
 from postroom.mail.replies.model import Protocol
-from postroom.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from typing import Annotated, Self
@@ -20,7 +21,6 @@ from postroom.api.data_files import Row, read
 from postroom.api.oauth import OAuthFlow, OAuthProvider
 from postroom.mail.oauth.reasons import CATALOGUE, OAuthReason
 from postroom.mail.replies.model import FailureClass
-from postroom.values import dataclass
 
 _TEXT_LIMIT = 2048
 _CODES_LIMIT = 8

@@ -8,6 +8,7 @@ and size. What it yields is a value; nothing of a request or response is logged.
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlencode, urlsplit
 
@@ -34,7 +35,6 @@ from postroom.mail.connect.tls import TrustStore
 from postroom.mail.credentials import host_allowed
 from postroom.mail.oauth.errors import read_document
 from postroom.mail.oauth.grant import Form
-from postroom.values import dataclass
 
 logger = logging.getLogger(__name__)
 

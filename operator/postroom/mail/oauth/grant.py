@@ -8,6 +8,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -16,7 +17,6 @@ from postroom.api.masked import Masked
 from postroom.api.oauth import OAuth, OAuthFlow, OAuthProvider
 from postroom.mail.oauth.endpoints import scopes_of, token_url_of
 from postroom.mail.oauth.jwt import UnusableKey, encoded, private_key, signed
-from postroom.values import dataclass, field
 
 #: Seconds that an assertion is valid; Google allows an hour, Microsoft advises ten minutes.
 _GOOGLE_LIFETIME = 3600

@@ -8,13 +8,13 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from postroom.api.masked import Masked
-from postroom.values import dataclass
 
 _TOKEN_LIMIT = 32 * 1024
 _WORDS_LIMIT = 64

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signing in as a person, to get a refresh token: what both ways have in common."""
 
+from dataclasses import dataclass
+
 from postroom.api.masked import Masked
 from postroom.api.oauth import OAuthFlow, OAuthProvider
 from postroom.mail.connect.https_answers import NoAnswer
@@ -11,7 +13,6 @@ from postroom.mail.oauth.exchange import TokenAnswer
 from postroom.mail.oauth.grant import Form
 from postroom.mail.oauth.reasons import CATALOGUE, OAuthReason
 from postroom.mail.replies.model import FailureClass
-from postroom.values import dataclass
 
 #: What the flows of this module end in; the table of errors knows no other for people.
 FLOW = OAuthFlow.REFRESH_TOKEN

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlencode
@@ -20,7 +21,6 @@ from postroom.mail.oauth.exchange import TokenAnswer
 from postroom.mail.oauth.jwt import encoded
 from postroom.mail.oauth.login import FLOW, LoginRequest, SignedIn, signed_in, too_late
 from postroom.mail.oauth.tokens import Exchange
-from postroom.values import dataclass, field
 
 _CODE_LIMIT = 4096
 _DONE = "You may close this window: postroom has what it needs."

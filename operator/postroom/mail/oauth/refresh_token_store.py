@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keeping the refresh tokens that providers hand out anew: what a store does, and what it tells."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from postroom.api.masked import Masked
 from postroom.mail.oauth.grant import Grant
-from postroom.values import dataclass
 
 
 class KeepingProblem(StrEnum):

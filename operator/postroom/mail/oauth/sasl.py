@@ -7,11 +7,11 @@ says its final no.
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from postroom.api.masked import Masked
 from postroom.api.oauth import OAuthProvider
 from postroom.mail.oauth.errors import read_document
-from postroom.values import dataclass
 
 XOAUTH2, OAUTHBEARER = "XOAUTH2", "OAUTHBEARER"
 #: What answers the challenge in which a server tells of its refusal: before base64.

@@ -2,13 +2,13 @@
 """From a provider's name and parameters to endpoints and usernames of one address."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 
 from postroom.api.mailserver import TLSMode
 from postroom.api.presets import ParameterProblem, fill, unknown_parameters
 from postroom.mail.presets import model
 from postroom.mail.presets.load import preset, providers
-from postroom.values import dataclass
 
 #: Nothing that a host name is made of is longer.
 PARAMETER_LIMIT = 253

@@ -2,10 +2,10 @@
 """How many messages a provider takes from one login in a day and in an hour, as it documents."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from postroom.mail.presets.model import LimitName
 from postroom.mail.presets.resolve import MailPreset, PresetLimit
-from postroom.values import dataclass
 
 #: A message has one recipient or more, so that a limit of recipients is one of messages, too.
 _PER_DAY = {LimitName.MESSAGES_PER_DAY: 1, LimitName.RECIPIENTS_PER_DAY: 1}

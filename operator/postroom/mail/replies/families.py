@@ -7,12 +7,12 @@ data (``families.yaml``); here they are read and held against a reply.
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 
 from postroom.api.data_files import InvalidData, read
 from postroom.mail.replies import model
 from postroom.mail.replies.glossary import in_english
-from postroom.values import dataclass
 
 _TEXT_LIMIT = 1000
 #: What is no word of the server's: addresses, URLs, the ids and hosts in brackets at the end.

@@ -6,6 +6,7 @@ that it passes outranks what says that it stays: a limit of the server's is neve
 """
 
 import re
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from postroom.api.reasons import Reason
@@ -13,7 +14,6 @@ from postroom.mail.replies import model
 from postroom.mail.replies.catalogue import causes, general_rows, specific_rows
 from postroom.mail.replies.causes import Cause
 from postroom.mail.replies.families import family_of, passes, spoken, without_supposed
-from postroom.values import dataclass, field, replace
 
 _TEXT_LIMIT = 4096
 _LONGEST_WAIT = timedelta(days=1)

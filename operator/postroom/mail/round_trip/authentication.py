@@ -3,11 +3,11 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from postroom.mail.round_trip import authentication_results, receiving_side
 from postroom.mail.round_trip.header import Header, host_name
 from postroom.mail.round_trip.trace import hops
-from postroom.values import dataclass
 
 _FIELD = "authentication-results"
 #: The end of a public host name: those within a provider, such as compute2.internal, and addresses

@@ -7,10 +7,10 @@ the judging server, some write texts between the results. What cannot be read is
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from postroom.mail.round_trip.header import words
-from postroom.values import dataclass
 
 _RESULTS_LIMIT = 32
 _PROPERTIES_LIMIT = 16

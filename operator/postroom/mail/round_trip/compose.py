@@ -4,13 +4,13 @@
 import hashlib
 import hmac
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from enum import StrEnum
 
 from postroom.mail.round_trip.display_names import folded, phrase, readable
 from postroom.mail.round_trip.exactness import require_exact, require_mailbox
-from postroom.values import dataclass
 
 #: Most octets of a test message.
 MESSAGE_LIMIT = 2304

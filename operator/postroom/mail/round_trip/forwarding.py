@@ -7,6 +7,7 @@ wrote it. A forward writes a new one, from whoever forwards. Fields of RFC 5322 
 """
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 
 from postroom.api.account_messages import ForwardingVerdict
@@ -14,7 +15,6 @@ from postroom.mail.round_trip.compose import SUBJECT, message_id, short_form
 from postroom.mail.round_trip.header import Header, addresses
 from postroom.mail.round_trip.recognise import Found, Sighting
 from postroom.mail.round_trip.verdict import Sent, best_copy, judge, same_address
-from postroom.values import dataclass
 
 #: A forward's subject begins with one of these: English, German, Dutch and Scandinavian, French,
 #: Spanish, Italian, Polish.

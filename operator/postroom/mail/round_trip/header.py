@@ -2,8 +2,7 @@
 """Reads header fields as they came (RFC 5322 sections 2.2 and 3.2): bounded, and never failing."""
 
 import re
-
-from postroom.values import dataclass, field
+from dataclasses import dataclass, field
 
 #: Octets of a header that are read; mail servers themselves bound headers to about as much.
 HEADER_LIMIT = 128 * 1024

@@ -10,12 +10,12 @@ away, and nothing is removed by that.
 import hmac
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from postroom.mail.operations import Removal, ScannedMessage
 from postroom.mail.round_trip.compose import PROBE_FIELD, SUBJECT, proof_of, short_form
 from postroom.mail.round_trip.header import Header, read_header
-from postroom.values import dataclass
 
 #: Messages of one scan that are looked at.
 _MESSAGES_LIMIT = 1000

@@ -3,11 +3,11 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from postroom.mail.round_trip.header import Header, host_name, words
-from postroom.values import dataclass
 
 #: Hops that are kept: the last ones, since the receiver's own are of most use.
 HOPS_LIMIT = 16

@@ -2,6 +2,7 @@
 """What became of a test message: where it arrived, how soon, from whom, and what to conclude."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -14,7 +15,6 @@ from postroom.mail.round_trip.authentication import Authentication, authenticati
 from postroom.mail.round_trip.header import addresses
 from postroom.mail.round_trip.recognise import Expected, Found, Sighting
 from postroom.mail.round_trip.trace import Hop, trace
-from postroom.values import dataclass
 
 #: From here on a message that has not arrived is worth a warning.
 LATE_AFTER = timedelta(seconds=120)

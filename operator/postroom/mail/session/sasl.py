@@ -6,6 +6,7 @@ import binascii
 import hmac
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
@@ -24,7 +25,6 @@ from postroom.mail.replies import (
 )
 from postroom.mail.report import Endpoint, Login
 from postroom.mail.session.scram import SCRAM
-from postroom.values import dataclass, replace
 
 #: The longest challenge that is read, in base64.
 _CHALLENGE_LIMIT = 8192

@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from postroom.api.mailserver import ProbeStage, ServerFacts, TLSFacts, TLSMode
@@ -23,7 +24,6 @@ from postroom.mail.replies import normalised
 from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
 from postroom.mail.session.capabilities import known_mechanisms
 from postroom.mail.session.echo_filter import EchoFilter
-from postroom.values import dataclass, field
 
 #: Brings a connection to the point where TLS begins; False where it does not get there.
 Prelude = Callable[[socket.socket], Awaitable[bool]]

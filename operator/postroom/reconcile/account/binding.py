@@ -8,6 +8,7 @@ that whatever happens in between none is forgotten.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -54,7 +55,6 @@ from postroom.reconcile.status.wanted import (
     Yielded,
 )
 from postroom.reconcile.world import World
-from postroom.values import dataclass, replace
 
 _CONDITION = ConditionType.BINDING_READY
 #: Where to get the rights.

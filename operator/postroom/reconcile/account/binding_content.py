@@ -9,6 +9,7 @@ whatever else the object holds that the spec names.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -30,7 +31,6 @@ from postroom.reconcile.signing_in.protocol_check import prepare_server
 from postroom.reconcile.signing_in.references import Credentials, unnamed
 from postroom.reconcile.signing_in.token_credentials import TokenCredentials
 from postroom.reconcile.world import LookupUnavailable, SecretContent
-from postroom.values import dataclass
 
 #: The type of a Secret of the operator's own, and what stands in it under ``type``.
 SECRET_TYPE, TYPE, PROVIDER = "servicebinding.io/smtp", "smtp", "postroom"

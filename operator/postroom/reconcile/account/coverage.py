@@ -9,6 +9,7 @@ looked at there was looked at for the domain above alone.
 
 import functools
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import cast
 
 import yaml
@@ -29,7 +30,6 @@ from postroom.reconcile import indexes
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.status import assessment
 from postroom.reconcile.world import World
-from postroom.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 """What an email account depends on: its server, its sending domain, and its rivals."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 
 from postroom.api import names, status
@@ -18,7 +19,6 @@ from postroom.reconcile.signing_in.references import reference_to, unusable
 from postroom.reconcile.status.assessment import failed, is_out_of_sight, readiness
 from postroom.reconcile.tenancy.addresses import Contention
 from postroom.reconcile.world import World
-from postroom.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ of its spec and of what status knows of it."""
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from postroom.api import launch
@@ -22,7 +23,6 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount
 from postroom.api.times import timestamp
 from postroom.reconcile.account.sender import SENDING
-from postroom.values import dataclass
 
 _DONE, _OPEN = LaunchState.DONE, LaunchState.OPEN
 _UNKNOWN, _NOT_NEEDED = LaunchState.UNKNOWN, LaunchState.NOT_NEEDED

@@ -3,6 +3,7 @@
 knows of it, and of the time."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from postroom.api.conditions import Condition, ConditionStatus, ConditionType, find
@@ -14,7 +15,6 @@ from postroom.api.times import parse_timestamp
 from postroom.reconcile.account.steps import AccountView
 from postroom.reconcile.signing_in import refresh_tokens
 from postroom.reconcile.signing_in.references import Credentials, Written
-from postroom.values import dataclass
 
 _READING = (ConditionType.IMAP_AVAILABLE, ConditionType.IMAP_AUTHENTICATED)
 _DAY, _NOTHING = timedelta(days=1), timedelta()

@@ -6,6 +6,7 @@ nobody learns by asking what others have.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from postroom.api.conditions import ConditionStatus, ConditionType, Verdict
@@ -19,7 +20,6 @@ from postroom.reconcile.signing_in.probing import code_of
 from postroom.reconcile.signing_in.references import reference_to, unusable
 from postroom.reconcile.status.assessment import failed, readiness
 from postroom.reconcile.world import World
-from postroom.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

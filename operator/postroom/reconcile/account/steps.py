@@ -2,6 +2,7 @@
 """What the steps of an account's reconciliation are given, and what each contributes."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from postroom.api.account_messages import MessageBasis, SeenVersion
@@ -14,7 +15,6 @@ from postroom.reconcile.signing_in import credential_ages, refresh_tokens
 from postroom.reconcile.signing_in.protocol_check import ProtocolCheck
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.world import World
-from postroom.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

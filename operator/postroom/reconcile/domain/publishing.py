@@ -5,6 +5,7 @@ Nothing here makes a record verified: that is what stands in DNS.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from postroom.api.conditions import ConditionType, Verdict
@@ -28,7 +29,6 @@ from postroom.reconcile.status import assessment
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.status.wanted import Child, ChildState, Wanted
 from postroom.reconcile.world import EndpointReader
-from postroom.values import dataclass, replace
 
 #: How soon to look again at what is not done yet; an edit of the object, or a request, is sooner.
 _AGAIN = timedelta(minutes=5)

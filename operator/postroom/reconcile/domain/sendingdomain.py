@@ -2,6 +2,7 @@
 """SendingDomain: work out the records, ask DNS, and say what each purpose's records amount to."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -42,7 +43,6 @@ from postroom.reconcile.status.assessment import Assessment, Conclusion, Evidenc
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.tenancy.claims import Claim, ClaimBook, claim_of, has_lapsed, with_proof
 from postroom.reconcile.world import LookupUnavailable, World
-from postroom.values import dataclass, field, replace
 
 _NO_RULES = OwnershipRules()
 

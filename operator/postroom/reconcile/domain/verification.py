@@ -15,6 +15,7 @@ verified waits as Pending, whatever the one before it was. What confirms a failu
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -23,7 +24,6 @@ from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import Verification
 from postroom.api.times import SKEW
 from postroom.reconcile.status.schedule import Waiting
-from postroom.values import dataclass, replace
 
 #: Why nothing could be seen; anything else that is Unknown is there and only hidden by a cache.
 _BLIND = frozenset({Reason.LOOKUP_FAILED.value, Reason.OWNERSHIP_KEY_MISSING.value})

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be told of an attempt before anything is dialled, as verdicts and findings."""
 
+from dataclasses import dataclass
+
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.findings import Finding, Severity
 from postroom.api.reasons import Reason
@@ -10,7 +12,6 @@ from postroom.mail.replies import Protocol as MailProtocol
 from postroom.mail.replies import causes
 from postroom.reconcile.signing_in.probing import TLS_REASONS, Attempt, Protocol
 from postroom.reconcile.status.assessment import failed, unknown
-from postroom.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

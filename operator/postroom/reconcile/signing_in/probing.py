@@ -2,6 +2,7 @@
 """Probing on behalf of a resource: spares servers repeated looks and rejected credentials, and
 turns a probe's report into verdicts."""
 
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from postroom.api.conditions import ConditionType, Verdict
@@ -19,7 +20,6 @@ from postroom.reconcile.signing_in.token_probe import Probe, probe_with_token
 from postroom.reconcile.status.assessment import failed, passed, unknown
 from postroom.reconcile.status.outcome import Memory, RecentProbe, Rejection
 from postroom.reconcile.world import World
-from postroom.values import dataclass, replace
 
 #: How long a working server must be seen failing before its verdict flips.
 CONFIRM_AFTER = timedelta(seconds=30)

@@ -7,6 +7,7 @@ Target, credentials, attempt, precheck, probe; then verdicts, findings and facts
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from postroom.api.conditions import Verdict
@@ -32,7 +33,6 @@ from postroom.reconcile.signing_in.targets import Target, smtp_target
 from postroom.reconcile.status.assessment import Evidence
 from postroom.reconcile.status.outcome import Memory, Rejection
 from postroom.reconcile.world import LookupUnavailable, World
-from postroom.values import dataclass, replace
 
 #: What is added to what is well where nobody signed in.
 LEFT_OUT = " Signing in was left out."

@@ -8,6 +8,7 @@ be looked up now raises `LookupUnavailable`, which the engine turns into a retry
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from postroom.api.ca_bundle import CABundleReference
@@ -22,7 +23,6 @@ from postroom.mail.credentials import BadCredentials, host_allowed, login_from
 from postroom.mail.report import Login
 from postroom.reconcile.status.assessment import failed
 from postroom.reconcile.world import LookupUnavailable, SecretContent, World
-from postroom.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

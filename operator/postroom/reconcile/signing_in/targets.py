@@ -2,6 +2,7 @@
 """Where a spec leads: what it says itself, filled up with what is known of its provider."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from postroom.api.ca_bundle import CABundleReference
 from postroom.api.emailaccount import IMAP, EmailAccountSpec
@@ -10,7 +11,6 @@ from postroom.api.mailserver import MailServerSpec, TLSMode
 from postroom.api.resource import InvalidSpec, Problem
 from postroom.mail.presets import MailPreset, PresetEndpoint, resolve
 from postroom.mail.report import Endpoint
-from postroom.values import dataclass
 
 SMTP_PORT = 587
 _IMPLICIT_SMTP_PORT = 465

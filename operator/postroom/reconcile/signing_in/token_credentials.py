@@ -2,6 +2,7 @@
 """From ``spec.oauth`` and its Secrets to the grant that a token is asked for with."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from postroom.api.conditions import Verdict
@@ -18,7 +19,6 @@ from postroom.mail.oauth.grant import BadGrant, Grant, KeptFor, OAuthSecrets, gr
 from postroom.reconcile.signing_in import references
 from postroom.reconcile.signing_in.references import reference_to, unresolved
 from postroom.reconcile.world import World
-from postroom.values import dataclass, replace
 
 #: The keys of a Secret of type kubernetes.io/tls.
 _CERTIFICATE, _PRIVATE_KEY = "tls.crt", "tls.key"

@@ -2,6 +2,7 @@
 """What the steps of a reconciler found, before `summarize` puts it into conditions."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from postroom.api.conditions import Condition, ConditionStatus, ConditionType, Verdict, find
@@ -10,7 +11,6 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource
 from postroom.api.status import CommonStatus
 from postroom.reconcile.status.wanted import Wanted
-from postroom.values import dataclass, field
 
 #: The verdicts that no second look could change, so that they count at the first: the API
 #: server's word about an object, the guard's, and a refusal that must not be provoked twice.

@@ -3,12 +3,12 @@
 apart, and "could not look" leaves the last verdict standing until it is too old to count."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from postroom.api.conditions import Condition, ConditionStatus, ConditionType, Verdict, find
 from postroom.reconcile.status.assessment import CERTAIN, Assessment
 from postroom.reconcile.status.outcome import Memory
-from postroom.values import dataclass
 
 _WHOLE = frozenset({""})
 

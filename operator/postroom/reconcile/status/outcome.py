@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -15,7 +16,6 @@ from postroom.mail.identities.values import Discovered, DiscoveryFailure
 from postroom.mail.operations import Answer
 from postroom.mail.report import ProbeReport
 from postroom.reconcile.status.wanted import ChildStates, Wanted
-from postroom.values import dataclass, field
 
 
 class NoticeType(StrEnum):

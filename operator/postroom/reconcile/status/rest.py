@@ -2,12 +2,12 @@
 """Why an object is not looked at, and what its status says meanwhile."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.reasons import Reason
 from postroom.reconcile.status.assessment import passed
 from postroom.reconcile.status.outcome import Notice
-from postroom.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

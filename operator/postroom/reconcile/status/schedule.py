@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +20,6 @@ from postroom.api.resource import InvalidSpec, Metadata, parse_spec, parse_statu
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.api.status import CommonStatus
 from postroom.api.times import SKEW, parse_timestamp
-from postroom.values import dataclass
 
 #: (age of the wait from which on it holds, wait until the next look): close together while the
 #: user is likely to be at work on it, then ever wider.

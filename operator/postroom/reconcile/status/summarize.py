@@ -5,6 +5,7 @@ The only place that decides Ready, Reconciling and Stalled (the state map of doc
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import cast
@@ -36,7 +37,6 @@ from postroom.reconcile.status.assessment import (
 )
 from postroom.reconcile.status.confirm import Previous, confirm
 from postroom.reconcile.status.outcome import Memory, Notice, NoticeType, Outcome
-from postroom.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

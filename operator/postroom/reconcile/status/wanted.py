@@ -4,11 +4,11 @@ its next run what became of it. Who writes them is the controller's business.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 from postroom.api.masked import Masked
-from postroom.values import dataclass
 
 
 class Child(NamedTuple):

@@ -8,13 +8,13 @@ Everything follows from the stored objects, so that the order of events and a re
 nothing.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from postroom.api.names import Key
 from postroom.concurrency.sets_of_few import SetsOfFew
 from postroom.dns.names import is_within
 from postroom.reconcile.tenancy.claims import ClaimBook
-from postroom.values import dataclass
 
 
 class Contention(StrEnum):

@@ -10,11 +10,11 @@ everything but an account's own pace is nearly spent (`Rate.resumed`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from postroom.api.times import parse_timestamp
 from postroom.concurrency.shards import WHOLE, Shard
-from postroom.values import dataclass
 
 #: Between two messages of ours through one account.
 SPACING = timedelta(minutes=5)

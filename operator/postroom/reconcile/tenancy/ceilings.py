@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What limits an account: itself, its server, and what its provider documents."""
 
+from dataclasses import dataclass
+
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.mailserver import MailServerSpec
 from postroom.api.send_limits import LimitSource, SendLimits, ServerLimits
 from postroom.mail.presets import MailPreset, resolve
 from postroom.mail.presets.sending import SendingLimit, SendingLimits, sending_limits
-from postroom.values import dataclass
 
 _NOTHING = SendingLimits("", None, None, None)
 

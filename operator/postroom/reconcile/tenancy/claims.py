@@ -14,6 +14,7 @@ stored object, so that the order of events and a restart change nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,7 +26,6 @@ from postroom.api.sendingdomain import Purpose, RecordState, RecordStatus, Verif
 from postroom.api.times import parse_timestamp
 from postroom.dns import dmarc, ownership
 from postroom.dns.names import and_ancestors, is_within
-from postroom.values import dataclass, replace
 
 _OWNERSHIP = Purpose.OWNERSHIP.value
 #: How long a domain that fails keeps others from it without a proof, whatever grace its own spec

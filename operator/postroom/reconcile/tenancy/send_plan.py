@@ -4,12 +4,12 @@
 A plan is a rule, the same on every day; `allowance` reads it for one moment.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from postroom.api import send_limits
 from postroom.reconcile.tenancy.ceilings import Limits
-from postroom.values import dataclass
 
 _DAY = 24 * 60
 _WEEKDAYS = list(send_limits.Weekday)

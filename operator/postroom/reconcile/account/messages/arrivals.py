@@ -3,6 +3,7 @@
 
 import secrets
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from postroom.api import account_messages
 from postroom.api.conditions import shorten
@@ -14,7 +15,6 @@ from postroom.mail.round_trip.recognise import Expected, Sighting, recognise
 from postroom.mail.round_trip.verdict import Arrival, Sent, judge
 from postroom.reconcile.account.messages.correspondents import Receiver
 from postroom.reconcile.account.steps import AccountView
-from postroom.values import dataclass
 
 _HOPS_LIMIT, WARNINGS_LIMIT = 16, 8
 _WORD_LIMIT = 64

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who sends a message of ours, and whose mailbox it is looked for in, once both work."""
 
+from dataclasses import dataclass
 from typing import cast
 
 from postroom.api.conditions import ConditionStatus, ConditionType, is_true
@@ -23,7 +24,6 @@ from postroom.reconcile.signing_in.references import Credentials, reference_to
 from postroom.reconcile.signing_in.token_credentials import TokenCredentials
 from postroom.reconcile.status.assessment import readiness
 from postroom.reconcile.world import LookupUnavailable, World
-from postroom.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

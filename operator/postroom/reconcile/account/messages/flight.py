@@ -7,6 +7,7 @@ reconciler takes one step, and none waits for mail to arrive.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from postroom.api import account_messages
@@ -25,7 +26,6 @@ from postroom.reconcile.account.steps import AccountView
 from postroom.reconcile.signing_in.probing import Attempt
 from postroom.reconcile.status import schedule
 from postroom.reconcile.tenancy.budgets import Budgets
-from postroom.values import dataclass, replace
 
 #: Soon enough to go on as soon as status is written.
 _AT_ONCE = timedelta(milliseconds=50)

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import cast
 
 from postroom.api.account_messages import ForwardedFrom
@@ -25,7 +26,6 @@ from postroom.reconcile.account.messages import correspondents
 from postroom.reconcile.account.messages.correspondents import Obstacle, Receiver
 from postroom.reconcile.account.steps import AccountView, Contribution
 from postroom.reconcile.signing_in.references import reference_to, unusable
-from postroom.values import dataclass
 
 #: What most servers take between the local part and what follows.
 _USUAL = "+"

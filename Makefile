@@ -27,14 +27,14 @@ demo: $(READY) ## the story without a cluster: verify, break, apply the fix; a m
 demo-cluster: $(READY) ## the same story with the operator on a real control plane
 	@$(BIN)/postroom demo --cluster
 
-# What computes is spread over the processors, one process for each. Tests at real servers wait for a
-# quarter of their time, so that half as many processes again keep the processors at work; with more of
-# them (REAL_PROCESSES=) each only takes longer, and a control plane more of memory: 1 GiB. One process
+# What computes is spread over the processors, one process for each. Tests at real servers wait for half
+# of their time and more, so that twice as many processes keep the processors at work. Each has a control
+# plane, of 1 to 1.5 GiB: 16 are enough, and fewer (REAL_PROCESSES=) do where memory is short. One process
 # runs a file, which may share servers and operators, and has a control plane for all its files; the
 # longest come first. What asks how long something takes runs alone (tests/conftest.py says which).
 PURE := tests/unit tests/closed_loop tests/differential
 REAL := tests/cluster tests/lab
-REAL_PROCESSES ?= $(shell echo $$(( ($$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
+REAL_PROCESSES ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); echo $$(( n < 8 ? n * 2 : 16 )))
 
 test: $(READY) ## all tests: unit, lab (real servers on loopback), cluster (real kube-apiserver)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(PURE)

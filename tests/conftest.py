@@ -86,27 +86,32 @@ _LONG = (
 )
 #: Files of tests/unit that take about a second or more: they look through the whole program or all
 #: pages, import it anew, read what it writes with the tools of others, play hundreds of looks or a
-#: whole DNS for one sentence, are nothing but costly properties, or bring what is absurdly large.
+#: whole DNS for one sentence, start programs, wait, are nothing but costly properties, or bring
+#: what is absurdly large.
 #: `make test-unit` leaves them to `make test`.
 _SLOW = {
     "api/test_cel_rules.py",
     "api/test_fields_in_texts.py",
     "api/test_grafana_manifests.py",
     "api/test_prometheus_manifests.py",
+    "cli/test_entry.py",
     "cli/test_explain_complete.py",
     "cli/test_loading.py",
     "cli/test_plugin.py",
     "cli/test_records.py",
     "cli/test_terminal.py",
     "concurrency/test_full_passes.py",
+    "concurrency/test_patience.py",
     "controller/inbound/test_dispatch.py",
     "controller/inbound/test_process.py",
     "controller/test_client_library.py",
     "controller/test_cost.py",
+    "controller/test_health.py",
     "controller/test_queue_fairness.py",
     "controller/test_run.py",
     "controller/test_shared_memories.py",
     "controller/test_watching.py",
+    "controller/test_worker.py",
     "delivery/test_courier_lives.py",
     "dns/asking/test_guarded_servers.py",
     "dns/asking/test_losses.py",
@@ -125,6 +130,7 @@ _SLOW = {
     "docs/test_build_site.py",
     "docs/test_commands_in_pages.py",
     "docs/test_defaults_in_pages.py",
+    "docs/test_faults_page.py",
     "docs/test_links_in_pages.py",
     "docs/test_made_pages.py",
     "docs/test_names_in_pages.py",
@@ -137,7 +143,9 @@ _SLOW = {
     "house/test_reports.py",
     "house/test_texture.py",
     "image/test_sbom.py",
+    "image/test_slim.py",
     "integrations/test_argocd.py",
+    "lab/test_controlplane_envtest.py",
     "mail/limits/test_host_neighbours.py",
     "mail/limits/test_hosts.py",
     "mail/replies/test_families.py",
@@ -150,6 +158,7 @@ _SLOW = {
     "reconcile/tenancy/test_claims.py",
     "reconcile/test_defaults.py",
     "report/test_page.py",
+    "test_patient.py",
 }
 _SLOW_PATHS = {HERE / "unit" / name for name in _SLOW}
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import yaml
 
+from cluster.objects import eventually
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import USER, OperatorProcess
 
 #: What an API server notes of the token that a request came with.
 _CREDENTIAL = "authentication.kubernetes.io/credential-id"
 _EVER = datetime.min.replace(tzinfo=UTC)
+#: Without a write for so long, what is told a moment later has been told, too.
+_AT_REST = timedelta(seconds=3)
 
 
 def forbidden(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -75,6 +78,12 @@ def writes_of(
         return writes
     known = f"JTI={_identifier_of(by)}"
     return [each for each in writes if known in each["user"]["extra"][_CREDENTIAL]]
+
+
+def comes_to_rest(plane: ControlPlane) -> datetime:
+    """Wait until nothing has been written for a while; returns since when nothing is expected."""
+    eventually(lambda: writes_of(plane, since=datetime.now(UTC) - _AT_REST) == [], "nothing to do")
+    return datetime.now(UTC)
 
 
 def _identifier_of(process: OperatorProcess) -> str:

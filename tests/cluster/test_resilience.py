@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from cluster.api_client import (
     refusal,
     service_account_kubeconfig,
 )
-from cluster.audit_log import forbidden, requests_of, writes_of
+from cluster.audit_log import comes_to_rest, forbidden, requests_of, writes_of
 from cluster.lab_process import LabProcess
 from cluster.objects import (
     domains,
@@ -54,11 +53,7 @@ def test_no_write_at_rest_nor_after_a_restart(
         apply(installed, hello(), namespace)
         eventually(lambda: is_ready(one(installed, namespace, DOMAIN, "hello")), "ready")
         # What is told a moment later, and of namespaces of tests before.
-        pause = timedelta(seconds=3)
-        eventually(
-            lambda: writes_of(installed, since=datetime.now(UTC) - pause) == [], "nothing to do"
-        )
-        before = datetime.now(UTC)
+        before = comes_to_rest(installed)
         time.sleep(10)
         assert writes_of(installed, since=before) == []
     with operator:

@@ -18,6 +18,11 @@ def kubectl_postroom() -> None:
     _begin("postroom.cli.plugin")
 
 
+def kubectl_complete_postroom() -> None:
+    """Run ``kubectl_complete-postroom``."""
+    _begin("postroom.cli.kubectl_completion")
+
+
 def _begin(program: str) -> None:
     try:
         import_module(program).main()

@@ -18,7 +18,7 @@ _ONLY_THESE, _FILES = ":4", ":0"
 _TAKE_FILES = ("--file", "-f", "--html", "--kubeconfig")
 
 
-def kubectl() -> None:
+def main() -> None:
     """``kubectl_complete-postroom``, which kubectl runs to complete ``kubectl postroom``.
 
     Its arguments are the words so far, the last of which is begun; it prints what may stand

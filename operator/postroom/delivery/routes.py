@@ -16,7 +16,7 @@ from postroom.api.conditions import find as find_condition
 from postroom.api.mailserver import ProbeStage
 from postroom.api.masked import Masked
 from postroom.api.names import ALLOW_SIGNING
-from postroom.api.reasons import Reason
+from postroom.api.reasons import CATALOGUE, Reason
 from postroom.api.resource import EmailAccount
 from postroom.delivery import contract, cursors, signing
 from postroom.delivery.events import Format
@@ -144,7 +144,7 @@ def _unproven(resource: EmailAccount) -> Obstacle | None:
         if condition.status is ConditionStatus.FALSE:
             message = f"{needed} is False, so the mailbox is not read: {condition.message}"
             # Another version of the operator may know others.
-            known = condition.reason in set(Reason)
+            known = condition.reason in CATALOGUE
             reason = Reason(condition.reason) if known else Reason.AWAITING_DEPENDENCY
             return Obstacle(reason, message)
     return None

@@ -48,7 +48,7 @@ class Reader:
             ]
         if outlook.undelivered is not None and not outlook.resting:
             state, reason, message = outlook.undelivered
-            known = reasons.Reason(reason) if reason in set(reasons.Reason) else None
+            known = reasons.Reason(reason) if reason in reasons.CATALOGUE else None
             problems.append(
                 self._timed(
                     shape.ReportedProblem(

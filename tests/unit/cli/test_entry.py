@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PROGRAMS = ("postroom", "kubectl-postroom")
+SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 #: SIGINT arrives when a module is about to be imported.
 INTERRUPTED = """
 import os, signal, sys
@@ -35,8 +35,7 @@ from {place} import {function}
 
 def begun_by(program: str) -> tuple[str, str]:
     """The module and the function that an installed program calls."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    place, _, function = project["scripts"][program].partition(":")
+    place, _, function = SCRIPTS[program].partition(":")
     return place, function
 
 
@@ -47,14 +46,14 @@ def run(program: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("module", ["postroom.cli.main", "typer", "postroom.cli.options"])
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", SCRIPTS)
 def test_an_interrupt_while_a_program_loads_ends_it_quietly(program: str, module: str) -> None:
     place, function = begun_by(program)
     done = run(INTERRUPTED.format(module=module, place=place, function=function))
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", ["postroom", "kubectl-postroom"])
 def test_a_program_that_nobody_interrupts_runs(program: str) -> None:
     place, function = begun_by(program)
     done = run(INTERRUPTED.format(module="no.such.module", place=place, function=function))
@@ -63,7 +62,7 @@ def test_a_program_that_nobody_interrupts_runs(program: str) -> None:
 
 
 def test_what_programs_begin_with_loads_nothing_else() -> None:
-    place, _ = begun_by("postroom")
+    (place,) = {begun_by(program)[0] for program in SCRIPTS}
     done = run(
         f"import sys; before = set(sys.modules); import {place}; "
         "print(*sorted(set(sys.modules) - before))"

@@ -116,7 +116,7 @@ def test_kubectl_is_told_whether_files_may_stand_there(
     """As cobra understands it: 4 keeps the shell from offering files, 0 does not."""
     monkeypatch.setattr("sys.argv", ["kubectl_complete-postroom", *words])
     before = dict(os.environ)
-    kubectl_completion.kubectl()
+    kubectl_completion.main()
     printed = capsys.readouterr().out
     assert dict(os.environ) == before
     if end is None:
@@ -149,4 +149,4 @@ def test_what_postroom_offers(
 
 def test_kubectl_finds_the_program_by_its_name() -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert scripts["kubectl_complete-postroom"] == "postroom.cli.kubectl_completion:kubectl"
+    assert scripts["kubectl_complete-postroom"] == "postroom.cli.entry:kubectl_complete_postroom"

@@ -6,7 +6,7 @@ from datetime import datetime
 from postroom.api.account_messages import MessageInFlight, MessageOutcome, MessageResult
 from postroom.api.conditions import shorten
 from postroom.api.findings import Finding, Severity
-from postroom.api.reasons import Reason
+from postroom.api.reasons import CATALOGUE, Reason
 from postroom.api.stored import readable
 from postroom.api.times import timestamp
 from postroom.mail.operations import Acceptance, Answer
@@ -82,7 +82,7 @@ def hindered(flight: MessageInFlight, obstacle: Obstacle) -> MessageResult:
 
 def reason_of(result: MessageResult) -> Reason:
     """Why a message ended as it did: what another version named is told by how it ended."""
-    known = result.reason in set(Reason)
+    known = result.reason in CATALOGUE
     return Reason(result.reason) if known else _USUAL[result.outcome]
 
 

@@ -17,7 +17,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from lab.asking_lab import EXAMPLE, NS1, TIMING, TOP, Lab, dns_lab, question
+from lab.asking_lab import EXAMPLE, NS1, NS2, TIMING, TOP, Lab, dns_lab, question
 from lab.scripted_dns import (
     Message,
     Script,
@@ -167,6 +167,7 @@ async def test_a_zone_at_which_the_resolver_fails_is_found_from_above(lab: Lab) 
     zone = await lab.asker.zone_of("txt.example.test")
     assert isinstance(zone, Zone)
     assert (zone, zone.port) == (Zone("example.test", (NS1_NAME, NS2_NAME)), lab.port)
+    assert zone.addresses == {NS1_NAME: NS1, NS2_NAME: NS2}
     assert await outcomes(lab, "txt.example.test") == {NS1_NAME: "Found", NS2_NAME: "Found"}
 
 

@@ -72,7 +72,7 @@ async def _tell(narrator: demo_story.Narrator, address: str) -> None:
                 wanted = None if only is None else (only.kind.value, only.name)
                 objects = [
                     shown
-                    for shown in demo_story.asked_of_lab(objects_of(world), lab)
+                    for shown in objects_of(world)
                     if wanted in (None, (shown["kind"], shown["metadata"]["name"]))
                 ]
                 table.show(narrator.console, objects)

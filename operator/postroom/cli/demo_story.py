@@ -3,7 +3,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.cli import terminal
 from postroom.dns import spf
 from postroom.dns.texts.quoting import quoted
-from postroom.lab.lab import NAMESERVER, Lab
+from postroom.lab.lab import Lab
 
 #: In a checkout; the wheel does not carry them.
 SAMPLES = Path(__file__).resolve().parents[3] / "manifests" / "samples"
@@ -60,22 +60,6 @@ async def break_record(narrator: Narrator, lab: Lab) -> None:
     narrator.line(f"  {DOMAIN} TXT {BROKEN_SPF}")
     others = [text for text in lab.zones.get(DOMAIN, "TXT") if not spf.is_spf(text)]
     lab.zones.replace(DOMAIN, "TXT", [*others, BROKEN_SPF])
-
-
-def asked_of_lab(objects: Sequence[Mapping[str, Any]], lab: Lab) -> list[dict[str, Any]]:
-    """Objects whose questions to DNS can be typed while the lab runs: by its address, as
-    only the lab knows the name of its server."""
-    there = f"@{lab.reach.address}"
-    shown = []
-    for resource in objects:
-        status = dict(resource["status"])
-        if findings := status.get("findings"):
-            status["findings"] = [
-                {**finding, "ask": finding.get("ask", "").replace(f"@{NAMESERVER}", there)}
-                for finding in findings
-            ]
-        shown.append({**resource, "status": status})
-    return shown
 
 
 def apply_fix(narrator: Narrator, lab: Lab, status: object) -> None:

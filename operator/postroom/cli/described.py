@@ -3,6 +3,7 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,11 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="Value that the provider issued for the account: KEY=VALUE."),
 ]
+
+
+_NAMED_ALONE = (
+    "there is no such file; a domain is named alone, and several are SendingDomains in a file"
+)
 
 
 class BadFlag(ValueError):
@@ -64,7 +70,13 @@ def read(
                 "--provider and --set go with a domain: files say spec.provider and "
                 "spec.parameters."
             )
-        return manifests.load([Path(target) for target in targets], namespace, ignore)
+        found = manifests.load([Path(target) for target in targets], namespace, ignore)
+        astray = {target for target in targets if is_domain([target])}
+        found.complaints[:] = [
+            replace(each, message=_NAMED_ALONE) if each.file in astray else each
+            for each in found.complaints
+        ]
+        return found
     kind, domain = Kind.SENDING_DOMAIN, canonical(targets[0])
     spec: dict[str, object] = {"domain": domain}
     if provider is not None and provider.lower() != NO_PROVIDER:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Questions and answers as values: what was asked, and what came back or why nothing did."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -93,12 +94,14 @@ PORT = 53
 class Zone:
     """The zone that holds a name: its apex and the names of its authoritative servers, sorted.
 
-    `port` is where these were asked, which tells no zone from another.
+    `port` is where these were asked, which tells no zone from another, and nor do `addresses`: of
+    servers at another port than that of DNS, which nobody else may know by their names.
     """
 
     apex: str
     nameservers: tuple[str, ...]
     port: int = field(default=PORT, compare=False)
+    addresses: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

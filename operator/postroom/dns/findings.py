@@ -84,16 +84,19 @@ def finding(code: Code, subject: str, message: str, fix: Fix | None = None) -> F
 def question(name: str, type: RecordType, zone: Zone | None = None, *, cached: bool = False) -> str:
     """Write the question to DNS that shows a finding, as ``dig`` takes it.
 
-    To the first name server of the zone by its name, so that it is always the same, and where it
-    listens; to whatever resolver is configured for names outside of the zone, and for what only
-    caches show.
+    To the first name server of the zone by its name, so that it is always the same, but where it
+    listens at a port of its own by its address, as in a lab; to whatever resolver is configured
+    for names outside of the zone, and for what only caches show.
     """
     # What a shell would read otherwise cannot stand in a name that was asked for.
     if not _ASKABLE_QUOTED.fullmatch(name):
         return ""
-    servers = sorted(zone.nameservers) if zone is not None and is_within(name, zone.apex) else []
-    port = f" -p {zone.port}" if zone is not None and zone.port != PORT else ""
     typed = name if _ASKABLE.fullmatch(name) else f"'{name}'"
-    if cached or not servers or not _ASKABLE.fullmatch(servers[0]):
-        return f"dig {type.value} {typed}"
-    return f"dig +norecurse {type.value} {typed} @{servers[0]}{port}"
+    plain = f"dig {type.value} {typed}"
+    if cached or zone is None or not zone.nameservers or not is_within(name, zone.apex):
+        return plain
+    server = min(zone.nameservers)
+    if not _ASKABLE.fullmatch(server):
+        return plain
+    port = f" -p {zone.port}" if zone.port != PORT else ""
+    return f"dig +norecurse {type.value} {typed} @{zone.addresses.get(server, server)}{port}"

@@ -11,7 +11,7 @@ import pytest
 from postroom.api.names import Kind
 from postroom.api.resource import parse_status
 from postroom.cli import demo_story
-from postroom.cli.demo_story import DemoFailed, Narrator, apply_fix, asked_of_lab, break_record
+from postroom.cli.demo_story import DemoFailed, Narrator, apply_fix, break_record
 from postroom.lab.lab import Lab
 
 DOMAIN = demo_story.DOMAIN
@@ -88,18 +88,3 @@ def test_chapters_are_told_with_their_time_and_lines_as_they_are(
     told = capsys.readouterr().out
     assert "[  0.0 s] [It] begins.\n" in told
     assert f"a line [with] brackets {'x' * 300}\n" in told
-
-
-def test_what_is_asked_of_others_stays(lab: Lab) -> None:
-    asks = ["dig +norecurse MX a.example.com @ns.lab.example.org -p 2054", "dig TXT a.example.com"]
-    findings = [{"code": "A", "ask": ask} for ask in asks]
-    status = {"conditions": [], "findings": findings}
-    (shown,) = asked_of_lab([{"kind": "SendingDomain", "status": status}], lab)
-    assert [finding["ask"] for finding in shown["status"]["findings"]] == [
-        "dig +norecurse MX a.example.com @127.0.0.3 -p 2054",
-        "dig TXT a.example.com",
-    ]
-    # The statuses themselves are not touched.
-    assert [finding["ask"] for finding in findings] == asks
-    (well,) = asked_of_lab([{"kind": "MailServer", "status": {"conditions": []}}], lab)
-    assert "findings" not in well["status"]

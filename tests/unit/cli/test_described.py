@@ -63,6 +63,19 @@ def test_a_provider_or_value_that_is_not_known_is_said(
     assert any(said in str(complaint) for complaint in complaints)
 
 
+@pytest.mark.parametrize(
+    "targets",
+    [["example.com", "example.org"], ["a.yaml", "example.org"], ["example.org", "gone.yaml"]],
+)
+def test_a_domain_beside_others_is_not_called_a_file_that_is_gone(targets: list[str]) -> None:
+    told = [str(complaint) for complaint in CheckInput(targets, "mail").read().complaints]
+    astray = [target for target in targets if target.startswith("example.")]
+    assert [line.split(":")[0] for line in told if "a domain is named alone" in line] == astray
+    assert [line for line in told if "file or directory" in line] == [
+        f"{target}: there is no such file or directory" for target in targets if "yaml" in target
+    ]
+
+
 @pytest.mark.parametrize("parameters", [("x",), ("=y",), ("a=1", "a=2")])
 def test_flags_that_do_not_fit_are_refused(parameters: tuple[str, ...]) -> None:
     with pytest.raises(described.BadFlag):

@@ -7,6 +7,7 @@ Covers also: the question that shows a finding, of which no shell reads more tha
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,14 @@ def test_the_catalogue_is_whole_sentences() -> None:
             ELSEWHERE,
             False,
             "dig +norecurse MX example.com @ns.lab.net -p 2053",
+        ),
+        # Where servers have a port of their own their names may be known to nobody else.
+        (
+            "example.com",
+            "MX",
+            replace(ELSEWHERE, addresses={"ns.lab.net": "127.0.0.2"}),
+            False,
+            "dig +norecurse MX example.com @127.0.0.2 -p 2053",
         ),
         ("example.com", "MX", ELSEWHERE, True, "dig MX example.com"),
         ("k1.provider.net", "MX", ELSEWHERE, False, "dig MX k1.provider.net"),

@@ -10,7 +10,7 @@ import dns.message
 import dns.rcode
 
 from postroom.concurrency.patience import limited
-from postroom.dns.answers import Answer, Outcome, Question, RecordType, Zone
+from postroom.dns.answers import PORT, Answer, Outcome, Question, RecordType, Zone
 from postroom.dns.asking.cache import Clock, SingleFlightCache, kept_for
 from postroom.dns.asking.recursion import ResolverView
 from postroom.dns.asking.retrying import Timing
@@ -239,6 +239,8 @@ class ZoneFinder:
                 denied.add(name)
             usable = (ServerAddress(address, self._port) for address in allowed[:ADDRESSES_LIMIT])
             hosts.append((name, tuple(usable)))
+        if self._port != PORT:
+            zone = replace(zone, addresses={name: at[0].address for name, at in hosts if at})
         return Servers(zone, tuple(hosts), ttl, frozenset(denied))
 
 

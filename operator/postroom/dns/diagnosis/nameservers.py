@@ -2,6 +2,7 @@
 """Causes at the zone's name servers: old versions, lame or silent ones, a wrong delegation."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from postroom.api.findings import Finding
 from postroom.dns import answers
@@ -44,7 +45,7 @@ def findings(
             f"{them} out of the name servers at the registrar and in the zone."
         )
         made = finding(Code.LAME, "domain", message, external())
-        only = answers.Zone(zone.apex, (lame[0],), zone.port)
+        only = replace(zone, nameservers=(lame[0],))
         yield made.model_copy(update={"ask": question(zone.apex, answers.RecordType.SOA, only)})
     if heard:
         silent = _names(listed, lambda server: server.answer.outcome is answers.Outcome.TIMEOUT)

@@ -27,6 +27,7 @@ from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import RecordState, SendingDomainSpec
 from postroom.dns import planning
 from postroom.dns.asking.resolver import DnsAsker
+from postroom.dns.findings import catalogue
 from postroom.dns.names import host_label
 from postroom.dns.requirements import DomainPlan, PlannedRecord
 from postroom.dns.verifying.report import DomainReport
@@ -134,7 +135,7 @@ class Outcome:
 
     `healthy` lists what was not valid before the mistake, `harmed` the records that the fix broke.
     `shows`: whether what the finding offers to ask is not the record itself, and has an answer;
-    None where it offers nothing.
+    None where it offers nothing. `unkept` are the codes whose remedy names a fix that is not there.
     """
 
     healthy: tuple[str, ...]
@@ -146,6 +147,7 @@ class Outcome:
     after: str | None
     harmed: tuple[str, ...]
     shows: bool | None = None
+    unkept: tuple[str, ...] = ()
 
     def is_mended(self) -> bool:
         """Whether applying the fix made the record valid, and broke nothing else."""
@@ -254,6 +256,11 @@ async def _play(case: Case, ill: tuple[str, ...]) -> Outcome:
         after=_state(after, case.record) or _whole(after),
         harmed=_harmed(before, after),
         shows=shows,
+        unkept=tuple(
+            found.code
+            for found in before.findings
+            if found.fix is None and "the fix" in catalogue()[found.code].remedy
+        ),
     )
 
 

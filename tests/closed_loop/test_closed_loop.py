@@ -71,6 +71,7 @@ def test_the_cause_comes_first_and_its_fix_works(name: str, case: Case) -> None:
     assert (result.state, result.code) == (case.state, case.code), result
     assert set(case.also) <= set(result.because), result
     assert result.is_mended(), result
+    assert result.unkept == (), result
     if case.code in _ELSEWHERE:
         assert result.shows is not False, "The question that is offered does not show the fault."
 

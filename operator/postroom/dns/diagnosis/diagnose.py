@@ -52,13 +52,18 @@ FAMILIES: tuple[CauseFamily, ...] = (
 FAULTY = frozenset({RecordState.MISSING, RecordState.WRONG, RecordState.CONFLICTING})
 
 
+def may_explain(judgement: Judgement) -> bool:
+    """Whether answers beside a record may tell more of it, or of what it is advised to change."""
+    return judgement.state in FAULTY or any(made.fix for made in judgement.advice)
+
+
 def probes(case: Case, left: int = PROBES_LIMIT, *, search: bool = True) -> tuple[Question, ...]:
     """Return the questions that may tell the cause, the likeliest first, no more than `left`.
 
     Without `search` only the likely ones: the many others found nothing the last time.
     """
     if case.judgement.state not in FAULTY:
-        return ()
+        return _unasked(case, fix_contents.probes_of_advice(case))[: max(left, 0)]
     wanted: list[Probe] = [probe for family in FAMILIES for probe in family.probes(case)]
     ordered = sorted(wanted, key=lambda probe: probe.priority)
     likely = [probe for probe in ordered if probe.priority < FAR]
@@ -99,7 +104,8 @@ def causes(case: Case) -> tuple[Cause, ...]:
 def diagnosed(case: Case) -> tuple[Judgement, tuple[str, ...]]:
     """Return the judgement with its root cause, and the codes of what else was found."""
     if case.judgement.state not in FAULTY:
-        return case.judgement, ()
+        advice = (fix_contents.as_it_stands(case, made) for made in case.judgement.advice)
+        return replace(case.judgement, advice=tuple(advice)), ()
     found = causes(case)
     root = fix_contents.with_what_counts(case, found[0])
     root = dkim.with_tags_kept(case, dkim.with_keys_named(case, root))

@@ -77,8 +77,8 @@ def with_policy_kept(case: Case, cause: Cause) -> Cause:
         return cause
     message = (
         f"{cause.message} The fix keeps what the record of {found.policy_domain} asks for, as it "
-        f"applies here until then: p={found.policy.value}, its report addresses and how strictly "
-        "it aligns."
+        f"applies here until then: p={found.policy.value}, its report addresses, how strictly it "
+        "aligns, and what names below get."
     )
     return replace(cause, message=message, fix=fix.model_copy(update={"value": value}))
 

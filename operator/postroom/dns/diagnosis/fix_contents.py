@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the fix of a cause takes away, and the value that keeps what the user's own text says."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from postroom.api.findings import Fix, RecordToRemove
+from postroom.api.findings import FINDING_LIMIT, Finding, Fix, FixAction, RecordToRemove
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import bimi, dmarc, spf
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.diagnosis import synthesis
-from postroom.dns.diagnosis.case import Case
+from postroom.dns.diagnosis.case import Case, Probe
 from postroom.dns.judging import spf as spf_judge
 from postroom.dns.judging import spf_merge
 from postroom.dns.judging import tls_rpt as tls_rpt_judge
+from postroom.dns.judging.fixes import external
 from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Cause
 from postroom.dns.requirements import VALUE_LIMIT, BIMIWanted, DMARCWanted, TLSRPTWanted
@@ -47,6 +48,31 @@ def _stands(case: Case, record: RecordToRemove) -> bool:
         for reply in synthesis.answers_at_name(case)
     )
     return not synthesized and not synthesis.from_wildcard(case, type)
+
+
+def probes_of_advice(case: Case) -> Iterator[Probe]:
+    """Names beside those of what valid records are advised to take away: is it a wildcard's?"""
+    beside = synthesis.invented_sibling(case)
+    fixes = [made.fix for made in case.judgement.advice if made.fix is not None]
+    gone = {each.type for fix in fixes for each in fix.remove if each.name == case.planned.name}
+    if beside is not None:
+        yield from (Probe(0, Question(beside, RecordType(type))) for type in sorted(gone))
+
+
+def as_it_stands(case: Case, made: Finding) -> Finding:
+    """Return advice whose fix takes away only what stands there, not what a wildcard answers."""
+    fix, name = made.fix, case.planned.name
+    if fix is None or all(_stands(case, record) for record in fix.remove):
+        return made
+    left = with_removed(fix, [record for record in fix.remove if _stands(case, record)])
+    message = f"{made.message} A wildcard, or a CNAME, answers that: it does not stand at {name}."
+    if left is not None and not left.remove:
+        if fix.action is FixAction.DELETE:
+            message += f" To end it there alone, publish at {name} all that is to be answered."
+            left = external()
+        else:
+            left = left.model_copy(update={"action": FixAction.CREATE})
+    return made.model_copy(update={"message": message[:FINDING_LIMIT], "fix": left})
 
 
 def with_removed(fix: Fix | None, records: Iterable[RecordToRemove]) -> Fix | None:

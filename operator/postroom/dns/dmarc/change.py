@@ -9,7 +9,9 @@ from postroom.dns.dmarc.record import (
     KNOWN_TAGS,
     REMOVED_TAGS,
     URI_TAGS,
+    AppliesTo,
     PolicyRecord,
+    PublicSuffixFlag,
     Tag,
     is_dmarc,
     missing_reports,
@@ -62,19 +64,49 @@ def with_requirements(existing: str, policy: DMARCPolicy, rua: Sequence[str]) ->
     return "; ".join([VERSION, f"p={chosen.value}", *_kept(base, record, rua, dropped)])
 
 
-def with_inherited(value: str, above: str, policy: DMARCPolicy) -> str:
+def with_inherited(
+    value: str, above: str, policy: DMARCPolicy, *, organisational: bool = False
+) -> str:
     """Add to a record that is to be published what applied to its name by a parent's until then.
 
     From its publication on, nothing of the parent's record counts for the name (RFC 9989 section
     4.10). `above` is the parent's record and `policy` what it came to there: the result is no
     weaker, reports to its addresses too, and aligns as strictly, unless `value` says otherwise.
+    Names below go on to get what the parent's record says of them, unless the record stands at an
+    `organisational` domain, or makes it one: then it is no weaker for them either.
     """
     before = parse(above)
     made = with_requirements(value, policy, before.rua)
     said = {tag.name for tag in _tags(made)}
     dropped = {tag.name for tag in _tags(above)} - (_OF_NAMES_BELOW - said)
     unreported = replace(before, aggregate=())
-    return "; ".join([made.rstrip("; "), *_kept(above, unreported, (), dropped)])
+    made = "; ".join([made.rstrip("; "), *_kept(above, unreported, (), dropped)])
+    if organisational or parse(made).psd is not PublicSuffixFlag.UNSAID:
+        return _as_strict_below(made, before)
+    return made
+
+
+def _as_strict_below(made: str, before: PolicyRecord) -> str:
+    """Give names below no weaker policy than another record did: those that exist, and others."""
+    for reach in (AppliesTo.SUBDOMAIN, AppliesTo.MISSING_SUBDOMAIN):
+        needed = before.applied(reach)
+        if needed is None:
+            continue
+        for text in (made, _without(made, "t")):
+            applied = parse(text).applied(reach)
+            if applied is not None and strictness(applied) >= strictness(needed):
+                made = text
+                break
+        else:
+            made = f"{_without(made, 't', reach)}; {reach}={needed}"
+    return made
+
+
+def _without(made: str, *names: str) -> str:
+    """Take tags out of a record."""
+    parts = (part.strip() for part in made.split(";"))
+    kept = (part for part in parts if part.partition("=")[0].rstrip().lower() not in names)
+    return "; ".join(filter(None, kept))
 
 
 def without_destinations(existing: str, domains: Collection[str]) -> str | None:

@@ -47,5 +47,8 @@ def with_parents(value: str, found: dmarc.Discovery) -> str:
     above = next((step for step in found.steps if step.domain == found.policy_domain), None)
     if found.source is not dmarc.PolicySource.INHERITED or found.policy is None or above is None:
         return value
-    made = dmarc.with_inherited(value, above.text or "", found.policy)
+    organisational = found.organisational_domain == found.domain
+    made = dmarc.with_inherited(
+        value, above.text or "", found.policy, organisational=organisational
+    )
     return made if len(made) <= VALUE_LIMIT else value

@@ -205,7 +205,6 @@ class Observation:
 
     async def ask_causes(
         self,
-        records: Sequence[PlannedRecord],
         judged: Mapping[str, Judgement],
         context: Context,
         searched: Collection[str] | None = None,
@@ -214,6 +213,7 @@ class Observation:
 
         Those with the ids `searched`, by default all, are looked for in unlikely places too.
         """
+        records = [each for each in context.plan.records if diagnose.may_explain(judged[each.id])]
         share = _PROBES_SHARED // max(len(records), 1)
         left = {
             record.id: max(diagnose.NEAR_LIMIT, min(diagnose.PROBES_LIMIT, share))

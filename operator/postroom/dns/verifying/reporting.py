@@ -119,11 +119,12 @@ def with_advice(
     return advised
 
 
-def creates(record: RecordReport) -> bool:
-    """Whether what is to be done makes a record at a name."""
-    cause = record.judgement.cause
-    made = (FixAction.CREATE, FixAction.REPLACE, FixAction.MOVE)
-    return cause is not None and cause.fix is not None and cause.fix.action in made
+def made_by(record: RecordReport) -> Iterator[Fix]:
+    """What is to be done, or advised, about a record and makes one at a name."""
+    cause, advice = record.judgement.cause, record.judgement.advice
+    fixes = [cause.fix if cause is not None else None, *(each.fix for each in advice)]
+    making = (FixAction.CREATE, FixAction.REPLACE, FixAction.MOVE)
+    return (fix for fix in fixes if fix is not None and fix.action in making)
 
 
 def endings(
@@ -133,23 +134,23 @@ def endings(
     is, at the first of the records that end it."""
     told = dict[str, Finding]()
     for owner, answers in ended.items():
-        record = next(
-            each for each in judged if creates(each) and is_within(each.planned.name, owner)
+        record, fix = next(
+            (each, made) for each in judged for made in made_by(each) if is_within(made.name, owner)
         )
         # Of a text nothing is told: it may be a secret that stands there by mistake.
         texts = ["TXT" if answer.startswith("TXT ") else quoted(answer) for answer in answers]
         shown = ", ".join(dict.fromkeys(texts[:_ANSWERS_SHOWN]))
         message = (
-            f"A wildcard answers {shown} at {owner}, and no more once {where(record.planned)} "
+            f"A wildcard answers {shown} at {owner}, and no more once {fix.type} at {fix.name} "
             "stands: a name that exists has no answers of a wildcard."
         )
         todo = (
             f"If anybody uses it, publish at {owner}, before or with the record, all that the "
             "wildcard answers there."
         )
-        fix = Fix(action=FixAction.EXTERNAL, instruction=todo)
+        before = Fix(action=FixAction.EXTERNAL, instruction=todo)
         told.setdefault(
-            record.planned.id, finding(Code.FIX_ENDS_WILDCARD, record.planned.id, message, fix)
+            record.planned.id, finding(Code.FIX_ENDS_WILDCARD, record.planned.id, message, before)
         )
     return told
 
@@ -297,11 +298,7 @@ def _reported(
     apex = zone.apex if zone else None
     message, label, found = judgement.message, None, list[Finding]()
     if cause is not None:
-        fix = cause.fix
-        if fix is not None:
-            typed = label_for(fix.name, apex, host) if apex and host and fix.name else None
-            # A cause that knows better to which zone the name belongs has said so.
-            fix = told(fix, apex, fix.host_label or typed)
+        fix = _typed(cause.fix, apex, host)
         message = joined(cause.message, fix, judged.follows)
         label = fix.host_label if fix and fix.name == planned.name else None
         made = weighed(planned, finding(cause.code, planned.id, message, fix))
@@ -310,5 +307,17 @@ def _reported(
         label = label_for(planned.name, apex, host)
     label = host_label(planned.name, apex) if label is None else label
     told_record = replace(judged, host_label=label, message=message)
-    shown_by = {"ask": _question(judged, zone)}
-    return told_record, [made.model_copy(update=shown_by) for made in (*found, *judgement.advice)]
+    shown_by = _question(judged, zone)
+    found += (
+        made.model_copy(update={"fix": _typed(made.fix, apex, host)}) for made in judgement.advice
+    )
+    return told_record, [made.model_copy(update={"ask": shown_by}) for made in found]
+
+
+def _typed(fix: Fix | None, apex: str | None, host: DNSHost | None) -> Fix | None:
+    """A fix with what to type at the DNS host; one that knows better to which zone its name belongs
+    has said so."""
+    if fix is None:
+        return None
+    typed = label_for(fix.name, apex, host) if apex and host and fix.name else None
+    return told(fix, apex, fix.host_label or typed)

@@ -23,7 +23,7 @@ from postroom.dns.verifying.compromised import exposed, without_compromised
 from postroom.dns.verifying.observation import Observation
 from postroom.dns.verifying.quorum import elected
 from postroom.dns.verifying.report import DomainReport, RecordReport
-from postroom.dns.verifying.reporting import creates, endings, report, with_advice
+from postroom.dns.verifying.reporting import endings, made_by, report, with_advice
 from postroom.dns.verifying.standing import wildcards_ended_by
 from postroom.dns.verifying.zone_observation import look_at_zone
 
@@ -85,7 +85,7 @@ async def verify(
         seen.ask_resolver(good),
         seen.ask_every_server(doubtful),
         look_at_zone(view, asker) if thorough else _as_it_is(view),
-        seen.ask_causes(faulty, judged, context, None if search else scope.known_valid),
+        seen.ask_causes(judged, context, None if search else scope.known_valid),
         seen.ask_extra(fresh),
         seen.ask_delegations(context),
     )
@@ -124,7 +124,7 @@ async def _with_endings(
     """Add what wildcards answer no more once the records are published that are missing."""
     if context.zone is None:
         return records
-    names = [record.planned.name for record in records if creates(record)]
+    names = [fix.name for record in records for fix in made_by(record)]
     ended = await wildcards_ended_by(asker, names, context.zone.apex)
     return with_advice(records, endings(records, ended))
 

@@ -224,6 +224,26 @@ def test_of_several_policies_it_is_said_which_the_fix_asks_for(texts: list[str],
             {"policy": "none", "rua": ["mailto:d@example.com"]},
             "v=DMARC1; p=quarantine; rua=mailto:d@example.com; ruf=mailto:f@example.com",
         ),
+        # Names below an organisation of its own get what its record says, no longer the suffix's.
+        (
+            "v=DMARC1; p=none; sp=none; np=reject; psd=y",
+            [],
+            {"policy": "none", "rua": ["mailto:d@example.com"]},
+            "v=DMARC1; p=none; rua=mailto:d@example.com; np=reject",
+        ),
+        (
+            "v=DMARC1; p=none; sp=quarantine; np=reject; psd=y",
+            ["v=dmarc1; p=reject; sp=none; psd=n; t=y"],
+            {"policy": "quarantine", "rua": ["mailto:d@example.com"]},
+            "v=DMARC1; p=reject; psd=n; rua=mailto:d@example.com; sp=quarantine; np=reject",
+        ),
+        # Below another organisation's domain they go on to get what that says.
+        (
+            "v=DMARC1; p=none; sp=none; np=reject; fo=1",
+            [],
+            {"policy": "none", "rua": ["mailto:d@example.com"]},
+            "v=DMARC1; p=none; rua=mailto:d@example.com; fo=1",
+        ),
         # Receivers ignore both of two records, and what is no record, so that the parent's counts.
         (
             "v=DMARC1; p=reject; aspf=s; fo=1",
@@ -273,7 +293,7 @@ def test_which_tag_of_the_parent_counts_is_seen_by_both_views() -> None:
 
 TAGS_ABOVE = st.sampled_from(
     ("sp=none", "sp=reject", "np=none", "np=quarantine", "rua=mailto:o@example.com", "adkim=s",
-     "aspf=s", "t=y", "fo=1", "ruf=mailto:f@example.com", "pct=50", "psd=n")
+     "aspf=s", "t=y", "fo=1", "ruf=mailto:f@example.com", "pct=50", "psd=n", "psd=y", "np=reject")
 )  # fmt: skip
 ABOVE = st.builds(
     lambda policy, tags: "; ".join(["v=DMARC1", f"p={policy}", *tags]),
@@ -288,10 +308,18 @@ def test_no_fix_weakens_what_applies(above: str, texts: list[str], policy: DMARC
     zone = FakeZone({**HEALTHY, DMARC: texts, PARENT: [above]})
     spec = {"policy": policy.value, "rua": ["mailto:d@example.com"]}
     before, found = applying(zone), about_dmarc(look(zone, dmarc=spec))
-    if before.policy is None or not found or found[0].fix is None:
+    below = [applying(zone, f"a.{DOMAIN}", exists=exists) for exists in (True, False)]
+    if not found or found[0].fix is None:
         return
     zone.apply(found[0].fix)
+    for old in below:
+        new = applying(zone, old.domain, exists=old is below[0])
+        if old.policy is not None:
+            assert new.policy is not None
+            assert strictness(new.policy) >= strictness(old.policy), found[0]
     after = applying(zone)
+    if before.policy is None:
+        return
     assert after.policy is not None
     assert strictness(after.policy) >= strictness(before.policy), found[0]
     if before.source is not dmarc.PolicySource.INHERITED:
@@ -307,14 +335,14 @@ def test_no_fix_weakens_what_applies(above: str, texts: list[str], policy: DMARC
         assert tag in said or old is new, found[0]
 
 
-def applying(zone: FakeZone) -> dmarc.Discovery:
-    """What receivers find for the domain, which exists."""
+def applying(zone: FakeZone, domain: str = DOMAIN, *, exists: bool = True) -> dmarc.Discovery:
+    """What receivers find for a domain, which exists or does not."""
     answers = {
         name: Answer(
             Question(name, RecordType.TXT),
             Outcome.FOUND,
             tuple(zone.records.get((name, "TXT"), ())),
         )
-        for name in dmarc.walk_names(DOMAIN)
+        for name in dmarc.walk_names(domain)
     }
-    return dmarc.discover(DOMAIN, answers)
+    return dmarc.discover(domain, answers, exists)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from postroom.api.findings import FixAction
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.diagnosis.synthesis import invented_name
 from postroom.dns.publishing.publication import Standing
@@ -94,6 +95,9 @@ class Synthesizing(FakeZone):
                 found = self._answer(source, self.records, authoritative=True)
                 return replace(found, question=question)
         return answer
+
+    async def recursive(self, question: Question) -> Answer:
+        return replace(await self.authoritative(question), authoritative=False)
 
 
 SITE = {("*.example.com", "A"): ["192.0.2.1"], ("example.com", "A"): ["192.0.2.1"]}
@@ -204,3 +208,42 @@ def test_a_fix_that_ends_what_a_wildcard_answers_says_so() -> None:
     zone.records["send.example.com", "A"] = ["192.0.2.1"]
     report = asyncio.run(verify(plan, zone))
     assert "FIX_ENDS_WILDCARD" not in {each.code for each in report.findings}
+
+
+def test_advice_takes_away_nothing_that_a_wildcard_answers() -> None:
+    spec = {"domain": "send.example.com", "dmarc": {"policy": "quarantine"}}
+    zone = Synthesizing(
+        {
+            WEB: ["192.0.2.1"],
+            TEXT: ["v=dmarc1; p=none"],
+            ("_dmarc.example.com", "TXT"): ["v=DMARC1; p=reject"],
+        }
+    )
+    plan = plan_of(**spec)
+    plan = replace(plan, records=tuple(each for each in plan.records if each.id == "dmarc"))
+    report = asyncio.run(verify(plan, zone))
+    told = {each.code: each for each in report.findings}
+    fix = told["DMARC_OWN_IGNORED"].fix
+    assert fix is not None
+    assert (fix.action, fix.host_label, fix.remove) == (FixAction.CREATE, "_dmarc.send", [])
+    assert "does not stand at _dmarc.send.example.com" in told["DMARC_OWN_IGNORED"].message
+    ending = "answers A 192.0.2.1, TXT at send.example.com, and no more once TXT at _dmarc.send"
+    assert ending in told["FIX_ENDS_WILDCARD"].message
+    zone.apply(fix)
+    zone.records["send.example.com", "A"] = ["192.0.2.1"]
+    after = asyncio.run(verify(plan, zone))
+    assert not {"DMARC_OWN_IGNORED", "FIX_ENDS_WILDCARD"} & {each.code for each in after.findings}
+    assert zone.records[TEXT] == ["v=dmarc1; p=none"]
+
+
+def test_what_a_wildcard_answers_is_deleted_nowhere() -> None:
+    spec = {"domain": "send.example.com", "mx": [{"host": "mx.provider.net"}]}
+    wild = ["10 mx.provider.net", "99 smtp.google.com"]
+    hosts = {(value.split()[1], "A"): [f"192.0.2.{value.split()[0]}"] for value in wild}
+    for owner in ("*.example.com", "send.example.com"):
+        report = asyncio.run(verify(plan_of(**spec), Synthesizing({(owner, "MX"): wild, **hosts})))
+        (told,) = [each for each in report.findings if each.code == "MX_OLD_PROVIDER"]
+        assert told.fix is not None
+        stands = owner == "send.example.com"
+        assert told.fix.action is (FixAction.DELETE if stands else FixAction.EXTERNAL)
+        assert ("publish at send.example.com all that is to be" in told.message) is not stands

@@ -9,6 +9,9 @@ GROUP = "postroom.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
+#: What to type in a checkout where the API server does not know our kinds.
+APPLY_CRDS = "kubectl apply --server-side -k crds"
+
 #: Any change of the token under either key asks for one check now; acknowledged in
 #: ``status.lastHandledReconcileAt``.
 REQUESTED_AT_ANNOTATIONS = (f"{GROUP}/requested-at", "reconcile.fluxcd.io/requestedAt")

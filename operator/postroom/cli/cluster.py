@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from postroom.api.names import API_VERSION, REQUESTED_AT_ANNOTATIONS, Key, Kind
+from postroom.api.names import API_VERSION, APPLY_CRDS, REQUESTED_AT_ANNOTATIONS, Key, Kind
 from postroom.cli import object_names
 
 Answer = TypeVar("Answer")
@@ -181,7 +181,7 @@ class Cluster:
                         "check the kubeconfig."
                     )
                 case 404:
-                    sentence = "the cluster does not know postroom's kinds: kubectl apply -k crds"
+                    sentence = f"the cluster does not know postroom's kinds: {APPLY_CRDS}"
                 case 401:
                     sentence = (
                         f"the cluster at {self._api.server} does not know you: the credentials of "

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from postroom.api.names import Kind
+from postroom.api.names import APPLY_CRDS, Kind
 from postroom.concurrency import full_passes, tls_buffers
 from postroom.concurrency.shards import Shard
 from postroom.concurrency.token_bucket import TokenBucket
@@ -256,7 +256,7 @@ class Lifecycle(ABC):
         missing = sorted(set(Kind) - served)
         if missing:
             names = ", ".join(missing)
-            text = f"{names} not served: install the CRDs: kubectl apply -k crds"
+            text = f"{names} not served: install the CRDs: {APPLY_CRDS}"
             if self._settings.namespaces:
                 raise StartError(text)
             logger.warning("%s", text)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from prometheus_client import Counter
 
-from postroom.api.names import Key, Kind
+from postroom.api.names import APPLY_CRDS, Key, Kind
 from postroom.concurrency.backoff import Backoff
 from postroom.controller.client import ApiError, Listed
 from postroom.controller.intake import START_ORDER, Intake
@@ -111,8 +111,9 @@ class Sweep:
                 failures += 1
                 if error.status == 404:
                     logger.warning(
-                        "waiting for the CRDs: %s are not served; kubectl apply -k crds",
+                        "waiting for the CRDs: %s are not served; %s",
                         kind.plural,
+                        APPLY_CRDS,
                     )
                 else:
                     logger.warning("could not list %s: %s", kind.plural, error)

@@ -118,18 +118,19 @@ class LabDns:
             reply.set_rcode(rcode.NOTAUTH)
             yield reply.to_wire()
             return
+        # What EDNS says of a message's size is about UDP (RFC 6891 section 6.2.3).
         size, context = 0, None
         for records in self.zones.transfer(apex):
             length = sum(len(rdata.to_wire() or b"") + _NAME_AND_HEADER for rdata in records)
             if reply.answer and size + length > _TRANSFER_LIMIT:
-                yield reply.to_wire(multi=True, tsig_ctx=context)
+                yield reply.to_wire(max_size=_TCP_LIMIT, multi=True, tsig_ctx=context)
                 context, size = reply.tsig_ctx, 0
                 reply = dns.message.make_response(query)
                 reply.question = []
             reply.flags |= flags.AA
             reply.answer.append(records)
             size += length
-        yield reply.to_wire(multi=True, tsig_ctx=context)
+        yield reply.to_wire(max_size=_TCP_LIMIT, multi=True, tsig_ctx=context)
 
     def _answer(self, query: dns.message.Message) -> dns.message.Message:
         reply = dns.message.make_response(query, recursion_available=True)

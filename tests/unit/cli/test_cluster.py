@@ -64,7 +64,7 @@ async def test_what_does_not_exist_is_named() -> None:
         (0, "the cluster at https://cluster.example does not answer (it cannot be reached)"),
         (401, "the cluster at https://cluster.example does not know you"),
         (403, "you may not do that"),
-        (404, "kubectl apply -k crds"),
+        (404, "kubectl apply --server-side -k crds"),
         (500, "the API server answers 500."),
     ],
 )

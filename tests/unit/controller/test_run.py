@@ -218,7 +218,7 @@ async def test_in_namespaces_missing_crds_end_the_start(
 ) -> None:
     api.served = False
     assert await asyncio.wait_for(start(settings), 10) == 1
-    assert "install the CRDs: kubectl apply -k crds" in caplog.text
+    assert "install the CRDs: kubectl apply --server-side -k crds" in caplog.text
 
 
 async def test_an_api_server_that_is_away_ends_the_start(

@@ -135,7 +135,7 @@ async def test_the_fill_outlasts_failures_and_absent_crds(
     cluster.failures = [0, 503, 404]
     one = Bench(cluster)
     await asyncio.wait_for(one.sweep.fill(), 1)
-    assert "kubectl apply -k crds" in caplog.text
+    assert "kubectl apply --server-side -k crds" in caplog.text
 
 
 async def test_one_namespace_that_refuses_us_holds_no_other_up(

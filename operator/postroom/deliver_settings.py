@@ -38,6 +38,7 @@ SHARED = (
     "metrics_address",
     "metrics_tls_directory",
     "metrics_auth",
+    "allow_http_hosts",
     "stuck_after",
     "shutdown_grace",
     "log_level",

@@ -231,6 +231,14 @@ class Settings(BaseModel):
         description="Serve /metrics only to bearer tokens whose user may get /metrics; needs "
         "create on TokenReviews and SubjectAccessReviews.",
     )
+    allow_http_hosts: Annotated[tuple[str, ...], _each(parse_token_host), values.TOKEN_HOST] = (
+        Field(
+            default=(),
+            description="Names under which /ui, /metrics, /healthz and /readyz are shown without a "
+            "token, besides addresses, names of one label and those of the cluster; the first "
+            "label may be *.",
+        )
+    )
     ui: bool = Field(
         default=False, description="Serve a read-only page of all verdicts at /ui, beside /metrics."
     )

@@ -165,6 +165,7 @@ def given(field: str, annotation: str) -> Any:
         "allow_cidrs": ["10.0.0.0/8", "fd00::/8"],
         "allow_ports": [2526, 10025],
         "allow_token_hosts": ["*.login.example.com"],
+        "allow_http_hosts": ["reports.example.com"],
         "allow_test_recipients": ["ops@example.com", "@example.net", "$a$$b@example.com"],
         "ui_namespaces": ["shop"],
         "leader_election": False,

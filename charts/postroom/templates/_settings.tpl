@@ -20,7 +20,7 @@ reads $(NAME) in them, and $$ as $. */}}
 
 {{/* The same of the settings that the worker has, too. */}}
 {{- define "postroom.deliverFlags" -}}
-{{- $shared := list "namespaces" "kubeconfig" "requireSecretConsent" "watchSecrets" "dnsResolvers" "dnsAuthoritativePort" "allowCidrs" "allowPorts" "allowTokenHosts" "probesPerTarget" "statusWritesPerSecond" "statusWriteBurst" "sweepInterval" "leaderElection" "leaderElectionNamespace" "healthAddress" "metricsAddress" "metricsTlsDirectory" "metricsAuth" "stuckAfter" "shutdownGrace" "logLevel" "logFormat" }}
+{{- $shared := list "namespaces" "kubeconfig" "requireSecretConsent" "watchSecrets" "dnsResolvers" "dnsAuthoritativePort" "allowCidrs" "allowPorts" "allowTokenHosts" "probesPerTarget" "statusWritesPerSecond" "statusWriteBurst" "sweepInterval" "leaderElection" "leaderElectionNamespace" "healthAddress" "metricsAddress" "metricsTlsDirectory" "metricsAuth" "allowHttpHosts" "stuckAfter" "shutdownGrace" "logLevel" "logFormat" }}
 {{- $settings := include "postroom.settings" . | fromJson }}
 {{- range $key := keys $settings }}
 {{- if not (has $key $shared) }}

@@ -62,6 +62,7 @@ def deliver(
     metrics_address: Annotated[_Text, _option("metrics_address", _PROCESS)] = None,
     metrics_tls_directory: Annotated[_Path, _option("metrics_tls_directory", _PROCESS)] = None,
     metrics_auth: Annotated[_Switch, _switch("metrics_auth", _PROCESS)] = None,
+    allow_http_hosts: Annotated[_Many, _option("allow_http_hosts", _PROCESS)] = None,
     stuck_after: Annotated[_Text, _option("stuck_after", _PROCESS)] = None,
     shutdown_grace: Annotated[_Text, _option("shutdown_grace", _PROCESS)] = None,
     log_level: Annotated[_Text, _option("log_level", _PROCESS)] = None,

@@ -14,7 +14,7 @@ from postroom.cli.options import say
 from postroom.setting_values import shown
 from postroom.settings import Settings, SettingsError, flag, load
 
-_OPERATOR, _NETWORK, _LIMITS, _PROCESS = "What to serve", "Network", "Limits", "Process"
+_SERVED, _NETWORK, _LIMITS, _PROCESS = "What to serve", "Network", "Limits", "Process"
 
 
 def described_option(field: str, info: FieldInfo, panel: str, *short: str) -> Any:
@@ -52,7 +52,7 @@ _KEY_FILE = typer.Option(
     flag("ownership_key_file"),
     help="File with the ownership key (or set POSTROOM_OWNERSHIP_KEY); given again: with an "
     "earlier key, whose tokens are still accepted.",
-    rich_help_panel=_OPERATOR,
+    rich_help_panel=_SERVED,
     show_default=False,
 )
 
@@ -63,24 +63,22 @@ _Switch = bool | None
 
 
 def run(
-    namespaces: Annotated[_Many, _option("namespaces", _OPERATOR, "-n")] = None,
-    shard: Annotated[_Text, _option("shard", _OPERATOR)] = None,
-    kubeconfig: Annotated[_Path, _option("kubeconfig", _OPERATOR)] = None,
+    namespaces: Annotated[_Many, _option("namespaces", _SERVED, "-n")] = None,
+    shard: Annotated[_Text, _option("shard", _SERVED)] = None,
+    kubeconfig: Annotated[_Path, _option("kubeconfig", _SERVED)] = None,
     ownership_key_file: Annotated[list[Path] | None, _KEY_FILE] = None,
-    require_ownership_token: Annotated[
-        _Switch, _switch("require_ownership_token", _OPERATOR)
-    ] = None,
-    require_secret_consent: Annotated[_Switch, _switch("require_secret_consent", _OPERATOR)] = None,
-    watch_secrets: Annotated[_Switch, _switch("watch_secrets", _OPERATOR)] = None,
+    require_ownership_token: Annotated[_Switch, _switch("require_ownership_token", _SERVED)] = None,
+    require_secret_consent: Annotated[_Switch, _switch("require_secret_consent", _SERVED)] = None,
+    watch_secrets: Annotated[_Switch, _switch("watch_secrets", _SERVED)] = None,
     dns_resolvers: Annotated[_Many, _option("dns_resolvers", _NETWORK)] = None,
     dns_authoritative_port: Annotated[_Text, _option("dns_authoritative_port", _NETWORK)] = None,
     allow_cidrs: Annotated[_Many, _option("allow_cidrs", _NETWORK)] = None,
     allow_ports: Annotated[_Many, _option("allow_ports", _NETWORK)] = None,
     allow_test_recipients: Annotated[_Many, _option("allow_test_recipients", _NETWORK)] = None,
     allow_token_hosts: Annotated[_Many, _option("allow_token_hosts", _NETWORK)] = None,
-    allow_token_rotation: Annotated[_Switch, _switch("allow_token_rotation", _OPERATOR)] = None,
-    allow_bindings: Annotated[_Switch, _switch("allow_bindings", _OPERATOR)] = None,
-    publish_dns_endpoints: Annotated[_Switch, _switch("publish_dns_endpoints", _OPERATOR)] = None,
+    allow_token_rotation: Annotated[_Switch, _switch("allow_token_rotation", _SERVED)] = None,
+    allow_bindings: Annotated[_Switch, _switch("allow_bindings", _SERVED)] = None,
+    publish_dns_endpoints: Annotated[_Switch, _switch("publish_dns_endpoints", _SERVED)] = None,
     regression_confirmation: Annotated[_Text, _option("regression_confirmation", _LIMITS)] = None,
     review_password_age: Annotated[_Text, _option("review_password_age", _LIMITS)] = None,
     review_sync_gap: Annotated[_Text, _option("review_sync_gap", _LIMITS)] = None,
@@ -99,6 +97,7 @@ def run(
     metrics_address: Annotated[_Text, _option("metrics_address", _PROCESS)] = None,
     metrics_tls_directory: Annotated[_Path, _option("metrics_tls_directory", _PROCESS)] = None,
     metrics_auth: Annotated[_Switch, _switch("metrics_auth", _PROCESS)] = None,
+    allow_http_hosts: Annotated[_Many, _option("allow_http_hosts", _PROCESS)] = None,
     ui: Annotated[_Switch, _switch("ui", _PROCESS)] = None,
     ui_namespaces: Annotated[_Many, _option("ui_namespaces", _PROCESS)] = None,
     ui_auth: Annotated[_Switch, _switch("ui_auth", _PROCESS)] = None,

@@ -9,7 +9,9 @@ from typing import Any
 from aiohttp import web
 
 from postroom.controller import health as health_server
+from postroom.controller.kubeconfig import own_namespace
 from postroom.controller.scraping import Reviewer, ScrapePermission
+from postroom.controller.served_names import ServedNames, search_domains
 from postroom.controller.server_tls import CertificateUnusable, ServerTLS
 from postroom.controller.status_page import PAGE_PATH, StatusPage, add_status_page
 from postroom.metrics import Registry
@@ -51,7 +53,7 @@ class Endpoints:
             )
         if settings.ui and settings.health_address is None and settings.metrics_address is None:
             raise StartError("--ui needs --health-address or --metrics-address")
-        app = health_server.application(self._health)
+        app = self._guarded(health_server.application(self._health))
         permission = None
         if settings.metrics_auth:
             permission = ScrapePermission(self._reviewer, health_server.METRICS_PATH)
@@ -61,7 +63,7 @@ class Endpoints:
         if settings.health_address is not None:
             await self._listen(app, settings.health_address, "health_address")
         if settings.metrics_address is not None:
-            metrics = web.Application()
+            metrics = self._guarded(web.Application())
             health_server.add_metrics(metrics, self._metrics, permission)
             self._add_page(metrics)
             await self._listen(metrics, settings.metrics_address, "metrics_address", self._tls())
@@ -72,6 +74,14 @@ class Endpoints:
                     flag(field),
                     whose,
                 )
+
+    def _guarded(self, app: web.Application) -> web.Application:
+        """Answer under no stranger's name what is shown without a token."""
+        settings = self._settings
+        asking = {health_server.METRICS_PATH: settings.metrics_auth, PAGE_PATH: settings.ui_auth}
+        names = ServedNames(settings.allow_http_hosts, own_namespace(), search_domains())
+        app.middlewares.append(names.guard([path for path, asks in asking.items() if asks]))
+        return app
 
     def _add_page(self, app: web.Application) -> None:
         """Serve /ui beside /metrics, where it is asked for."""

@@ -50,13 +50,16 @@ async def served(**settings: Any) -> AsyncIterator[None]:
         await listening.close()
 
 
-async def answers(address: tuple[str, int]) -> dict[str, int]:
+async def answers(address: tuple[str, int], host: str = "localhost") -> dict[str, int]:
     """The status of each path; 0 where nobody listens."""
     found = {}
+    headers = {"Host": host}
     async with aiohttp.ClientSession() as session:
         for path in ("healthz", "metrics", "ui"):
             try:
-                async with session.get(f"http://{address[0]}:{address[1]}/{path}") as answer:
+                async with session.get(
+                    f"http://{address[0]}:{address[1]}/{path}", headers=headers
+                ) as answer:
                     found[path] = answer.status
             except aiohttp.ClientConnectorError:
                 found[path] = 0
@@ -106,6 +109,29 @@ async def test_with_authorization_nobody_reads_the_page_without_a_token(
         async with served(health_address=address, ui=True, ui_auth=True):
             assert await answers(address) == {"healthz": 200, "metrics": 200, "ui": 401}
     assert "tokens of readers come in clear" in caplog.text
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "10.0.0.1.nip.io"])
+@pytest.mark.parametrize("auth", [False, True])
+async def test_nothing_is_read_under_a_strangers_name(host: str, auth: bool) -> None:
+    """As a browser does whose page had its name lead here (DNS rebinding)."""
+    health, metrics = free(), free()
+    both = {"ui": True, "ui_auth": auth, "metrics_auth": auth}
+    refused = {"healthz": 421, "metrics": 421, "ui": 421}
+    with_token = {"metrics": 401, "ui": 401} if auth else {}
+    async with served(health_address=health, **both):
+        assert await answers(health, host) == {**refused, **with_token}
+    async with served(health_address=health, metrics_address=metrics, **both):
+        assert await answers(health, host) == refused
+        assert await answers(metrics, host) == {**refused, **with_token}
+
+
+async def test_what_an_administrator_lists_is_answered() -> None:
+    health = free()
+    async with served(health_address=health, ui=True, allow_http_hosts=("ops.example.com",)):
+        found = await answers(health, "ops.example.com")
+        assert found == {"healthz": 200, "metrics": 200, "ui": 200}
+        assert set((await answers(health, "evil.example")).values()) == {421}
 
 
 async def test_nothing_listens_where_both_are_off() -> None:

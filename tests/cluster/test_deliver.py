@@ -109,6 +109,15 @@ def test_a_message_reaches_the_application_and_the_next_worker_goes_on(
         if each["verb"] not in {"get", "list", "watch"}
     }
     assert written == {("emailaccounts", "status"), ("leases", None)}
+    # Nor may an earlier one any more apply a part in the place of the whole.
+    may = {verb: allowed(rights, verb, namespace) for verb in ("update", "patch")}
+    assert may == {"update": "yes", "patch": "no"}
+
+
+def allowed(plane: ControlPlane, verb: str, namespace: str) -> str:
+    """Whether the worker may do something to the status of accounts."""
+    asked = ("auth", "can-i", verb, "emailaccounts", "--subresource=status", "-n", namespace)
+    return plane.kubectl(*asked, f"--as={USER}", check=False).stdout.strip()
 
 
 @pytest.mark.slow

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """`spec.inbound.deliver` and the two writers of its status on a real API server.
 
-Covers: what is taken and refused, with the words that users read; the operator's merge patches and
-the worker's server-side applies never touch each other's part; what is no longer said goes; an
-object that was made anew, one that is gone, and one that moved on; who no longer leads writes
-nothing; the operator says with its own rights that nobody is at work; the columns.
+Covers: what is taken and refused, with the words that users read; operator and worker put the
+status whole, in any order and at the same time, and neither touches the other's part; what is no
+longer said goes; an object that was made anew, one that is gone, and one that moved on; who no
+longer leads writes nothing; what an earlier worker applies is made good by the operator; the
+operator says with its own rights that nobody is at work; the columns.
 """
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -33,6 +35,7 @@ from postroom.controller.inbound import absence, progress
 from postroom.controller.intake import Intake
 from postroom.controller.queue import KeyedQueue
 from postroom.controller.raw_objects import status_of
+from postroom.controller.shared_status import without_delivery
 from postroom.controller.writer import Evaluated, Writer
 from postroom.delivery import status
 from postroom.delivery.contract import Progress
@@ -214,6 +217,74 @@ async def test_each_writes_its_own_part_and_nothing_of_the_other(
         raw = await worker.see()
         assert status.part_of(status_of(raw)) == {}
         assert status_of(raw)["inbound"]["ai"]["enabled"] is True
+
+
+async def test_both_at_once_lose_nothing(
+    installed: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    installed.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(manifest(SPEC)))
+    own = service_account_kubeconfig(installed, tmp_path)
+    async with (
+        side(own, namespace) as operator,
+        side(installed.kubeconfig, namespace) as worker,
+    ):
+        uid = (await worker.see())["metadata"]["uid"]
+        await operator.see()
+        rounds = 25
+        told = teller(worker)
+
+        async def judging() -> None:
+            for number in range(rounds):
+                await judge(operator, ConditionStatus.TRUE, f"verdict {number}")
+
+        async def handing_over() -> None:
+            # Neither is shown anything: each learns of the other by what is refused.
+            for number in range(rounds):
+                told.tell(worker.key, uid, APPLICATION, at(5 + number), 1)
+                await told.flush()
+
+        await asyncio.gather(judging(), handing_over())
+        # One that lost too many races in a row has its next turn in peace.
+        await told.flush()
+        await judge(operator, ConditionStatus.TRUE, f"verdict {rounds - 1}")
+        raw = await worker.see()
+        assert told_of(raw)["Ready"] == f"True verdict {rounds - 1}"
+        assert status_of(raw)["inbound"]["ai"]["enabled"] is True
+        assert status.read(status_of(raw)).cursors["INBOX"].uid == 4 + rounds
+
+
+async def test_what_an_earlier_worker_applies_is_made_good(
+    installed: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """It applied its part to definitions of which that was no whole."""
+    installed.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(manifest(SPEC)))
+    own = service_account_kubeconfig(installed, tmp_path)
+    async with (
+        side(own, namespace) as operator,
+        side(installed.kubeconfig, namespace) as worker,
+    ):
+        uid = (await worker.see())["metadata"]["uid"]
+        await operator.see()
+        assert await judge(operator, ConditionStatus.TRUE, "one") is WriteResult.WRITTEN
+        await worker.see()
+        await tell(worker, at(5), uid)
+        stood = await operator.see()
+        part = {**manifest(SPEC), "status": status.part_of(status_of(stood))}
+        del part["spec"]
+        applied = ("apply", "--server-side", "--subresource=status", "--force-conflicts")
+        manager = f"--field-manager={progress.MANAGER}"
+        text = json.dumps(part)
+        installed.kubectl(*applied, manager, "-n", namespace, "-f", "-", input=text)
+        # The watch shows it, and has the account looked at.
+        operator.intake.release()
+        operator.intake.queue.done(await operator.intake.queue.take())
+        assert operator.intake.queue.waiting == 0
+        assert told_of(await operator.see()).keys() == {"InboundDelivering"}
+        assert operator.intake.queue.waiting == 1
+        assert await judge(operator, ConditionStatus.TRUE, "one") is WriteResult.WRITTEN
+        stands = status_of(await operator.see())
+        assert without_delivery(stands) == without_delivery(status_of(stood))
+        assert status.part_of(stands) == status.part_of(status_of(stood))
 
 
 async def test_an_object_of_the_same_name_is_another_one(

@@ -37,10 +37,6 @@ def _condition(kind: str, part: str = "status") -> str:
     return f'.status.conditions[?(@.type=="{kind}")].{part}'
 
 
-#: Fields of status that have several owners: `postroom deliver` has a condition and a part of
-#: ``inbound`` (`postroom.delivery.status`).
-_SHARED = {Kind.EMAIL_ACCOUNT: frozenset({"conditions", "inbound"})}
-
 _READY = (
     Column("Ready", _condition("Ready")),
     Column("Reason", _condition("Ready", "reason")),
@@ -131,22 +127,6 @@ PRESENTATIONS: dict[Kind, Presentation] = {
 }
 
 
-def _make_atomic(status: dict[str, Any], shared: frozenset[str]) -> None:
-    """Have a status owned whole, or each of its fields where field managers share some.
-
-    One writer writes it, all of it; who owns every field of every item would be kept beside it all
-    the same, and is a sixth of what a write has the API server allocate.
-    """
-    fields = status["properties"]
-    owned = [field_ for name, field_ in fields.items() if name not in shared]
-    for whole in owned if shared else [status]:
-        match whole["type"]:
-            case "object":
-                whole["x-kubernetes-map-type"] = "atomic"
-            case "array":
-                whole["x-kubernetes-list-type"] = "atomic"
-
-
 def _drop_rules(node: dict[str, Any]) -> None:
     """Take the CEL rules out of a schema, which are for what users write.
 
@@ -165,7 +145,9 @@ def definition(kind: Kind) -> dict[str, Any]:
     status["default"] = DEFAULT_STATUS
     status["description"] = "What postroom found out; written by postroom alone."
     _drop_rules(status)
-    _make_atomic(status, _SHARED.get(kind, frozenset()))
+    # Whoever writes one writes all of it. Who owns every field of every item would be kept beside
+    # it all the same, and is a tenth of what a write has the API server allocate.
+    status["x-kubernetes-map-type"] = "atomic"
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

@@ -27,7 +27,6 @@ USER_AGENT = f"postroom/{__version__}"
 
 _JSON = "application/json"
 _MERGE_PATCH = "application/merge-patch+json"
-_APPLY_PATCH = "application/apply-patch+yaml"
 #: What an API server warns of where it does not keep a field.
 _UNKNOWN = "unknown field"
 _MESSAGE_LIMIT = 300
@@ -163,33 +162,38 @@ class Cluster:
         """Put a status in the place of an object's, if that is still of this version.
 
         Returns the object's metadata alone, and the object where it does not have just that status:
-        older definitions drop what they do not know. The rest of an object the API server takes
-        from none that is sent here.
+        older definitions drop what they do not know.
         """
+        sent = await self._put_status(key, version, status, accept=watching.METADATA)
+        if any(_UNKNOWN in warning for warning in sent.warnings):
+            return await self._get(api_paths.of_object(key))
+        return _decoded(sent.data)
+
+    async def replace_status_as(
+        self, manager: str, key: Key, version: str, status: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """The same as another field manager than this program's; returns the object as it stands
+        then, whatever admission made of it."""
+        query = [("fieldManager", manager)]
+        return _decoded((await self._put_status(key, version, status, query)).data)
+
+    async def _put_status(
+        self,
+        key: Key,
+        version: str,
+        status: Mapping[str, Any],
+        query: Sequence[tuple[str, str]] = (),
+        accept: str = _JSON,
+    ) -> Response:
+        """The rest of an object the API server takes from none that is sent here."""
         body = {
             "apiVersion": API_VERSION,
             "kind": key.kind.value,
             "metadata": {"name": key.name, "namespace": key.namespace, "resourceVersion": version},
             "status": status,
         }
-        path = api_paths.of_object(key)
-        sent = await self._send("PUT", f"{path}/status", body=body, accept=watching.METADATA)
-        if any(_UNKNOWN in warning for warning in sent.warnings):
-            return await self._get(path)
-        return _decoded(sent.data)
-
-    async def apply_status(
-        self, key: Key, body: Mapping[str, Any], manager: str
-    ) -> Mapping[str, Any]:
-        """Make a part of an object's status a field manager's own (server-side apply)."""
-        query = [("fieldManager", manager), ("force", "true")]
-        return await self.request(
-            "PATCH",
-            f"{api_paths.of_object(key)}/status",
-            query=query,
-            body=body,
-            content_type=_APPLY_PATCH,
-        )
+        path = f"{api_paths.of_object(key)}/status"
+        return await self._send("PUT", path, query, body, accept=accept)
 
     async def annotate(self, key: Key, annotations: Mapping[str, str | None]) -> None:
         """Set annotations of an object; those that are None go."""

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which part of a status is whose: `postroom deliver` writes how far incoming mail is, the operator
-all the rest, and neither what is the other's."""
+all the rest, and each leaves what is the other's as it stands.
 
-from collections.abc import Mapping
+A status is put whole, onto the version that was seen, by both of them.
+"""
+
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from postroom.api.conditions import ConditionType
@@ -43,21 +46,41 @@ def with_delivery(
     it away. Where the API server has put the other's condition it stays, so that its place alone is
     nothing to write.
     """
-    found = dict(without_delivery(desired))
+    own = without_delivery(desired)
     if not delivers(spec):
-        return found
-    conditions, inbound = stored.get("conditions"), stored.get("inbound")
-    if isinstance(conditions, list):
-        merged = list(found.get("conditions", ()))
-        for place, condition in enumerate(conditions):
-            if _is_ours(condition):
-                merged.insert(place, condition)
-        if len(merged) > len(found.get("conditions", ())):
-            found["conditions"] = merged
-    if isinstance(inbound, MAPPINGS):
-        kept = {name: inbound[name] for name in FIELDS if name in inbound}
-        if kept:
-            found["inbound"] = {**found.get("inbound", {}), **kept}
+        return dict(own)
+    conditions = _list(stored.get("conditions"))
+    placed = [(place, each) for place, each in enumerate(conditions) if _is_ours(each)]
+    inbound = stored.get("inbound")
+    return _joined(own, placed, inbound if isinstance(inbound, MAPPINGS) else {})
+
+
+def with_progress(stored: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands of a status, with another part of `postroom deliver`'s in the place of its own.
+
+    Its condition stays in its place, and a new one comes last.
+    """
+    conditions = _list(stored.get("conditions"))
+    place = next((at for at, each in enumerate(conditions) if _is_ours(each)), len(conditions))
+    placed = [(place, each) for each in part.get("conditions", ())]
+    return _joined(without_delivery(stored), placed, part.get("inbound", {}))
+
+
+def _joined(
+    own: Mapping[str, Any],
+    placed: Iterable[tuple[int, Mapping[str, Any]]],
+    inbound: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The operator's part of a status, with delivery's conditions at their places and its fields of
+    `inbound`."""
+    found = dict(own)
+    conditions = list(_list(found.get("conditions")))
+    for place, condition in placed:
+        conditions.insert(place, condition)
+        found["conditions"] = conditions
+    kept = {name: inbound[name] for name in FIELDS if name in inbound}
+    if kept:
+        found["inbound"] = {**found.get("inbound", {}), **kept}
     return found
 
 
@@ -65,6 +88,10 @@ def delivers(spec: object) -> bool:
     """Whether a spec, as it was written, hands mail over."""
     inbound = spec.get("inbound") if isinstance(spec, MAPPINGS) else None
     return isinstance(inbound, MAPPINGS) and isinstance(inbound.get("deliver"), Mapping)
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _is_ours(condition: object) -> bool:

@@ -10,7 +10,7 @@ works, which `postroom.controller.lease` keeps.
 A status is put in the place of the one that stands, with ``metadata.resourceVersion`` as
 precondition, which keeps an older write from winning over a newer one: postroom is the only owner
 of ``status``, and says all of it. A merge patch costs the API server more, and server-side apply
-more still. What `postroom deliver` writes beside it is left as it stands (`shared_status`).
+more still. What `postroom deliver` writes in the same way is left as it stands (`shared_status`).
 A write that changes nothing costs as much as one that does, so it is not sent.
 """
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far an account is, as status has it: what `postroom deliver` writes, and reads at its start.
 
-Two field managers share an account's status: the operator has all of it but this part.
+Two write an account's status: the operator has all of it but this part.
 """
 
 from collections.abc import Mapping

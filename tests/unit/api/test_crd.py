@@ -103,22 +103,10 @@ def test_every_rule_has_a_message(place: str) -> None:
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_a_status_has_no_rules_and_one_owner_of_all_that_no_two_share(kind: Kind) -> None:
+def test_a_status_has_no_rules_and_is_owned_whole(kind: Kind) -> None:
     status = schema_of(kind)["properties"]["status"]
     assert [path for path, node in nodes(status, ".status") if RULES in node] == []
-    types = {
-        name: field.get("x-kubernetes-map-type") or field.get("x-kubernetes-list-type")
-        for name, field in status["properties"].items()
-        if field["type"] in ("object", "array")
-    }
-    # `postroom deliver` applies a part of an account's status, and of that alone.
-    if kind is Kind.EMAIL_ACCOUNT:
-        assert "x-kubernetes-map-type" not in status
-        assert types.pop("conditions") == "map"
-        assert types.pop("inbound") is None
-        assert set(types.values()) == {"atomic"}
-    else:
-        assert status["x-kubernetes-map-type"] == "atomic"
+    assert status["x-kubernetes-map-type"] == "atomic"
 
 
 def patterns_of(node: Node) -> list[str]:

@@ -27,7 +27,7 @@ from postroom.api.status import DEFAULT_STATUS
 Object = dict[str, Any]
 P = ParamSpec("P")
 T = TypeVar("T")
-_VERBS = ["get", "list", "watch", "patch"]
+_VERBS = ["get", "list", "watch", "update"]
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -269,7 +269,7 @@ class FakeAPI:
         return _status(404) if found is None else web.json_response(found)
 
     async def write_status(self, request: web.Request) -> web.Response:
-        """PUT takes the status of an object that need have no more, PATCH adds to it."""
+        """PUT takes the status of an object that need have no more."""
         info = request.match_info
         if self.faults:
             return _status(self.faults.pop(0))
@@ -281,15 +281,7 @@ class FakeAPI:
         expected = sent.get("metadata", {}).get("resourceVersion")
         if expected not in (None, found["metadata"]["resourceVersion"]):
             return _status(409)
-        status = sent["status"]
-        if request.method == "PATCH":
-            status = merge(found["status"], status)
-        if request.content_type == "application/apply-patch+yaml":
-            # Of a list with keys, a field manager has the entries that it names.
-            stood = {each["type"]: each for each in found["status"].get("conditions", ())}
-            told = {each["type"]: each for each in sent["status"].get("conditions", ())}
-            status["conditions"] = [*{**stood, **told}.values()]
-        made = await self._store(place, "MODIFIED", {**found, "status": status})
+        made = await self._store(place, "MODIFIED", {**found, "status": sent["status"]})
         partial = "as=PartialObjectMetadata" in request.headers["Accept"]
         return web.json_response({"metadata": made["metadata"]} if partial else made)
 
@@ -336,7 +328,6 @@ def _application(api: FakeAPI) -> web.Application:
         [
             web.post("/api/v1/namespaces/{namespace}/events", api.post_event),
             web.put(f"{namespaced}/{{plural}}/{{name}}/status", api.write_status),
-            web.patch(f"{namespaced}/{{plural}}/{{name}}/status", api.write_status),
             web.get(f"{namespaced}/{{plural}}/{{name}}", api.item),
             web.get(f"{namespaced}/{{plural}}", api.collection),
             web.get("/api/v1/namespaces/{namespace}/{plural}/{name}", api.item),

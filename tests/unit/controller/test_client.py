@@ -90,6 +90,19 @@ async def test_a_status_goes_out_alone_and_metadata_come_back(tmp_path: Path) ->
     assert seen == [("PUT", path, body)]
 
 
+async def test_a_status_of_another_manager_is_answered_by_what_stands_then(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        assert (request.method, request.query_string) == ("PUT", "fieldManager=postroom-deliver")
+        assert "PartialObjectMetadata" not in request.headers["Accept"]
+        sent = await request.json()
+        assert sent["metadata"]["resourceVersion"] == "5"
+        return web.json_response(stored(SERVER, version=6, status={**sent["status"], "more": 1}))
+
+    async with cluster_at(handler, tmp_path) as cluster:
+        answer = await cluster.replace_status_as("postroom-deliver", SERVER, "5", {"accounts": 1})
+    assert answer["status"] == {"accounts": 1, "more": 1}
+
+
 @pytest.mark.parametrize("dropped", [True, False])
 async def test_a_status_that_is_not_kept_as_it_was_sent_is_read_again(
     dropped: bool, tmp_path: Path

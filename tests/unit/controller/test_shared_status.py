@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.api.inbound_delivery import PROGRESS_FIELDS
-from postroom.controller.shared_status import moved, with_delivery, without_delivery
+from postroom.controller.shared_status import (
+    moved,
+    with_delivery,
+    with_progress,
+    without_delivery,
+)
 
 DELIVERS = {"inbound": {"deliver": {"service": {}}}}
 TYPES = ("Ready", "IMAPAuthenticated", "Default")
@@ -51,6 +56,24 @@ def test_each_keeps_its_own(stands: dict[str, Any], wanted: dict[str, Any]) -> N
     merged = with_delivery(wanted, stands, DELIVERS)
     assert of_delivery(merged) == of_delivery(stands)
     assert without_delivery(merged) == without_delivery(wanted)
+
+
+@given(stored(), stored())
+def test_progress_leaves_all_that_is_the_operators(
+    stands: dict[str, Any], later: dict[str, Any]
+) -> None:
+    conditions, inbound = of_delivery(later)
+    merged = with_progress(stands, {"conditions": conditions, "inbound": inbound})
+    assert of_delivery(merged) == of_delivery(later)
+    assert without_delivery(merged) == without_delivery(stands)
+    # Whose conditions stand where is nothing that the other would have to write.
+    assert with_delivery(without_delivery(stands), merged, DELIVERS) == merged
+
+
+@given(stored())
+def test_progress_that_stands_is_nothing_to_write(stands: dict[str, Any]) -> None:
+    conditions, inbound = of_delivery(stands)
+    assert with_progress(stands, {"conditions": conditions, "inbound": inbound}) == stands
 
 
 @given(stored())

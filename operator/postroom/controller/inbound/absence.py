@@ -22,7 +22,7 @@ from postroom.api.reasons import Reason
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller import lease
 from postroom.controller.client import ApiError
-from postroom.controller.inbound.progress import MANAGER, applied
+from postroom.controller.inbound.progress import PuttingClient, put
 from postroom.controller.intake import Intake
 from postroom.controller.raw_objects import Raw, metadata_of, status_of
 from postroom.controller.shared_status import delivers
@@ -50,14 +50,10 @@ _OF_WORKERS = frozenset({Reason.WORKER_ABSENT.value, Reason.WORKER_UNKNOWN.value
 _NEVER = f"No `postroom deliver` has looked at this account: it may not be installed; {_STAYS}."
 
 
-class AbsenceClient(Protocol):
+class AbsenceClient(PuttingClient, Protocol):
     """The part of `postroom.controller.client.Cluster` that this needs."""
 
     async def lease(self, namespace: str, name: str) -> Mapping[str, Any] | None: ...
-
-    async def apply_status(
-        self, key: Key, body: Mapping[str, Any], manager: str
-    ) -> Mapping[str, Any]: ...
 
 
 class Absence:
@@ -160,10 +156,9 @@ class Absence:
         if before is not None and all(before.get(name) == condition[name] for name in _SAID):
             return
         part = {**status.part_of(status_of(raw)), "conditions": [condition]}
-        body = applied(raw, key, part)
         await self._bucket.take(key.namespace)
         try:
-            self._intake.seen(key.kind, await self._client.apply_status(key, body, MANAGER))
+            self._intake.seen(key.kind, await put(self._client, key, raw, part))
         except ApiError as error:
             if error.status not in (404, 409):
                 logger.warning("absence not written: %s", error, extra=about(key))

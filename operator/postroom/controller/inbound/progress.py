@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes how far incoming mail is handed over: a part of status with a field manager of its own.
+"""Writes how far incoming mail is handed over: its part of status, as a field manager of its own.
+
+A status is put whole, with the operator's part as it stands, onto the version that has just that:
+whoever writes in between is looked at first. So neither loses what the other wrote.
 
 Each account once a minute at most. What a new spec leads to goes ahead of that, and so may three
 verdicts that change by themselves; all of it is made up for later. At the end of the process
@@ -15,12 +18,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from postroom.api.names import API_VERSION, Key
+from postroom.api.names import Key
 from postroom.api.reasons import Reason
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.client import ApiError
 from postroom.controller.intake import Intake
-from postroom.controller.raw_objects import metadata_of, status_of
+from postroom.controller.raw_objects import Raw, metadata_of, status_of
+from postroom.controller.shared_status import with_progress
 from postroom.delivery import status
 from postroom.delivery.contract import Progress
 from postroom.log import about
@@ -48,12 +52,16 @@ _RESULTS = {
 _AT_THE_END = 8
 
 
-class StatusClient(Protocol):
-    """The part of `postroom.controller.client.Cluster` that this needs."""
+class PuttingClient(Protocol):
+    """The part of `postroom.controller.client.Cluster` that putting progress needs."""
 
-    async def apply_status(
-        self, key: Key, body: Mapping[str, Any], manager: str
+    async def replace_status_as(
+        self, manager: str, key: Key, version: str, status: Mapping[str, Any]
     ) -> Mapping[str, Any]: ...
+
+
+class StatusClient(PuttingClient, Protocol):
+    """The part of `postroom.controller.client.Cluster` that this needs."""
 
     async def get(self, key: Key) -> Mapping[str, Any] | None: ...
 
@@ -72,21 +80,16 @@ class _Told:
     due: float
 
 
-def applied(raw: Mapping[str, Any], key: Key, part: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what to apply to an object as it was seen: `part` of its status, and nothing else.
+async def put(client: PuttingClient, key: Key, raw: Raw, part: Mapping[str, Any]) -> Raw:
+    """Put a part of status onto an object as it was seen; returns the object as it stands then,
+    raises `ApiError`.
 
     Its version is the precondition, not its UID: of statuses API servers do not hold that against
     the object, so that another one of the same name would get the progress of one that is gone.
     """
-    metadata = {"name": key.name, "namespace": key.namespace}
-    if version := metadata_of(raw).get("resourceVersion"):
-        metadata["resourceVersion"] = str(version)
-    return {
-        "apiVersion": API_VERSION,
-        "kind": key.kind.value,
-        "metadata": metadata,
-        "status": dict(part),
-    }
+    whole = with_progress(status_of(raw), part)
+    version = str(metadata_of(raw)["resourceVersion"])
+    return await client.replace_status_as(MANAGER, key, version, whole)
 
 
 class InboundStatus:
@@ -273,7 +276,7 @@ class InboundStatus:
             if part == status.part_of(status_of(raw)):
                 return
             try:
-                answer = await self._client.apply_status(key, applied(raw, key, part), MANAGER)
+                answer = await put(self._client, key, raw, part)
             except ApiError as error:
                 if error.status not in (404, 409) or not left:
                     raise

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An account whose mail is handed over, and an API server that applies statuses."""
+"""An account whose mail is handed over, and an API server that takes statuses."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from postroom.api.inbound_delivery import PROGRESS_FIELDS
 from postroom.api.names import Key
 from postroom.controller.client import ApiError
 from postroom.controller.intake import Intake
 from postroom.controller.raw_objects import status_of
+from postroom.controller.shared_status import without_delivery
 from postroom.delivery import status
 from unit.controller.samples import ACCOUNT, stored
 
@@ -61,13 +61,18 @@ def condition_of(intake: Intake) -> dict[str, Any] | None:
 
 
 class StatusServer:
-    """Applies statuses as one field manager's, which owns all of delivery's part."""
+    """Puts statuses in the place of those that stand, and refuses what names another version.
+
+    Each write of delivery's leaves all that is the operator's as it stands: that is looked at here,
+    whatever a test is about.
+    """
 
     def __init__(self, intake: Intake) -> None:
         self.intake = intake
         self.objects: dict[Key, dict[str, Any]] = {}
         self.version = 1
-        self.applied: list[Mapping[str, Any]] = []
+        #: The versions that statuses were put onto.
+        self.put_onto: list[str] = []
         #: What the next requests are answered with instead, by their HTTP status.
         self.faults: list[int] = []
 
@@ -87,34 +92,23 @@ class StatusServer:
         raw["metadata"] = {**raw["metadata"], "resourceVersion": str(self.version)}
         self.put(raw, key, seen=seen)
 
-    async def apply_status(
-        self, key: Key, body: Mapping[str, Any], manager: str
+    async def replace_status_as(
+        self, manager: str, key: Key, version: str, status: Mapping[str, Any]
     ) -> Mapping[str, Any]:
-        """Carry out a server-side apply."""
         assert manager == "postroom-deliver"
         if self.faults:
-            raise ApiError("PATCH", self.faults.pop(0), "fault")
-        raw, asked = self.objects.get(key), body["metadata"]
+            raise ApiError("PUT", self.faults.pop(0), "fault")
+        raw = self.objects.get(key)
         if raw is None:
-            raise ApiError("PATCH", 404, "not found")
-        if asked.get("resourceVersion") != raw["metadata"]["resourceVersion"]:
-            raise ApiError("PATCH", 409, "conflict")
-        self.applied.append(body)
+            raise ApiError("PUT", 404, "not found")
+        if version != raw["metadata"]["resourceVersion"]:
+            raise ApiError("PUT", 409, "conflict")
+        operators = (
+            {"conditions": [], **without_delivery(each)} for each in (status, status_of(raw))
+        )
+        assert next(operators) == next(operators)
+        self.put_onto.append(version)
         self.version += 1
-        before, part = dict(status_of(raw)), body["status"]
-        others = [
-            each for each in before.get("conditions", []) if each["type"] != "InboundDelivering"
-        ]
-        inbound = {
-            name: value
-            for name, value in before.get("inbound", {}).items()
-            if name not in PROGRESS_FIELDS
-        }
-        after = {
-            **before,
-            "conditions": [*others, *part.get("conditions", [])],
-            "inbound": {**inbound, **part.get("inbound", {})},
-        }
         metadata = {**raw["metadata"], "resourceVersion": str(self.version)}
-        self.objects[key] = {**raw, "metadata": metadata, "status": after}
+        self.objects[key] = {**raw, "metadata": metadata, "status": copy.deepcopy(dict(status))}
         return self.objects[key]

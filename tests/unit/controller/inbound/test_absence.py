@@ -86,15 +86,14 @@ async def test_a_verdict_falls_when_the_lease_stands_still_and_all_else_stays() 
     world.server.put(account(DELIVERING))
     before = status_of(world.intake.cache.get(ACCOUNT) or {})
     await world.pass_by(10, renewing=True)
-    assert world.server.applied == []
+    assert world.server.put_onto == []
     await world.pass_by(3)
-    assert world.server.applied == []
+    assert world.server.put_onto == []
     await world.pass_by(5)
     assert world.verdict == "Unknown WorkerAbsent" and WORKER in world.message
     assert status_of(world.intake.cache.get(ACCOUNT) or {})["inbound"] == before["inbound"]
     # Once, onto the very version that was seen.
-    (body,) = world.server.applied
-    assert body["metadata"]["resourceVersion"] == "1"
+    assert world.server.put_onto == ["1"]
 
 
 @pytest.mark.parametrize("looks", [1, 3])
@@ -104,7 +103,7 @@ async def test_whoever_is_merely_late_is_left_alone(looks: int) -> None:
     for _ in range(5):
         await world.pass_by(looks)
         world.server.renewed += 1
-    assert world.server.applied == []
+    assert world.server.put_onto == []
 
 
 async def test_a_lease_that_is_gone_is_not_renewed() -> None:
@@ -112,7 +111,7 @@ async def test_a_lease_that_is_gone_is_not_renewed() -> None:
     world.server.there = False
     world.server.put(account(DELIVERING))
     await world.pass_by(10)
-    assert len(world.server.applied) == 1
+    assert len(world.server.put_onto) == 1
     assert world.message.startswith("`postroom deliver` is not at work")
 
 
@@ -124,7 +123,7 @@ async def test_who_names_no_lease_is_not_known_to_work(names: dict[str, str]) ->
     world = World()
     world.server.put(account({**DELIVERING, "inbound": {"cursors": [CURSOR], **names}}))
     await world.pass_by(10, renewing=True)
-    assert (world.verdict, len(world.server.applied)) == ("Unknown WorkerUnknown", 1)
+    assert (world.verdict, len(world.server.put_onto)) == ("Unknown WorkerUnknown", 1)
     # The process itself says the very same.
     before = world.condition
     assert status.written(Progress(), "a", 1, before, NOW)["conditions"] == [before]
@@ -136,16 +135,16 @@ async def test_a_lease_that_cannot_be_read_is_not_known_to_be_held_until_it_can(
     world.server.put(account(DELIVERING))
     world.server.forbidden = True
     await world.pass_by(3)
-    assert world.server.applied == []
+    assert world.server.put_onto == []
     await world.pass_by(7)
-    assert (world.verdict, len(world.server.applied)) == ("Unknown WorkerUnknown", 1)
+    assert (world.verdict, len(world.server.put_onto)) == ("Unknown WorkerUnknown", 1)
     # Whoever is at work leaves it so, and says what is wrong all the same.
     assert world.written_by_worker(Progress()) == world.condition
     away = Progress(reason=Reason.CONSUMER_UNAVAILABLE, message="m")
     assert world.written_by_worker(away)["reason"] == "ConsumerUnavailable"
     world.server.forbidden = False
     await world.pass_by(5, renewing=True)
-    assert (world.verdict, len(world.server.applied)) == ("Unknown WorkerAbsent", 2)
+    assert (world.verdict, len(world.server.put_onto)) == ("Unknown WorkerAbsent", 2)
     assert world.written_by_worker(Progress())["status"] == "True"
 
 
@@ -164,7 +163,7 @@ async def test_what_is_told_is_what_is_so_now_and_no_text_that_stands_is_read() 
     world.server.forbidden = True
     await world.pass_by(6)
     assert world.verdict == "Unknown WorkerUnknown"
-    assert len(world.server.applied) == 4
+    assert len(world.server.put_onto) == 4
 
 
 @pytest.mark.parametrize("worker", [None, "postroom-system/postroom-deliver"])
@@ -179,7 +178,7 @@ async def test_what_an_earlier_operator_said_of_what_it_could_not_know_is_said_a
     progress = {"cursors": [CURSOR], **({"worker": worker} if worker else {})}
     world.server.put(account({"conditions": [earlier], "inbound": progress}))
     await world.pass_by(1 if worker is None else 5)
-    assert (world.verdict, len(world.server.applied)) == ("Unknown WorkerUnknown", 1)
+    assert (world.verdict, len(world.server.put_onto)) == ("Unknown WorkerUnknown", 1)
 
 
 async def test_what_is_wrong_stands_where_nobody_can_know_who_is_at_work() -> None:
@@ -188,7 +187,7 @@ async def test_what_is_wrong_stands_where_nobody_can_know_who_is_at_work() -> No
     wrong = {**DELIVERING["conditions"][0], "status": "False", "reason": "ConsumerRejects"}
     world.server.put(account({**DELIVERING, "conditions": [wrong]}))
     await world.pass_by(10)
-    assert world.server.applied == []
+    assert world.server.put_onto == []
 
 
 async def test_an_account_that_nobody_looks_at_says_so_in_two_minutes() -> None:
@@ -197,9 +196,9 @@ async def test_an_account_that_nobody_looks_at_says_so_in_two_minutes() -> None:
     await world.pass_by(6)
     assert world.condition is None
     await world.pass_by(5)
-    assert (world.verdict, len(world.server.applied)) == ("Unknown WorkerAbsent", 1)
+    assert (world.verdict, len(world.server.put_onto)) == ("Unknown WorkerAbsent", 1)
     await world.pass_by(5)
-    assert (world.verdict, len(world.server.applied)) == ("Unknown WorkerAbsent", 1)
+    assert (world.verdict, len(world.server.put_onto)) == ("Unknown WorkerAbsent", 1)
 
 
 async def test_whoever_comes_back_meanwhile_wins() -> None:
@@ -218,7 +217,7 @@ async def test_accounts_that_hand_nothing_over_are_none_of_ours() -> None:
     del raw["spec"]["inbound"]
     world.server.put(raw)
     await world.pass_by(10)
-    assert world.server.applied == []
+    assert world.server.put_onto == []
 
 
 async def test_a_shard_speaks_for_its_own_accounts_alone() -> None:
@@ -227,7 +226,7 @@ async def test_a_shard_speaks_for_its_own_accounts_alone() -> None:
     world.intake.queue.admits = lambda key: False
     world.server.put(account(DELIVERING))
     await world.pass_by(10)
-    assert world.server.applied == []
+    assert world.server.put_onto == []
     world.intake.queue.admits = lambda key: True
     await world.pass_by(10)
-    assert len(world.server.applied) == 1
+    assert len(world.server.put_onto) == 1

@@ -269,9 +269,9 @@ async def test_an_account_that_goes_takes_its_courier_along(office: Office) -> N
     office.intake.gone(ACCOUNT)
     await settled()
     assert office.dispatcher.accounts == 0
-    applied = len(office.server.applied)
+    applied = len(office.server.put_onto)
     await office.told.flush()
-    assert len(office.server.applied) == applied
+    assert len(office.server.put_onto) == applied
 
 
 async def test_another_account_of_the_same_name_begins_anew(office: Office) -> None:
@@ -404,11 +404,11 @@ async def test_what_is_in_the_way_is_said_and_ends_by_being_removed(
     assert office.reason() == reason and office.dispatcher.accounts == 0
     # The cursor is not lost by it, and looking again is nothing to write.
     assert await office.uid() == 1
-    writes = len(office.server.applied)
+    writes = len(office.server.put_onto)
     for _ in range(3):
         office.now += 300
         await office.look()
-    assert len(office.server.applied) == writes
+    assert len(office.server.put_onto) == writes
     office.secrets, office.services = good
     await office.look()
     assert office.reason() == "True Delivering" and await office.uid() == 2
@@ -421,16 +421,16 @@ async def test_an_edit_and_its_undoing_repeat_nothing_while_status_is_on_its_way
     office.furnish("mail", MAIL)
     good = dict(office.services)
     on_its_way = asyncio.Event()
-    apply = office.server.apply_status
+    put = office.server.replace_status_as
 
     async def slowly(*asked: Any) -> Any:
         await on_its_way.wait()
-        return await apply(*asked)
+        return await put(*asked)
 
     await office.look()
     office.mailboxes["mail"].arrive(MAIL)
     await settled()
-    monkeypatch.setattr(office.server, "apply_status", slowly)
+    monkeypatch.setattr(office.server, "replace_status_as", slowly)
     office.services.clear()
     await office.look()
     office.services = good

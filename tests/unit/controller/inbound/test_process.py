@@ -100,8 +100,7 @@ async def test_what_arrives_is_handed_over_and_the_cursor_kept(
             await until(lambda: len(tickets.taken) == 3)
         assert len(set(tickets.ids())) == 3
         assert all(
-            write
-            == "PATCH /apis/postroom.dev/v1alpha1/namespaces/mail/emailaccounts/support/status"
+            write == "PUT /apis/postroom.dev/v1alpha1/namespaces/mail/emailaccounts/support/status"
             for write in api.writes()
         )
 

@@ -70,7 +70,7 @@ class World:
 
     @property
     def writes(self) -> int:
-        return len(self.server.applied)
+        return len(self.server.put_onto)
 
     @property
     def uid(self) -> int:
@@ -256,13 +256,13 @@ async def test_a_write_that_is_cancelled_is_not_lost() -> None:
         asked.set()
         await asyncio.Event().wait()
 
-    apply, world.server.apply_status = world.server.apply_status, hang  # type: ignore[method-assign]
+    put, world.server.replace_status_as = world.server.replace_status_as, hang  # type: ignore[method-assign]
     world.deliver(6)
     running = asyncio.create_task(world.told.run())
     await asked.wait()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    world.server.apply_status = apply  # type: ignore[method-assign]
+    world.server.replace_status_as = put  # type: ignore[method-assign]
     await world.told.flush()
     assert world.uid == 6
 
@@ -273,14 +273,14 @@ async def test_one_namespace_keeps_no_other_waiting() -> None:
     raw = account(DELIVERING)
     raw["metadata"]["namespace"] = "other"
     world.server.put(raw, other)
-    apply = world.server.apply_status
+    put = world.server.replace_status_as
 
-    async def hang(key: Key, body: Any, manager: str) -> Any:
+    async def hang(manager: str, key: Key, *asked: Any) -> Any:
         if key == ACCOUNT:
             await asyncio.Event().wait()
-        return await apply(key, body, manager)
+        return await put(manager, key, *asked)
 
-    world.server.apply_status = hang  # type: ignore[method-assign]
+    world.server.replace_status_as = hang  # type: ignore[method-assign]
     world.deliver(6)
     world.told.tell(other, "uid-1", APPLICATION, Progress(world.progress.cursors, waiting=3), 1)
     await world.let_write()

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each type of condition is about, for ``postroom explain``."""
+"""What each type of condition is about, and each word of a domain's status means, for
+``postroom explain``."""
 
 from collections.abc import Mapping
 
 from postroom.api.conditions import ConditionType as Type
+from postroom.api.sendingdomain_status import RecordState, Verification
 
 CONDITIONS: Mapping[Type, str] = {
     Type.READY: "Whether the object works as declared: the verdict on everything that is required.",
@@ -37,4 +39,26 @@ CONDITIONS: Mapping[Type, str] = {
     Type.BINDING_READY: "Whether applications have the Secret to send with.",
     Type.INBOUND_DELIVERING: "Whether incoming mail is handed to the application.",
     Type.DEFAULT: "Whether this is the default that others use when they name none.",
+}
+
+#: By where it stands in the status of a SendingDomain.
+STATES: Mapping[str, Mapping[Verification | RecordState, str]] = {
+    "status.verification": {
+        Verification.PENDING: "This spec was never verified: its records are waited for.",
+        Verification.VERIFIED: "Everything that is required was seen good.",
+        Verification.DEGRADED: "It was verified, and fails since degradedAt; mail goes out until "
+        "spec.gracePeriod ends.",
+        Verification.FAILED: "A required record stands wrong, or is waited for or fails for longer "
+        "than spec allows; mail does not go out.",
+        Verification.UNKNOWN: "Nothing could be looked at for so long that no verdict counts.",
+    },
+    "status.records[].state": {
+        RecordState.VALID: "The record is there, and is what it must be.",
+        RecordState.MISSING: "There is no such record at its name.",
+        RecordState.WRONG: "A record is there, and is not what it must be.",
+        RecordState.CONFLICTING: "What else stands there contradicts it, such as a second record "
+        "of its kind.",
+        RecordState.PROPAGATING: "The zone has the record; a cache still has what was before.",
+        RecordState.UNKNOWN: "DNS could not be asked for it.",
+    },
 }

@@ -11,7 +11,7 @@ import typer
 from postroom.api.conditions import ConditionType
 from postroom.api.reasons import CATALOGUE as REASONS
 from postroom.cli import completion
-from postroom.cli.condition_meanings import CONDITIONS
+from postroom.cli.condition_meanings import CONDITIONS, STATES
 from postroom.cli.options import fail
 from postroom.cli.pasted_replies import explained, paragraphs
 from postroom.dns import findings as dns
@@ -57,8 +57,16 @@ def entries() -> dict[str, Entry]:
 
 def _offered(incomplete: str) -> list[str]:
     """What of all that goes on from what is typed."""
-    known = {*entries(), *(condition.value for condition in ConditionType)}
-    return sorted(completion.beginning(known, incomplete))
+    return sorted(completion.beginning({*entries(), *ConditionType, *_states()}, incomplete))
+
+
+def _states() -> dict[str, list[str]]:
+    """What each word of a domain's status means, wherever it stands."""
+    meanings: dict[str, list[str]] = {}
+    for place, states in STATES.items():
+        for state, meaning in states.items():
+            meanings.setdefault(state.value, []).append(f"In {place}: {meaning}")
+    return meanings
 
 
 def explain(
@@ -98,6 +106,9 @@ def _list_all() -> None:
     for condition, meaning in CONDITIONS.items():
         if condition.value not in camel:
             typer.echo(f"{condition.value:34} {meaning}")
+    for state, meanings in _states().items():
+        if state not in camel:
+            typer.echo(f"{state:34} {' '.join(meanings)}")
 
 
 def _named(word: str) -> Iterator[str]:
@@ -106,12 +117,18 @@ def _named(word: str) -> Iterator[str]:
     if condition is not None:
         yield f"{condition.value} (condition)"
         yield CONDITIONS[condition]
-    known = entries()
-    name = {each.lower(): each for each in known}.get(word.lower())
+    known, states = entries(), _states()
+    state = next((each for each in states if each.lower() == word.lower()), None)
+    # What is known by two spellings is called as it was asked for, else as conditions have it.
+    folded = {each.lower(): each for each in reversed(known)}
+    name = word if word in known else folded.get(word.lower())
+    if state is not None:
+        yield state if name is None else f"{state} (state)"
+        yield from states[state]
     if name is None:
         return
     entry = known[name]
-    yield f"{name} ({entry.severity})" if entry.severity else name
+    yield f"{name} ({entry.severity or 'reason'})" if entry.severity or state else name
     yield entry.meaning
     yield f"What to do: {entry.remedy}"
     if entry.reason:
@@ -127,7 +144,7 @@ def _nothing_called(word: str) -> str:
             "that is no reply of a mail server: paste it with its code, such as "
             '"535 5.7.8 Authentication failed".'
         )
-    folded = {name.lower(): name for name in (*entries(), *ConditionType)}
+    folded = {name.lower(): name for name in (*entries(), *ConditionType, *_states())}
     near = difflib.get_close_matches(word.lower(), folded, n=6, cutoff=_NEAR)
     # A reason and the code of its finding are one thing by two names: the nearest is enough.
     offered: dict[str, str] = {}

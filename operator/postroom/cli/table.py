@@ -307,7 +307,10 @@ def _show_finding(console: Console, finding: Mapping[str, Any], said: Set[str]) 
         _line(console, "    Fix: wait.", "cyan")
         return
     if fix["action"] == FixAction.EXTERNAL and fix.get("instruction"):
-        _line(console, f"    Fix: {fix['instruction']}", "cyan")
+        told, *pasted = fix["instruction"].rstrip().split("\n")
+        _line(console, f"    Fix: {told}", "cyan")
+        for line in pasted:
+            _line(console, f"      {line}", "green")
         return
     if fix["action"] == FixAction.EXTERNAL:
         _line(console, "    Fix: not in this zone; the sentence above says whose turn it is.")

@@ -8,7 +8,8 @@ import io
 import pytest
 
 from postroom.api.conditions import ConditionType
-from postroom.cli.condition_meanings import CONDITIONS
+from postroom.api.sendingdomain_status import RecordState, Verification
+from postroom.cli.condition_meanings import CONDITIONS, STATES
 from postroom.cli.main import main
 
 
@@ -85,6 +86,24 @@ def test_every_condition_is_explained(
     code, out, _ = call(capsys, "explain", condition.value.lower())
     assert code == 0
     assert out.startswith(f"{condition.value} (condition)\n\n{CONDITIONS[condition]}")
+
+
+@pytest.mark.parametrize("state", [*Verification, *RecordState])
+def test_every_word_of_the_status_of_a_domain_is_explained(
+    capsys: pytest.CaptureFixture[str], state: Verification | RecordState
+) -> None:
+    place = "verification" if isinstance(state, Verification) else "records[].state"
+    code, out, _ = call(capsys, "explain", state.value.lower())
+    assert code == 0
+    assert f"In status.{place}: {STATES[f'status.{place}'][state]}" in out.splitlines()
+
+
+def test_a_state_and_a_reason_of_one_name_are_told_apart(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, out, _ = call(capsys, "explain", "pending")
+    titles = [line for line in out.splitlines() if line.startswith("Pending")]
+    assert titles == ["Pending (state)", "Pending (reason)"]
 
 
 @pytest.mark.parametrize(

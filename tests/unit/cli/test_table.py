@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import yaml
 from rich.console import Console
 
 from postroom.api.emailaccount_status import EmailAccountStatus
@@ -311,6 +312,20 @@ def test_a_fix_that_is_no_record_is_an_instruction() -> None:
     one = {"kind": "MailServer", "metadata": {"name": "x"}, "spec": {}, "status": status}
     table.show(Console(file=out, width=80), [one])
     assert "    Fix: Set spec.serverRef." in out.getvalue().splitlines()
+
+
+def test_what_an_instruction_gives_to_paste_stands_in_lines_that_can_be_pasted() -> None:
+    out = io.StringIO()
+    resource = {"kind": "SendingDomain", "spec": {"domain": "long." * 20 + "example.com"}}
+    pasted = yaml.safe_dump(resource, width=1000)
+    fix = {"action": "External", "instruction": f"Apply this:\n{pasted}\n", "remove": []}
+    found = {"code": "A", "severity": "Error", "message": "None is there.", "fix": fix}
+    status = {"conditions": BROKEN, "findings": [found]}
+    one = {"kind": "EmailAccount", "metadata": {"name": "x"}, "spec": {}, "status": status}
+    table.show(Console(file=out, width=80), [one])
+    lines = out.getvalue().splitlines()
+    at = lines.index("    Fix: Apply this:") + 1
+    assert yaml.safe_load("\n".join(lines[at : at + len(pasted.splitlines())])) == resource
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,14 @@
 """The records of the lab's zones, and how they are written on the wire."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import dns.name
 import dns.rdata
 import dns.rdataclass
+import dns.rdatatype
 import dns.rrset
+from dns.rdtypes.ANY.TXT import TXT
 
 from postroom.dns.names import and_ancestors, canonical
 
@@ -119,17 +122,15 @@ def rrset(name: str, kind: str, values: Sequence[str], ttl: int = TTL) -> dns.rr
     return dns.rrset.from_rdata_list(dns.name.from_text(name), ttl, rdatas)
 
 
+@lru_cache(maxsize=1024)
 def to_rdata(kind: str, value: str) -> dns.rdata.Rdata:
-    """Make a record from a value; TXT is split into strings of at most 255 bytes."""
+    """Make a record from a value, once while it is asked for again; TXT is split into strings of at
+    most 255 bytes."""
     if kind == "TXT":
         raw = value.encode("latin-1", "replace")
-        octets = [
-            f"\\{octet:03d}" if octet < 32 or octet > 126 or octet in (34, 92) else chr(octet)
-            for octet in raw
-        ]
-        starts = range(0, len(octets) or 1, 255)
-        value = " ".join(f'"{"".join(octets[start : start + 255])}"' for start in starts)
-    elif kind in ("CNAME", "NS", "MX") and not value.endswith("."):
+        strings = [raw[start : start + 255] for start in range(0, len(raw) or 1, 255)]
+        return TXT(dns.rdataclass.IN, dns.rdatatype.TXT, strings)
+    if kind in ("CNAME", "NS", "MX") and not value.endswith("."):
         value = f"{value}."
     return dns.rdata.from_text(dns.rdataclass.IN, kind, value)
 

@@ -103,7 +103,12 @@ def test_a_crowd_with_absurd_ones_among_it(
         place.busy()
 
         def judged() -> bool:
-            items = read(installed, path_of(crowded, Kind.EMAIL_ACCOUNT))["items"]
+            # Whoever came last is among the last; a look at all of them takes a second of CPU.
+            there = path_of(crowded, Kind.EMAIL_ACCOUNT)
+            last = read(installed, f"{there}/a{len(accounts) - 1}")
+            if "conditions" not in last.get("status", {}):
+                return False
+            items = read(installed, there)["items"]
             done = sum("conditions" in each.get("status", {}) for each in items)
             return done == CROWD - 64 and known(keeper.operator) == there_are(installed)
 

@@ -57,8 +57,9 @@ def leaks(seen: str | bytes, secrets: Iterable[Secret], depth: int = DEPTH) -> l
     """Return the name of each secret that shows, and how it is encoded; sorted."""
     wanted = {secret.name: _windows(secret.text) for secret in secrets}
     told: dict[str, str] = {}
+    candidates = _candidates(frozenset().union(*wanted.values()))
     for path, view in views(_octets(seen), depth):
-        folded = _folded(view)
+        folded = candidates(_folded(view))
         for name, windows in wanted.items():
             if name not in told and any(window in folded for window in windows):
                 told[name] = f"{name} ({' of '.join(path) or 'as it is'})"
@@ -101,6 +102,22 @@ def _folded(view: bytes) -> bytes:
 
 def _unspaced(view: bytes) -> bytes:
     return view.translate(None, _SPACES)
+
+
+def _candidates(windows: frozenset[bytes]) -> Decoder:
+    """What leaves of a view the runs in which a window may be, each once: a tenth of most.
+
+    A window is in a run of octets that windows have, and which is no shorter than it.
+    """
+    known = {octet for window in windows for octet in window}
+    others = bytes(octet if octet in known else 0 for octet in range(256))
+    least = min(map(len, windows), default=0)
+
+    def candidates(folded: bytes) -> bytes:
+        runs = folded.translate(others).split(b"\0")
+        return b"\0".join(dict.fromkeys(run for run in runs if len(run) >= least))
+
+    return candidates
 
 
 def _windows(text: str) -> frozenset[bytes]:

@@ -57,7 +57,9 @@ async def whole(reader: MailboxReader, size: int = len(CANARY)) -> bytes:
         (OK, "ProbeInconclusive"),
         (fetched(b"(UID 8 BODY[]<0> NIL)"), "ProbeInconclusive"),
         (fetched(b"(UID 8 FLAGS ())"), "ProbeInconclusive"),
-        (answer(b"NO [SERVERBUG] cannot read it"), "ProbeInconclusive"),
+        (answer(b"NO cannot read it"), "ProbeInconclusive"),
+        (answer(b"NO [SERVERBUG] cannot read it"), "TemporaryFailure"),
+        (answer(b"NO [CORRUPTION] cannot read it"), "MailboxNotFound"),
         (answer(b"OK done", b"OK [UIDVALIDITY 6] made anew"), "ProbeInconclusive"),
         # The end in the middle.
         ([b"* 3 FETCH (UID 8 BODY[]<0> {400}\r\n" + CANARY, "reset"], "ProbeInconclusive"),

@@ -75,11 +75,7 @@ async def or_selected(
 def not_opened(session: ImapSession, result: str, text: str, more: str = "") -> Failure:
     """The end of a session by the answer to EXAMINE or SELECT; `more` goes with the hint."""
     meaning = session.meaning(Stage.MAILBOX, text, "NO" if result == "NO" else "BAD")
-    reason = meaning.reason
-    if reason is Reason.PROBE_SUCCEEDED:
-        # A mere warning elsewhere, such as a full mailbox; here it keeps the mailbox closed.
-        reason = Reason.TEMPORARY_FAILURE
-    failure = session.meant(meaning, "signs in, but does not open the mailbox", reason)
+    failure = session.meant(meaning, "signs in, but does not open the mailbox")
     failure.message += more
     return failure
 

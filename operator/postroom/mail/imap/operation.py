@@ -12,7 +12,8 @@ from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.mail.imap.auth import signed_in
 from postroom.mail.imap.protocol import CommandAnswer
-from postroom.mail.imap.session import ImapSession
+from postroom.mail.imap.session import ImapSession, text_of
+from postroom.mail.replies import Stage
 from postroom.mail.session.state import SessionState
 
 #: What we say of ourselves (RFC 2971).
@@ -43,11 +44,19 @@ async def lines_told(session: ImapSession, name: str, *arguments: str) -> list[b
 
 
 def unless_refused(session: ImapSession, name: str, result: str, lines: list[bytes]) -> list[bytes]:
-    """The untagged lines of an answer to the command of a name; raises `Failure`."""
+    """The untagged lines of an answer to the command of a name; raises `Failure`.
+
+    Which is no verdict: the mailbox opens, and it may be about a single message. What words alone
+    would say that stays is about opening it, so that of these only what passes is believed.
+    """
     if result == "OK":
         return lines[:-1]
     answer = "NO" if result == "NO" else "BAD"
-    message = (
-        f"{session.state.place} opens the mailbox, but answers {name} with {answer}: read its log."
-    )
+    meaning = session.meaning(Stage.MAILBOX, text_of(lines), answer)
+    does = f"opens the mailbox, but answers {name} with {answer}"
+    if meaning.response is not None or not meaning.conclusive:
+        failure = session.meant(meaning, does)
+        failure.conclusive = False
+        raise failure
+    message = f"{session.state.place} {does}: read its log."
     raise session.state.passing(Reason.PROBE_INCONCLUSIVE, message)

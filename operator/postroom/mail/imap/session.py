@@ -153,11 +153,15 @@ class ImapSession:
         about = circumstances(stage, self.state.endpoint, self.state.login)
         return meaning_of_imap(text, result, about)
 
-    def meant(self, meaning: Meaning, does: str, reason: Reason | None = None) -> Failure:
+    def meant(self, meaning: Meaning, does: str) -> Failure:
         """The end of a session by an answer; `does` is what the server does."""
+        reason = meaning.reason
+        if reason is Reason.PROBE_SUCCEEDED:
+            # A mere warning elsewhere, such as a full mailbox; here the server does nothing more.
+            reason = Reason.TEMPORARY_FAILURE
         return Failure(
             self.state.stage,
-            reason or meaning.reason,
+            reason,
             f"{self.state.place} {does}. {meaning.hint}",
             conclusive=meaning.conclusive,
             retry_after=meaning.wait,

@@ -56,8 +56,20 @@ _TEMPORARY = {
     model.Stage.MAILBOX: Cause.MAILBOX_TEMPORARY_FAILURE,
     **dict.fromkeys((model.Stage.SEND, *model.TRANSACTION), Cause.SEND_TEMPORARY_FAILURE),
 }
-#: Response codes of IMAP after which the same may work later (RFC 5530 section 3).
-_PASSING_RESPONSES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"})
+#: Response codes of IMAP after which the same may work later (RFC 5530 section 3), and one that
+#: servers made up.
+_PASSING_RESPONSES = frozenset(
+    {
+        "UNAVAILABLE",
+        "INUSE",
+        "LIMIT",
+        "SERVERBUG",
+        "OVERQUOTA",
+        "CORRUPTION",
+        "EXPUNGEISSUED",
+        "THROTTLED",
+    }
+)
 _STAYING_RESPONSES = frozenset(
     {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "CONTACTADMIN", "NOPERM"}
 )
@@ -101,7 +113,8 @@ class Meaning:
     """What a refusal means: the precise cause, the reason of the condition, and what to do.
 
     `wait` is how long to leave the server alone at least, None for the usual time; `row` the id
-    of the row that decided, None for a signal.
+    of the row that decided, None for a signal; `response` the response code of IMAP by which it
+    did.
     """
 
     cause: Cause
@@ -110,6 +123,7 @@ class Meaning:
     hint: str
     wait: timedelta | None = None
     row: str | None = None
+    response: str | None = None
 
     @property
     def conclusive(self) -> bool:
@@ -245,12 +259,14 @@ def _meaning_of(reply: _Reply) -> Meaning:
     meaning = _of_row(row, about)
     if not meaning.conclusive:
         meaning = replace(meaning, wait=_suggested(reply.words) or meaning.wait)
-    explained = (*row.text, *row.despite)
-    return _softened(meaning, reply, explained) if meaning.conclusive else meaning
+    if not meaning.conclusive:
+        return meaning
+    by_code = reply.response in _PASSING_RESPONSES and row.response is None
+    return _softened(meaning, reply, (*row.text, *row.despite), by_code=by_code)
 
 
 def _of_row(row: model.ReplyRow, about: Circumstances) -> Meaning:
-    meaning = replace(_meant(row.cause, row.hint, about), row=row.id)
+    meaning = replace(_meant(row.cause, row.hint, about), row=row.id, response=row.response)
     if meaning.cause is not row.cause:
         return meaning
     return replace(
@@ -308,11 +324,14 @@ def _weighed(meaning: Meaning, reply: _Reply) -> Meaning:
     return softened
 
 
-def _softened(meaning: Meaning, reply: _Reply, explained: tuple[str, ...] = ()) -> Meaning:
-    """Take what would stay for passing where the words say so; `explained` is what a row knows."""
+def _softened(
+    meaning: Meaning, reply: _Reply, explained: tuple[str, ...] = (), *, by_code: bool = False
+) -> Meaning:
+    """Take what would stay for passing where the words say so, or a response code that the row
+    does not look at; `explained` is what a row knows."""
     # Here also what is only supposed counts: in doubt it passes.
     said = spoken(reply.words)
-    if not passes(said, explained):
+    if not (by_code or passes(said, explained)):
         return meaning
     wait = _suggested(reply.words)
     if meaning.cause in _NOT_WHEN_PASSING:
@@ -329,7 +348,7 @@ def _softened(meaning: Meaning, reply: _Reply, explained: tuple[str, ...] = ()) 
         meaning,
         reason=Reason.TEMPORARY_FAILURE,
         failure_class=model.FailureClass.THROTTLED,
-        hint=f"{meaning.hint} {_CODE_STAYS}",
+        hint=meaning.hint if by_code else f"{meaning.hint} {_CODE_STAYS}",
         wait=wait or meaning.wait,
     )
 

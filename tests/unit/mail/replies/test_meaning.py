@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -87,6 +88,64 @@ IMAP: list[tuple[str, str, Reason]] = [
 @pytest.mark.parametrize(("text", "result", "reason"), IMAP)
 def test_imap_replies(text: str, result: str, reason: Reason) -> None:
     assert meaning_of_imap(text, result).reason is reason
+
+
+#: What servers say beside a response code, whatever that is.
+BOILERPLATE = (
+    "", "Sorry.", "Authentication failed.", "Login failed.", "LOGIN failed", "Access denied.",
+    "Invalid credentials (Failure)", "Command failed.", "Permission denied", "Mailbox unavailable",
+    "Mailbox doesn't exist: INBOX", "Server is not able to.", "Not now.",
+)  # fmt: skip
+CONVERSATION = (Stage.GREETING, Stage.TLS, Stage.CAPABILITIES, Stage.AUTH, Stage.MAILBOX)
+PASSING = (
+    "UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "OVERQUOTA", "CORRUPTION", "EXPUNGEISSUED",
+    "THROTTLED",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BOILERPLATE)
+@pytest.mark.parametrize("code", PASSING)
+def test_what_passes_by_its_response_code_passes_at_every_step(code: str, text: str) -> None:
+    for stage, result in product(CONVERSATION, ("NO", "BAD", "BYE")):
+        for known in (False, True):
+            about = Circumstances(stage, authenticated=known and stage is Stage.MAILBOX)
+            found = meaning_of_imap(f"[{code}] {text}", result, about)
+            # What is damaged is so until somebody repairs it.
+            mended = code == "CORRUPTION" and stage is Stage.MAILBOX
+            assert mended or not found.conclusive, (stage, result, found)
+            assert not found.refuses_credentials, (stage, result, found)
+
+
+#: What a response code says of signing in, and of the mailbox, whatever is said beside it.
+SAID = [
+    ("LIMIT", Cause.TOO_MANY_LOGINS, Cause.SERVER_THROTTLED),
+    ("THROTTLED", Cause.TOO_MANY_LOGINS, Cause.SERVER_THROTTLED),
+    ("OVERQUOTA", Cause.AUTH_TEMPORARY_FAILURE, Cause.MAILBOX_QUOTA_EXCEEDED),
+    ("INUSE", Cause.AUTH_TEMPORARY_FAILURE, Cause.MAILBOX_TEMPORARY_FAILURE),
+    ("UNAVAILABLE", Cause.AUTH_TEMPORARY_FAILURE, Cause.MAILBOX_TEMPORARY_FAILURE),
+    ("SERVERBUG", Cause.AUTH_TEMPORARY_FAILURE, Cause.MAILBOX_TEMPORARY_FAILURE),
+    ("EXPUNGEISSUED", Cause.AUTH_TEMPORARY_FAILURE, Cause.MAILBOX_TEMPORARY_FAILURE),
+    ("CORRUPTION", Cause.AUTH_TEMPORARY_FAILURE, Cause.MAILBOX_UNAVAILABLE),
+    ("CONTACTADMIN", Cause.ACCOUNT_DISABLED, Cause.MAILBOX_UNAVAILABLE),
+    ("NOPERM", Cause.PERMISSION_MISSING, Cause.MAILBOX_UNAVAILABLE),
+    ("EXPIRED", Cause.PASSWORD_EXPIRED, Cause.PASSWORD_EXPIRED),
+    ("PRIVACYREQUIRED", Cause.AUTH_REQUIRES_TLS, Cause.AUTH_REQUIRES_TLS),
+    ("CANNOT", Cause.AUTH_MECHANISM_UNSUPPORTED, Cause.MAILBOX_UNAVAILABLE),
+    ("CLIENTBUG", Cause.PROTOCOL_ERROR, Cause.PROTOCOL_ERROR),
+    ("AUTHENTICATIONFAILED", Cause.AUTHENTICATION_FAILED, Cause.AUTH_DISREGARDED),
+    ("AUTHORIZATIONFAILED", Cause.AUTHENTICATION_FAILED, Cause.MAILBOX_NOT_CONNECTED),
+    ("NONEXISTENT", Cause.AUTHENTICATION_FAILED, Cause.MAILBOX_UNAVAILABLE),
+]
+
+
+@pytest.mark.parametrize("text", ["", "Sorry.", "Authentication failed.", "Command failed."])
+@pytest.mark.parametrize(("code", "auth", "mailbox"), SAID)
+def test_a_response_code_says_the_same_at_every_step(
+    code: str, auth: Cause, mailbox: Cause, text: str
+) -> None:
+    said = f"[{code}] {text}"
+    assert meaning_of_imap(said, "NO", Circumstances(Stage.AUTH)).cause is auth
+    assert meaning_of_imap(said, "NO", Circumstances(Stage.MAILBOX)).cause is mailbox
 
 
 def test_the_stage_decides() -> None:

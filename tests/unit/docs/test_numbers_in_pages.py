@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What pages say in numbers of the program is what the program does.
+
+Each sentence is made from the constant that it tells of: who changes one is told of the other.
+Defaults of flags are held elsewhere (test_defaults_in_pages.py).
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import chain
+
+import pytest
+
+from postroom.api.inbound_delivery import LARGEST
+from postroom.api.mailserver import SERVER_TEXT_LIMIT
+from postroom.api.status import USERS_LIMIT
+from postroom.cli.check import PATIENT
+from postroom.controller import intake, request_limit, scraping, status_page
+from postroom.controller.inbound import services
+from postroom.delivery.answers import REFUSED_FOR
+from postroom.dns.asking.limiter import NAMESERVER_LIMITS, RESOLVER_LIMITS
+from postroom.dns.asking.retrying import Timing
+from postroom.dns.asking.wire import RECORDS_LIMIT, TXT_LIMIT
+from postroom.dns.diagnosis.diagnose import NEAR_LIMIT
+from postroom.dns.texts.quoting import QUOTE_LIMIT
+from postroom.mail.imap import history, scan
+from postroom.mail.limits import hosts, limiter, peers
+from postroom.mail.presets.load import providers
+from postroom.mail.replies.catalogue import rows
+from postroom.mail.round_trip.verdict import DEADLINE
+from postroom.reconcile.signing_in import probing, retrying
+from postroom.reconcile.status import schedule
+from postroom.reconcile.tenancy import budgets
+from unit.docs.reading import OF_NOW, ROOT, name_of
+
+_WORDS = [
+    *("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve"),
+]
+_TIMING = Timing()
+_IN_SIX_HOURS = timedelta(hours=6) / budgets.HORIZON
+
+
+def word(number: float) -> str:
+    """A small number as a sentence has it."""
+    return _WORDS[int(number)]
+
+
+def minutes(time: timedelta) -> str:
+    return word(time / timedelta(minutes=1))
+
+
+def told() -> Iterator[tuple[str, str]]:
+    """Yield a page and a sentence that must stand in it."""
+    for page, sentence in chain(_of_dns(), _of_mail(), _of_the_operator()):
+        yield f"docs/{page}.md", sentence
+
+
+def _of_dns() -> Iterator[tuple[str, str]]:
+    asked = NAMESERVER_LIMITS
+    yield "limits", f"**A name server is asked at most {asked.rate:.0f} times a second**"
+    yield "faq", f"At most {asked.rate:.0f} questions a second go to one name server"
+    yield "check", f"Each name server gets at most {asked.rate:.0f} questions a second"
+    yield "limits", f"and {asked.in_flight} questions of a namespace ({2 * asked.in_flight} of all)"
+    yield "limits", f"a DNS server ({asked.rate:.0f} a second)"
+    yield "limits", f"the resolver ({RESOLVER_LIMITS.rate:,.0f})"
+    yield (
+        "limits",
+        f"({_TIMING.question:.0f} seconds for a question, {_TIMING.look:.0f} for a look)",
+    )
+    waits = f"at most {word(_TIMING.queue / 60)} minutes"
+    yield "limits", f"{waits}, in which a name server is sent {_TIMING.queue * asked.rate:,.0f}"
+    yield "limits", f"`postroom check` waits up to {word(PATIENT.queue / 60)} minutes"
+    yield "limits", f"by two turns, {2000 / asked.rate:.0f} ms"
+    yield "limits", f"{RECORDS_LIMIT} records are read**, and {TXT_LIMIT // 1024} KiB of values"
+    yield "limits", f"the {NEAR_LIMIT} likeliest where four or more are missing"
+    yield "threat-model", f"at most {SERVER_TEXT_LIMIT} characters"
+    yield "threat-model", f"values of DNS are cut at {QUOTE_LIMIT}"
+
+
+def _of_mail() -> Iterator[tuple[str, str]]:
+    login, namespace, recipient = budgets.LOGIN, budgets.NAMESPACE, budgets.RECIPIENT
+    in_six = [round(rate.count * _IN_SIX_HOURS) for rate in (namespace, login, recipient)]
+    yield "limits", "than {} accounts in a namespace, {} over one login or {} that".format(*in_six)
+    few = f"({recipient.resumed} to a recipient, {login.resumed} over a login, {namespace.resumed}"
+    yield "limits", f"each namespace then gets fewer {few} in all)"
+    yield "limits", f"over one login ({budgets.LOGIN_OF_ALL.count})"
+    yield "limits", f"to one recipient ({budgets.RECIPIENT_OF_ALL.count}) in ten minutes"
+    yield "limits", f"goes out at most every {minutes(budgets.SPACING)} minutes**"
+    yield "limits", f"is looked for during {minutes(DEADLINE)} minutes"
+    yield "limits", f"In one look {scan.MESSAGES_LIMIT} messages of a mailbox are read"
+    yield "limits", f"the newest {history.MESSAGES_LIMIT:,} messages of one mailbox"
+    yield "limits", f"({LARGEST // 2**20} MiB is the largest message".lstrip("(")
+    yield "limits", f"for {REFUSED_FOR / timedelta(hours=1):.0f} hours at least where it refuses it"
+    yield "limits", f"{word(hosts.REFUSALS).capitalize()} refusals within ten minutes at one host"
+    yield "limits", f"{word(peers.REFUSALS_OF_ADDRESS)} at one address do"
+    yield "limits", f"goes there for {hosts.QUIET:.0f} seconds"
+    yield "limits", f"of another namespace for at most {hosts.LONGEST_WAIT:.0f}"
+    yield "limits", f"new passwords at {hosts.REFUSING_HOSTS} hosts"
+    yield "limits", f"Over all hosts {limiter.SLOTS} probes begin at a time"
+    slow = f"{limiter.SLOW_SLOTS} may take longer than {word(limiter.PATIENCE)} seconds"
+    yield "limits", slow
+    apart = {timedelta(minutes=30): "half an hour", timedelta(hours=1): "an hour"}
+    times = ("once", "twice")[retrying.ATTEMPTS - 1]
+    yield "limits", f"password is sent {times}**, {apart[retrying.ATTEMPTS_APART]} apart"
+    locked = retrying.LOCKED_APART / timedelta(hours=1)
+    yield "limits", f"(that of a locked account every {word(locked)} hours)"
+    again = f"and {probing.CONFIRM_AFTER.seconds} seconds apart for servers"
+    yield from (("verification", again), ("status", again))
+
+
+def _of_the_operator() -> Iterator[tuple[str, str]]:
+    at_once, every = word(request_limit.BURST), word(request_limit.EVERY)
+    yield "limits", f"has it looked at {at_once} times at once, and then once in {every} seconds**"
+    yield "status", f"at most {USERS_LIMIT} of its namespace"
+    two, ten = (word(seconds) for seconds in sorted({*intake._GATHERING.values()}))
+    yield "status", f"gathered: {two} seconds for servers and accounts, {ten} for domains"
+    yield "status", f"at most every {schedule.HEARTBEAT.seconds // 60} minutes or every interval"
+    yield "report", f"one page that is at most {word(status_page._LINGER)} seconds old"
+    yield "install", f"asked about {word(scraping._RATE)} times a second at most"
+    yield "incoming-mail", f"is noticed within some {services._PERIOD:.0f} seconds"
+    many = services._PERIOD * services._A_SECOND
+    looked = f"{word(services._A_SECOND)} of them are looked at each second"
+    yield "incoming-mail", f"more than {many:.0f} Services, {looked}"
+
+
+@pytest.mark.parametrize(("page", "sentence"), [*told()])
+def test_a_number_that_a_page_says_is_that_of_the_program(page: str, sentence: str) -> None:
+    assert sentence in " ".join((ROOT / page).read_text("utf-8").split())
+
+
+def test_these_pages_are_read_by_other_tests_too() -> None:
+    assert {page for page, _ in told()} <= {name_of(page) for page in OF_NOW}
+
+
+@pytest.mark.parametrize(
+    ("counted", "claim"),
+    [
+        (len(providers()), r"more than (\d+) \[mail providers\]"),
+        (len(rows()), r"more than (\d+) replies"),
+    ],
+)
+def test_what_is_more_than_a_number_is_not_much_more(counted: int, claim: str) -> None:
+    (said,) = re.findall(claim, " ".join((ROOT / "README.md").read_text("utf-8").split()))
+    assert int(said) < counted <= 1.25 * int(said)

@@ -25,8 +25,8 @@ from dnsworld.rdata import (
 from dnsworld.world import World
 from dnsworld.zone import Zone
 from postroom.api.findings import Fix, FixAction, RecordToRemove
-from postroom.dns.dkim import MASK, concealed, holds_private
-from postroom.dns.texts.quoting import quoted
+from postroom.dns.dkim import MASK, holds_private
+from postroom.dns.judging.fixes import as_removed
 
 _TEXTS = ("TXT", "SPF")
 
@@ -142,7 +142,7 @@ def _remove(record: RecordToRemove, hosts: tuple[DNSHost, ...]) -> None:
 def _is_value(record: RecordToRemove, data: Rdata) -> bool:
     """Status quotes what has to go, so that a long text is named by its beginning and a hash."""
     text = value_text(type_of(record.type), data)
-    if quoted(concealed(text)) == record.value or (record.value == MASK and holds_private(text)):
+    if as_removed(text) == record.value or (record.value == MASK and holds_private(text)):
         return True
     try:
         wanted = _data(record.type, record.value)

@@ -15,6 +15,8 @@ from postroom.api.findings import FINDING_LIMIT, Fix, FixAction, RecordToRemove
 #: Longest value that a sentence repeats, if all of it can be seen, and longest that only tells a
 #: record from others.
 _SAID_LIMIT, _TELLING_LIMIT = 120, 64
+#: As much of a value that is to be deleted tells it from others that begin alike, as keys do.
+_DELETED_LIMIT = 256
 #: How the policies begin that are merged with what is there.
 _MERGED = ("v=spf1", "v=dmarc1")
 #: The fields of a fix as a status names them.
@@ -84,7 +86,8 @@ def _steps(fix: Fix) -> str:
             return _deleted((f"{removed.type} {removed.name}" for removed in fix.remove), record)
         case FixAction.DELETE:
             return "Delete " + "; ".join(
-                f"{removed.type} {removed.name}: {removed.value}" for removed in fix.remove
+                f"{removed.type} {removed.name}: {_cut(removed.value, _DELETED_LIMIT)}"
+                for removed in fix.remove
             )
         case FixAction.WAIT | FixAction.EXTERNAL:
             return ""
@@ -98,11 +101,14 @@ def _changed(fix: Fix, said: str) -> str:
     ]
     if not same or not fix.value.lower().startswith(_MERGED):
         return ""
-    old = same[0].value
-    shown = old if len(old) <= _SAID_LIMIT else f"{old[:_SAID_LIMIT]}..."
-    change = f"{fix.type} {fix.host_label or fix.name} from {shown} to: {said}"
+    old = _cut(same[0].value, _SAID_LIMIT)
+    change = f"{fix.type} {fix.host_label or fix.name} from {old} to: {said}"
     gone = ", ".join(_short(removed) for removed in fix.remove if removed is not same[0])
     return f"Delete {gone}, and change {change}" if gone else f"Change {change}"
+
+
+def _cut(value: str, limit: int) -> str:
+    return value if len(value) <= limit else f"{value[:limit]}..."
 
 
 def _deleted(names: Iterable[str], record: str) -> str:

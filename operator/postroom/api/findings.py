@@ -14,6 +14,9 @@ FINDINGS_LIMIT, FINDING_LIMIT = 32, 1024
 FIELD_LIMIT = 256
 #: Longest instruction of a fix, in characters.
 INSTRUCTION_LIMIT = 1024
+#: Longest value of a record to remove that is told whole: an RSA key of 4096 bits has some 750
+#: characters. All that stands at a name is much more, and there are many findings in a status.
+REMOVED_VALUE_LIMIT = 1024
 
 
 class Severity(StrEnum):
@@ -43,7 +46,9 @@ class RecordToRemove(Model):
     )
     type: Annotated[str, StringConstraints(max_length=10)] = Field(description="Record type.")
     value: Annotated[str, StringConstraints(max_length=4096)] = Field(
-        description="Its value; empty: all records of this name and type."
+        description="Its value, characters outside of printable ASCII as \\DDD; empty: all records "
+        "of this name and type. Of more than 1024 characters the beginning, with a hash; a private "
+        "key is left out."
     )
 
 

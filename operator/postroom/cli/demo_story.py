@@ -13,7 +13,7 @@ from postroom.api.names import Key, Kind
 from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.cli import terminal
 from postroom.dns import spf
-from postroom.dns.texts.quoting import quoted
+from postroom.dns.judging.fixes import as_removed
 from postroom.lab.lab import Lab
 
 #: In a checkout; the wheel does not carry them.
@@ -71,7 +71,7 @@ def apply_fix(narrator: Narrator, lab: Lab, status: object) -> None:
     for gone in fix.remove:
         there = lab.zones.get(gone.name, gone.type)
         lab.zones.replace(
-            gone.name, gone.type, [text for text in there if quoted(text) != gone.value]
+            gone.name, gone.type, [text for text in there if as_removed(text) != gone.value]
         )
         narrator.line(f"  - {gone.name} {gone.type} {gone.value}")
     lab.zones.add(fix.name, fix.type, fix.value)

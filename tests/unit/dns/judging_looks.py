@@ -13,12 +13,12 @@ from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import MTASTSMode, SendingDomainSpec
 from postroom.dns import planning
 from postroom.dns.answers import Answer, Outcome, Question
+from postroom.dns.judging.fixes import as_removed
 from postroom.dns.judging.judge import judge, needs
 from postroom.dns.judging.judgement import Context, Judgement
 from postroom.dns.judging.seen import Needs, Seen
 from postroom.dns.names import is_within
 from postroom.dns.requirements import DomainPlan, PlannedRecord
-from postroom.dns.texts.quoting import quoted
 from postroom.dns.tls.mta_sts import policy_text
 from postroom.dns.tls.mta_sts_host import FetchedPolicy, PolicyFetchOutcome
 
@@ -95,7 +95,9 @@ class Names:
         """Do by hand what a fix says."""
         for gone in fix.remove:
             there = self.records.get((gone.name, gone.type), [])
-            self.records[gone.name, gone.type] = [one for one in there if quoted(one) != gone.value]
+            self.records[gone.name, gone.type] = [
+                one for one in there if as_removed(one) != gone.value
+            ]
         self.records.setdefault((fix.name, fix.type), []).append(fix.value)
 
 

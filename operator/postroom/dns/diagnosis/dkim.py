@@ -12,11 +12,10 @@ from postroom.dns.diagnosis.case import Case, CauseFamily, no_probes
 from postroom.dns.diagnosis.fix_contents import records_to_remove, with_removed
 from postroom.dns.diagnosis.synthesis import from_wildcard
 from postroom.dns.finding_codes import Code
-from postroom.dns.judging.fixes import replacing
+from postroom.dns.judging.fixes import as_removed, replacing
 from postroom.dns.judging.judgement import Cause, Evidence, where
 from postroom.dns.presets import title_of
 from postroom.dns.requirements import VALUE_LIMIT, DKIMKeyWanted
-from postroom.dns.texts.quoting import quoted
 
 #: What leaves the key itself whole, so that undoing it proves that nothing else is wrong.
 _PROVEN = frozenset({Code.DKIM_PEM_HEADERS, Code.DKIM_SEMICOLON_LOST})
@@ -117,7 +116,7 @@ def _going(case: Case, fix: Fix) -> Iterator[tuple[list[str], list[str]]]:
         going = {
             record.value for record in fix.remove if (record.name, record.type) == (name, "TXT")
         }
-        goes = [value for value in sorted(answer.values) if going & {"", quoted(value)}]
+        goes = [value for value in sorted(answer.values) if going & {"", as_removed(value)}]
         yield goes, [value for value in answer.values if value not in goes]
 
 

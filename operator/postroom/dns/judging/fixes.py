@@ -6,7 +6,7 @@ The name to type and the zone-file form are filled in by `told`, when the zone i
 
 from collections.abc import Iterable, Sequence
 
-from postroom.api.findings import Fix, FixAction, RecordToRemove
+from postroom.api.findings import REMOVED_VALUE_LIMIT, Fix, FixAction, RecordToRemove
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.dkim import concealed
 from postroom.dns.names import host_label
@@ -76,11 +76,17 @@ def external() -> Fix:
 
 
 def removal(name: str, type: RecordType, values: Iterable[str]) -> tuple[RecordToRemove, ...]:
-    """Name the records that have to go; values as `quoted` writes them, without private keys."""
+    """Name the records that have to go, as `as_removed` writes their values."""
     return tuple(
-        RecordToRemove(name=name, type=type.value, value=quoted(concealed(value)))
+        RecordToRemove(name=name, type=type.value, value=as_removed(value))
         for value in sorted(values)
     )
+
+
+def as_removed(value: str) -> str:
+    """A value that has to go, without private keys: whole where people and tools are to find it by
+    it, so that a key of DKIM is."""
+    return quoted(concealed(value), REMOVED_VALUE_LIMIT)
 
 
 def _publish(

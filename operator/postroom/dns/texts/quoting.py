@@ -9,16 +9,16 @@ QUOTE_LIMIT = 256
 _SHOWN_LIMIT = 10
 
 
-def quoted(value: str) -> str:
+def quoted(value: str, limit: int = QUOTE_LIMIT) -> str:
     """Make a foreign text printable, and cut it with a hash that still tells versions apart."""
     printable = "".join(
         char if " " <= char <= "~" else f"\\{ord(char):03d}" if ord(char) < 256 else "?"
-        for char in value[: QUOTE_LIMIT + 1]
+        for char in value[: limit + 1]
     )
-    if len(value) <= QUOTE_LIMIT and len(printable) <= QUOTE_LIMIT:
+    if len(value) <= limit and len(printable) <= limit:
         return printable
     digest = hashlib.sha256(value.encode(errors="replace")).hexdigest()[:12]
-    return f"{printable[: QUOTE_LIMIT - 24]}... (sha256 {digest})"
+    return f"{printable[: limit - 24]}... (sha256 {digest})"
 
 
 def shown(values: Sequence[str]) -> tuple[str, ...]:

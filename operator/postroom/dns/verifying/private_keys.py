@@ -14,12 +14,11 @@ from postroom.dns import dkim
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
-from postroom.dns.judging.fixes import delete, removal, replacing
+from postroom.dns.judging.fixes import as_removed, delete, removal, replacing
 from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Context, Judgement, displayed, where
 from postroom.dns.judging.seen import Seen
 from postroom.dns.requirements import DKIMKeyWanted, DomainPlan, PlannedRecord
-from postroom.dns.texts.quoting import quoted
 from postroom.dns.tls.mta_sts_host import FetchedPolicy
 from postroom.dns.verifying.report import DomainReport, RecordReport
 
@@ -78,7 +77,7 @@ def with_strays(records: Sequence[RecordReport], seen: Seen) -> list[RecordRepor
                 spoken_of.update(each.value for each in gone)
         for text in answer.values if planned.type is RecordType.TXT else ():
             shown = displayed([text])[0]
-            known = shown in spoken_of or quoted(shown) in spoken_of
+            known = shown in spoken_of or as_removed(text) in spoken_of
             if dkim.spans(text) != () and not known and (planned.name, text) not in told:
                 told.add((planned.name, text))
                 judged = replace(judged, advice=(*judged.advice, _stray(planned, answer, text)))

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postroom.dns.diagnosis.diagnose import causes
+from postroom.dns.judging.fixes import as_removed
 from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.texts.pasted import without_entities
-from postroom.dns.texts.quoting import quoted
 from unit.dns.diagnosis_looks import KEY, OTHER_KEY, TOKEN, case_of, codes, root
 
 NAMES = {
@@ -135,7 +135,7 @@ def test_of_two_records_of_one_key_the_one_stays_under_which_all_mail_passes() -
         cause = first("dkim-s1", other, right)
         assert cause.code == "VALUE_DUPLICATE_RECORD"
         assert cause.fix is not None
-        assert [one.value for one in cause.fix.remove] == [quoted(other)]
+        assert [one.value for one in cause.fix.remove] == [as_removed(other)]
 
 
 def test_all_parts_of_a_split_key_go() -> None:

@@ -8,10 +8,11 @@ from dataclasses import replace as changed
 import pytest
 
 from postroom.api.finding_texts import steps
-from postroom.api.findings import Fix, FixAction, RecordToRemove
+from postroom.api.findings import REMOVED_VALUE_LIMIT, Fix, FixAction, RecordToRemove
 from postroom.api.sendingdomain import Purpose
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.judging.fixes import (
+    as_removed,
     create,
     delete,
     external,
@@ -52,6 +53,24 @@ def test_each_fix_says_what_to_publish_and_what_goes_first() -> None:
     assert gone(moved) == [("check.example.com", "TXT", "a=1")]
     assert gone(replace(PLANNED, ["b.net"], type=RecordType.CNAME)) == [(NAME, "CNAME", "b.net")]
     assert (wait().action, external().action) == (FixAction.WAIT, FixAction.EXTERNAL)
+
+
+@pytest.mark.parametrize("length", [410, 736, REMOVED_VALUE_LIMIT])
+def test_a_record_that_goes_is_found_by_its_value(length: int) -> None:
+    """Whoever applies a fix by a program compares; the sentence for people may be shorter."""
+    texts = [f"v=DKIM1; p={'M' * (length - 12)}{last}" for last in "AB"]
+    assert gone(delete(removal(NAME, RecordType.TXT, texts))) == [
+        (NAME, "TXT", text) for text in texts
+    ]
+    assert len(steps(delete(removal(NAME, RecordType.TXT, texts)))) < 2 * 300
+
+
+def test_what_cannot_be_told_whole_is_told_from_others() -> None:
+    longer = ["x" * (REMOVED_VALUE_LIMIT + 1), "x" * (REMOVED_VALUE_LIMIT + 2), "\t" * 1000]
+    written = [as_removed(text) for text in longer]
+    assert len(set(written)) == len(longer)
+    assert all(len(text) <= REMOVED_VALUE_LIMIT + 16 and "sha256" in text for text in written)
+    assert as_removed("v=spf1\t-all") == "v=spf1\\009-all"
 
 
 @pytest.mark.parametrize("value", ["", "x" * (VALUE_LIMIT + 1)])

@@ -536,6 +536,19 @@ async def test_what_helo_lacks(
     assert not any(b"AUTH" in one for one in server.received)
 
 
+@pytest.mark.parametrize("mode", [TLSMode.IMPLICIT, TLSMode.START_TLS])
+async def test_a_refusal_of_our_name_is_no_old_server(mode: TLSMode) -> None:
+    """What it offers to those whom it takes nobody knows: neither STARTTLS nor AUTH is missed."""
+    steps = (b"220 odd\r\n", "read", b"550 5.7.1 bad HELO name\r\n", "read", b"250 hi\r\n", "stall")
+    implicit = mode is TLSMode.IMPLICIT
+    async with Hostile(*steps, context=context(), implicit=implicit) as server:
+        report = await probes(server.port).probe(endpoint(server.port, mode), LOGIN)
+    assert outcome(report) == ("Capabilities", "ServiceUnavailable")
+    assert (report.code, report.conclusive) == (550, True)
+    assert "answers EHLO with 550" in report.message
+    assert not any(b"AUTH" in one for one in server.received)
+
+
 async def test_a_busy_server_is_not_asked_for_helo() -> None:
     steps = (b"220 odd\r\n", "read", b"450 4.3.2 later\r\n", "stall")
     async with Hostile(*steps) as server:

@@ -49,6 +49,14 @@ def what_is_wrong(message: str, fix: Fix | None) -> str:
     return head if not head or head.endswith((".", "!", "?")) else message
 
 
+def what_to_do(message: str) -> str:
+    """What a sentence says to do: what stands behind its first colon, or the sentences after the
+    first; "" where it is one that only tells what is wrong."""
+    ends = [found for mark in (": ", ". ") if (found := message.find(mark)) > 0]
+    told = message[min(ends) + 2 :] if ends else ""
+    return f"{told[0].upper()}{told[1:]}" if told else ""
+
+
 def fix_in(finding: Mapping[str, Any]) -> Fix | None:
     """The fix of a finding as a status stores it, as far as this version knows fixes; None where it
     has none that is one."""

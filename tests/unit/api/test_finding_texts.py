@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.api.finding_texts import fix_in, joined, steps, what_is_wrong
+from postroom.api.finding_texts import fix_in, joined, steps, what_is_wrong, what_to_do
 from postroom.api.findings import FINDING_LIMIT, Fix, FixAction, RecordToRemove
 
 SET = Fix(action=FixAction.EXTERNAL, instruction="Set it.")
@@ -64,6 +64,28 @@ def test_what_was_joined_comes_apart(wrong: str, fix: Fix, more: str) -> None:
 )
 def test_what_is_wrong_is_told_from_what_to_do(message: str, fix: Fix | None, left: str) -> None:
     assert what_is_wrong(message, fix) == left
+
+
+@pytest.mark.parametrize(
+    ("message", "told", "wrong"),
+    [
+        ("h:587 is silent: look at its load; wait.", "Look at its load; wait.", "h:587 is silent."),
+        ("h:1 says 5.7.8. Set it: now. Or not.", "Set it: now. Or not.", "h:1 says 5.7.8."),
+        ("h:1 is silent, and is looked at again.", "", "h:1 is silent, and is looked at again."),
+        ("", "", ""),
+        (": ", "", ": "),
+        ("It is gone: ", "", "It is gone: "),
+    ],
+)
+def test_a_sentence_is_parted_where_it_says_what_to_do(message: str, told: str, wrong: str) -> None:
+    assert what_to_do(message) == told
+    fix = Fix(action=FixAction.EXTERNAL, instruction=told) if told else None
+    assert what_is_wrong(message, fix) == wrong
+
+
+@given(TEXT)
+def test_what_a_sentence_says_to_do_stands_at_its_end(message: str) -> None:
+    assert message.lower().endswith(what_to_do(message).lower())
 
 
 def test_steps_leave_room_for_what_is_wrong() -> None:

@@ -112,7 +112,7 @@ async def _present_token(session: SmtpSession, login: Login, offered: list[str])
 
 def _no_mechanism(session: SmtpSession, offered: list[str]) -> Failure:
     if not offered:
-        lacks = "offers no" if session.knows_ehlo else "knows no EHLO, and so no"
+        lacks = session.lacks("offers no")
         message = f"{session.state.place} {lacks} AUTH: use the submission port (587 or 465)."
         return session.state.failure(Reason.CAPABILITY_MISSING, message)
     shown = ", ".join(known_mechanisms(offered)[:8]) or "others"

@@ -40,6 +40,8 @@ _IMPLEMENTATIONS = (
     ("sendmail", "Sendmail"),
     ("postroom lab", "postroom lab"),
 )
+#: How servers answer EHLO that do not know it (RFC 5321 section 4.2.4).
+_NOT_KNOWN = frozenset({500, 502, 504})
 #: An EHLO keyword (RFC 5321 section 4.1.1.1) and a SASL mechanism (RFC 4422 section 3.1).
 _MECHANISM = re.compile(r"[A-Z0-9_-]{1,20}")
 
@@ -50,8 +52,8 @@ class SmtpSession:
     def __init__(self, state: SessionState, client: SmtpClient) -> None:
         self.state, self.client = state, client
         state.line_so_far = lambda: client.line_so_far
-        #: False where it took HELO alone, which has no extensions.
-        self.knows_ehlo = True
+        #: Why it took HELO alone, which has no extensions; None where it took EHLO.
+        self.refused_ehlo: Failure | None = None
         #: What was asked last within a mail transaction, for messages.
         self.asked = "a command"
 
@@ -120,7 +122,7 @@ class SmtpSession:
             except Failure:
                 self.state.said = said
                 raise refused from None
-            self.state.said, self.knows_ehlo = None, False
+            self.state.said, self.refused_ehlo = None, refused
         size = re.match(r"\d{1,12}", self.client.esmtp_extensions.get("size", ""))
         offered = {extension.upper() for extension in self.client.esmtp_extensions}
         self.state.server = ServerFacts(
@@ -133,10 +135,9 @@ class SmtpSession:
 
     async def _start_tls(self, context: ssl.SSLContext) -> None:
         if not self.client.supports_extension("starttls"):
-            lacks = "does not offer" if self.knows_ehlo else "knows no EHLO, and so no"
             message = (
-                f"{self.state.place} {lacks} STARTTLS, and nothing is sent in the clear: correct "
-                "the port, or set tls.mode to Implicit."
+                f"{self.state.place} {self.lacks('does not offer')} STARTTLS, and nothing is sent "
+                "in the clear: correct the port, or set tls.mode to Implicit."
             )
             raise self.state.failure(Reason.START_TLS_NOT_OFFERED, message)
         self.state.stage = ProbeStage.TLS
@@ -158,6 +159,18 @@ class SmtpSession:
         self.state.tls = facts_of(self.client.secured)
         # What was told in the clear anyone could have told (RFC 3207 section 4.2).
         self.state.server = None
+
+    def lacks(self, extension: str) -> str:
+        """How to say that an extension is missing; `extension` is the words where EHLO tells so.
+
+        Raises `Failure` where EHLO was refused to us, or to the name that we introduce ourselves
+        by: what the server offers to others nobody knows.
+        """
+        if self.refused_ehlo is None:
+            return extension
+        if self.refused_ehlo.code not in _NOT_KNOWN:
+            raise self.refused_ehlo
+        return "knows no EHLO, and so no"
 
     async def within(
         self, stage: ProbeStage, seconds: float, answer: Awaitable[AnswerT]

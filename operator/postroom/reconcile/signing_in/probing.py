@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from postroom.api.conditions import ConditionType, Verdict
-from postroom.api.findings import Finding, Severity
+from postroom.api.finding_texts import what_to_do
+from postroom.api.findings import INSTRUCTION_LIMIT, Finding, Fix, FixAction, Severity
 from postroom.api.mailserver import ProbeFacts, ProbeStage
-from postroom.api.reasons import Reason
+from postroom.api.reasons import CATALOGUE, Reason
 from postroom.api.times import parse_timestamp
 from postroom.mail.replies import is_same_refusal
 from postroom.mail.report import Endpoint, Login, ProbeReport
@@ -27,6 +28,9 @@ CONFIRM_AFTER = timedelta(seconds=30)
 REUSE = timedelta(seconds=30)
 #: How long before its end a certificate is worth a warning.
 EXPIRY_WARNING = timedelta(days=21)
+
+#: How what passes by itself is told to be.
+_WAIT = "Wait"
 
 _STAGES = list(ProbeStage)
 
@@ -333,6 +337,7 @@ def findings_of(report: ProbeReport, protocol: Protocol, now: datetime) -> tuple
                 severity=Severity.ERROR if report.conclusive else Severity.WARNING,
                 subject=protocol.name,
                 message=report.message,
+                fix=_fix_of(report),
             )
         )
     if report.mailbox is not None and report.mailbox.selected:
@@ -351,6 +356,16 @@ def findings_of(report: ProbeReport, protocol: Protocol, now: datetime) -> tuple
                 )
             )
     return tuple(found)
+
+
+def _fix_of(report: ProbeReport) -> Fix | None:
+    """What the probe's own sentence says to do, which knows more than the reason's entry in the
+    catalogue; None for what passes by itself by that entry."""
+    told = what_to_do(report.message)
+    if not told or not (report.conclusive or not CATALOGUE[report.reason].remedy.startswith(_WAIT)):
+        return None
+    action = FixAction.WAIT if told.startswith(_WAIT) else FixAction.EXTERNAL
+    return Fix(action=action, instruction=told[:INSTRUCTION_LIMIT])
 
 
 _SELECTED = Finding(

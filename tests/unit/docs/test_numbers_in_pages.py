@@ -19,7 +19,12 @@ from postroom.cli.check import PATIENT
 from postroom.controller import intake, request_limit, scraping, status_page
 from postroom.controller.inbound import services
 from postroom.delivery.answers import REFUSED_FOR
-from postroom.dns.asking.limiter import NAMESERVER_LIMITS, RESOLVER_LIMITS
+from postroom.dns.asking.limiter import (
+    NAMESERVER_LIMITS,
+    OVERALL_LIMITS,
+    RESOLVER_LIMITS,
+    QueryLimits,
+)
 from postroom.dns.asking.retrying import Timing
 from postroom.dns.asking.wire import RECORDS_LIMIT, TXT_LIMIT
 from postroom.dns.diagnosis.diagnose import NEAR_LIMIT
@@ -57,6 +62,11 @@ def told() -> Iterator[tuple[str, str]]:
         yield f"docs/{page}.md", sentence
 
 
+def _shared(what: str, limits: QueryLimits) -> str:
+    each = limits.in_flight
+    return f"| {what} | {limits.rate:,.0f} a second, {2 * each} open | its turn, {each} open |"
+
+
 def _of_dns() -> Iterator[tuple[str, str]]:
     asked = NAMESERVER_LIMITS
     yield "limits", f"**A name server is asked at most {asked.rate:.0f} times a second**"
@@ -64,6 +74,9 @@ def _of_dns() -> Iterator[tuple[str, str]]:
     yield "check", f"Each name server gets at most {asked.rate:.0f} questions a second"
     yield "limits", f"and {asked.in_flight} questions of a namespace ({2 * asked.in_flight} of all)"
     yield "limits", f"a DNS server ({asked.rate:.0f} a second)"
+    for name, limits in (("one name server", asked), ("the resolvers", RESOLVER_LIMITS)):
+        yield "tenants", _shared(f"questions to {name}", limits)
+    yield "tenants", _shared("all questions of DNS", OVERALL_LIMITS)
     yield "limits", f"the resolver ({RESOLVER_LIMITS.rate:,.0f})"
     yield (
         "limits",
@@ -98,6 +111,10 @@ def _of_mail() -> Iterator[tuple[str, str]]:
     yield "limits", f"goes there for {hosts.QUIET:.0f} seconds"
     yield "limits", f"of another namespace for at most {hosts.LONGEST_WAIT:.0f}"
     yield "limits", f"new passwords at {hosts.REFUSING_HOSTS} hosts"
+    yield "security", f"that it did not for at most {hosts.LONGEST_WAIT:.0f} seconds"
+    yield "tenants", f"apart | {limiter.SLOTS}, and {limiter.SLOW_SLOTS} |"
+    together = hosts.HOST_LIMIT * hosts.HOST_TOGETHER
+    yield "tenants", f"connections to one host | {word(together)} | {word(hosts.HOST_LIMIT)}"
     yield "limits", f"Over all hosts {limiter.SLOTS} probes begin at a time"
     slow = f"{limiter.SLOW_SLOTS} may take longer than {word(limiter.PATIENCE)} seconds"
     yield "limits", slow

@@ -6,14 +6,32 @@ import re
 import pytest
 import yaml
 
-from unit.docs.reading import ROOT
+from unit.docs.reading import PAGES, ROOT, name_of
 
 CHART = yaml.load((ROOT / "charts/postroom/Chart.yaml").read_text("utf-8"), Loader=yaml.CSafeLoader)
 
 
+#: Where another version is told of than is needed.
+_TOLD = {"docs/upgrading.md", "CHANGELOG.md"}
+_NAMED = re.compile(r"Kubernetes(?:\s|#)+(\d+\.\d+)(?:\s|#)+(?:or|and)(?:\s|#)+later")
+
+
+def least() -> str:
+    found = re.fullmatch(r">=(\d+\.\d+)\.0-0", CHART["kubeVersion"])
+    assert found is not None
+    return found[1]
+
+
 @pytest.mark.parametrize("page", ["docs/install.md", "docs/helm.md"])
 def test_the_pages_of_installing_name_the_kubernetes_that_the_chart_demands(page: str) -> None:
-    least = re.fullmatch(r">=(\d+\.\d+)\.0-0", CHART["kubeVersion"])
-    assert least is not None
-    text = (ROOT / page).read_text("utf-8")
-    assert re.findall(r"Kubernetes (\d+\.\d+) or later", text) == [least[1]]
+    assert _NAMED.findall((ROOT / page).read_text("utf-8")) == [least()]
+
+
+def test_nothing_names_an_older_one_for_a_part_of_it() -> None:
+    texts = [
+        *(page for page in PAGES if name_of(page) not in _TOLD),
+        *(ROOT / "manifests").rglob("*.yaml"),
+        *(ROOT / "operator/postroom").rglob("*.yaml"),
+    ]
+    named = {name_of(text): _NAMED.findall(text.read_text("utf-8")) for text in texts}
+    assert {name: found for name, found in named.items() if {*found} - {least()}} == {}

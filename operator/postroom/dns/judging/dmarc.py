@@ -8,7 +8,7 @@ from postroom.api.findings import Finding, Fix
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import DMARCPolicy, RecordState
 from postroom.dns import dmarc
-from postroom.dns.answers import Answer, RecordType
+from postroom.dns.answers import Answer, Question, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging import dmarc_advice, dmarc_destinations, judgement
@@ -76,7 +76,7 @@ def judge(
             return _applying(planned, found, Code.DMARC_OWN_IGNORED, sentence, fix)
         return _replaceable(planned, unread, value, answer, intended, seen)
     if not records:
-        return _inherited(planned, wanted, seen)
+        return _inherited(planned, wanted, seen, context)
     fault = _fault(records, wanted)
     if fault is None:
         return _reporting(planned, wanted, seen, context, records)
@@ -97,22 +97,45 @@ def judge(
 
 
 _Fault = tuple[Code, Reason, str]
+#: Most name servers that a sentence names.
+_SERVERS_SHOWN = 4
 
 
-def _inherited(planned: PlannedRecord, wanted: DMARCWanted, seen: Seen) -> judgement.Judgement:
+def _inherited(
+    planned: PlannedRecord, wanted: DMARCWanted, seen: Seen, context: judgement.Context
+) -> judgement.Judgement:
     """Nothing stands at the domain itself: what applies comes from a parent, if from anywhere."""
     domain = domain_of(planned)
     found = discover(domain, seen)
     if found.source is dmarc.PolicySource.UNKNOWN:
         # What a parent publishes may be all that the spec asks for.
-        unseen = f"_dmarc.{found.failed[0]}" if found.failed else domain
-        return judgement.blind(planned, f"TXT at {unseen}")
+        return _unseen_above(planned, found, context)
     if found.source is not dmarc.PolicySource.INHERITED or found.record is None:
         return _missing(planned, wanted, seen, "No policy of a parent applies either.")
     if not _suffices(found, wanted):
         return _missing(planned, wanted, seen, _what_applies(found), found.policy)
     there = seen.at(planned.name, RecordType.TXT).values
     return _applying(planned, found, Code.DMARC_INHERITED, judgement.lacking(planned, there))
+
+
+def _unseen_above(
+    planned: PlannedRecord, found: dmarc.Discovery, context: judgement.Context
+) -> judgement.Judgement:
+    """What applies without a record is not known, for receivers that see as much neither (RFC 9989
+    section 4.10): whose servers that is up to, and what is in the domain's own hands."""
+    above = found.failed[0] if found.failed else found.domain
+    name = f"_dmarc.{above}" if found.failed else above
+    zone, who = context.zone, f"whoever runs the DNS of {above}"
+    if zone is not None and is_within(name, zone.apex):
+        who = f"the name servers of {zone.apex} ({', '.join(zone.nameservers[:_SERVERS_SHOWN])})"
+    blinded = judgement.blind(planned, f"TXT at {name}")
+    message = (
+        f"There is no {judgement.where(planned)}, and what applies by a parent's is not known: "
+        f"{blinded.message} If it stays so, {who} must be made to answer, or a record be published "
+        f"at {planned.name}, which counts whatever the parent's says."
+    )
+    cause = judgement.Cause(Code.LOOKUP_FAILED, message, shown_by=Question(name, RecordType.TXT))
+    return changed(blinded, message=message, cause=cause)
 
 
 def _suffices(found: dmarc.Discovery, wanted: DMARCWanted) -> bool:

@@ -73,9 +73,12 @@ def unasked(
 
 
 def _organisation(domain: str, seen: Seen) -> str | None:
+    return _walked(domain, seen).organisational_domain
+
+
+def _walked(domain: str, seen: Seen) -> dmarc.Discovery:
     asked = ((name, seen.get(name, RecordType.TXT)) for name in dmarc.walk_names(domain))
-    answers = {name: answer for name, answer in asked if answer is not None}
-    return dmarc.discover(domain, answers).organisational_domain
+    return dmarc.discover(domain, {name: answer for name, answer in asked if answer is not None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +99,20 @@ def verdict(domain: str, wanted: DMARCWanted, seen: Seen, zone: str | None) -> A
     there = _destinations(domain, wanted)
     organisations = {name: _organisation(name, seen) for name in (domain, *there)}
     foreign, unseen = dmarc.external(domain, there, organisations)
-    unknown = f"TXT at _dmarc.{unseen[0]}" if unseen else None
+    unknown: str | None = None
     apart: list[dmarc.ExternalDestination] = []
-    for destination in foreign:
+    for destination in (*(dmarc.ExternalDestination(domain, name) for name in unseen), *foreign):
         wildcard = seen.get(destination.wildcard, RecordType.TXT)
         found = dmarc.consent(destination, seen.at(destination.name, RecordType.TXT), wildcard)
         if found is dmarc.Consent.GIVEN:
             continue
-        if _is_near(destination) and found is not dmarc.Consent.OVERRIDE_FOREIGN:
+        if destination.destination in unseen:
+            # Whether it has to agree is not known; one that is near gets reports in any case.
+            if not _is_near(destination):
+                walks = (_walked(name, seen) for name in (destination.destination, domain))
+                failed = next(walk.failed[0] for walk in walks if walk.failed)
+                unknown = unknown or f"TXT at _dmarc.{failed}"
+        elif _is_near(destination) and found is not dmarc.Consent.OVERRIDE_FOREIGN:
             apart.append(destination)
         elif found is dmarc.Consent.UNKNOWN:
             unknown = unknown or f"TXT at {destination.name}"

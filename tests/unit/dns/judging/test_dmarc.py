@@ -282,6 +282,36 @@ def test_a_parent_that_cannot_be_asked_makes_nothing_missing() -> None:
     assert record(look(zone), "dmarc").state is RecordState.VALID
 
 
+@pytest.mark.parametrize("outcome", [Outcome.TIMEOUT, Outcome.SERVER_FAILURE, Outcome.REFUSED])
+@pytest.mark.parametrize(
+    ("apex", "who"),
+    [
+        ("example.com", "the name servers of example.com (ns1.example.net, ns2.example.net)"),
+        (DOMAIN, "whoever runs the DNS of example.com"),
+    ],
+)
+def test_a_parent_that_never_answers_is_named_with_what_ends_that(
+    apex: str, who: str, outcome: Outcome
+) -> None:
+    zone = FakeZone({**HEALTHY, DMARC: [], PARENT: [GOOD]}, apex)
+    zone.failing[PARENT[0]] = outcome
+    (found,) = about_dmarc(look(zone))
+    assert (found.code, found.fix) == ("LOOKUP_FAILED", None)
+    assert f"could not be asked for TXT at {PARENT[0]}" in found.message
+    assert f"{who} must be made to answer, or a record be published at {DMARC[0]}" in found.message
+    assert f" TXT {PARENT[0]}" in found.ask
+    # Whatever the parent has, the domain's own counts, and who is near gets its reports.
+    zone.records[DMARC] = [GOOD]
+    assert record(look(zone), "dmarc").state is RecordState.VALID
+    # Of a stranger it is to be seen whether he has agreed.
+    zone.records[DMARC] = [f"{GOOD},mailto:d@reports.net"]
+    spec = {"policy": "quarantine", "rua": ["mailto:d@reports.net"]}
+    judged = record(look(zone, dmarc=spec), "dmarc")
+    assert (judged.state, PARENT[0] in judged.message) == (RecordState.UNKNOWN, True)
+    zone.records[f"{DOMAIN}._report._dmarc.reports.net", "TXT"] = ["v=DMARC1"]
+    assert record(look(zone, dmarc=spec), "dmarc").state is RecordState.VALID
+
+
 def test_which_tag_of_the_parent_counts_is_seen_by_both_views() -> None:
     """Whether the domain exists decides it, also where nothing else is asked of the domain."""
     zone = FakeZone({(DOMAIN, "A"): ["192.0.2.1"], PARENT: [f"{GOOD}; np=reject"]})

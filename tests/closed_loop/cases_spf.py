@@ -153,6 +153,18 @@ def _chains() -> list[Case]:
         ("a dead include by macro", "SPF_DEAD_INCLUDE", {}, f"v=spf1 {OURS} include:%{{d}}.x ~all"),
         ("a dead redirect by macro", "SPF_DEAD_INCLUDE", {}, f"v=spf1 {OURS} redirect=_no.%{{o2}}"),
         (
+            "a dead include for any message",
+            "SPF_DEAD_INCLUDE",
+            {},
+            f"v=spf1 include:%{{i}}._spf.nowhere.invalid {OURS} ~all",
+        ),
+        (
+            "a dead include of others",
+            "SPF_DEAD_INCLUDE",
+            {"_spf.half.net": "v=spf1 ip4:203.0.113.0/28 include:gone.half.net -all"},
+            f"v=spf1 include:_spf.half.net {OURS} ~all",
+        ),
+        (
             "an include of a broken record",
             "SPF_DEAD_INCLUDE",
             {"_spf.broken.net": "v=spf1 ip5:1 -all"},
@@ -204,6 +216,12 @@ def _advised() -> list[Case]:
     """(name, code, what others publish, what is typed)"""
     long = " ".join(f"ip4:203.0.113.{n}" for n in range(30))
     rows: list[tuple[str, str, dict[str, str], str]] = [
+        (
+            "a dead include of others behind",
+            "SPF_DEAD_IN_CHAIN",
+            {"_spf.half.net": "v=spf1 ip4:203.0.113.0/28 include:gone.half.net -all"},
+            f"v=spf1 {OURS} include:_spf.half.net ~all",
+        ),
         ("?all", "SPF_NEUTRAL_ALL", {}, f"v=spf1 {OURS} ?all"),
         ("no end", "SPF_NO_ALL", {}, f"v=spf1 {OURS}"),
         ("something behind all", "SPF_AFTER_ALL", {}, f"v=spf1 {OURS} ~all ip4:203.0.113.9"),

@@ -45,6 +45,7 @@ from postroom.dns.dmarc.suffixes import (
     is_public_suffix,
     is_shared,
     organisational_domain,
+    registered_domain,
 )
 from postroom.dns.dmarc.uri import ReportURI
 from postroom.dns.dmarc.walk import (
@@ -95,6 +96,7 @@ __all__ = [
     "organisational_domain",
     "parse",
     "record_for",
+    "registered_domain",
     "report_authorization",
     "report_domain",
     "satisfies",

@@ -24,6 +24,14 @@ def organisational_domain(domain: str) -> str:
     return _list(only_icann=False).privatesuffix(domain) or domain
 
 
+def registered_domain(domain: str) -> str:
+    """Return the name at or above a domain that a registry has, by the list's ICANN part.
+
+    A domain that is itself a public suffix, or in none, is its own.
+    """
+    return _list(only_icann=True).privatesuffix(domain) or domain
+
+
 def is_public_suffix(domain: str) -> bool:
     """Whether names are registered directly below a domain, by the list's ICANN part.
 

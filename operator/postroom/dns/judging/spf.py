@@ -12,7 +12,7 @@ from postroom.dns import spf
 from postroom.dns.answers import Answer, Outcome, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
-from postroom.dns.judging import spf_faults, spf_includes, spf_merge
+from postroom.dns.judging import spf_chains, spf_faults, spf_includes, spf_merge
 from postroom.dns.judging.fixes import external, replacing, wait
 from postroom.dns.judging.judgement import (
     Cause,
@@ -27,6 +27,7 @@ from postroom.dns.judging.judgement import (
     where,
 )
 from postroom.dns.judging.seen import Needs, Seen, own, shared
+from postroom.dns.names import canonical
 from postroom.dns.requirements import VALUE_LIMIT, PlannedRecord
 from postroom.dns.spf.closing import open_terms
 from postroom.dns.spf.lint import Rule, lint
@@ -139,6 +140,9 @@ def _judged_by_trial(look: _Look, found: spf.Reach) -> Judgement:
     refused = spf_faults.of_trial(trial)
     if refused is not None:
         return _faulty(look, refused)
+    ends = spf_chains.of_others(found)
+    if ends:
+        return _ends_at_others(look, found, ends, trial)
     if fault is not None and fault.code in _BUDGET and trial.all_pass:
         what = "looks up more than two names that do not exist"
         if found.lookups > spf.LOOKUP_LIMIT:
@@ -163,6 +167,39 @@ def _judged_by_trial(look: _Look, found: spf.Reach) -> Judgement:
     if fault is None and found.most_voids > spf.VOID_LOOKUP_LIMIT >= max(found.family_voids):
         return _valid(look, _may_find_nothing(look, found))
     return _valid(look) if fault is None else _faulty(look, fault)
+
+
+def _ends_at_others(
+    look: _Look, found: spf.Reach, ends: Sequence[spf_chains.DeadEnd], trial: spf_includes.Trial
+) -> Judgement:
+    """What others publish leads to a dead include, which is theirs to mend: that what is required
+    passes before is in the user's own hands."""
+    said = f"The {where(look.planned)} {ends[0].sentence}"
+    required = {canonical(include) for include in look.wanted.includes}
+    theirs = any({end.cost.name, end.owner} & required for end in ends)
+    if trial.all_pass and not theirs:
+        message = (
+            f"{said}. What this spec requires passes before that, other senders get permerror. "
+            f"That is up to who runs {quoted(ends[0].owner)}."
+        )
+        return _valid(look, finding(Code.SPF_DEAD_IN_CHAIN, look.planned.id, message))
+    message = f"{said}: receivers give permerror to all who have not passed before."
+    value = spf_chains.put_last(found.record, ends)
+    fix, offered = external(), look.records[0]
+    if value is not None and not theirs and _trial(look, value).all_pass:
+        fix, offered = replacing(look.planned, look.answer, look.records, value) or fix, value
+        message += (
+            f" Only who runs {quoted(ends[0].owner)} can mend that. The fix puts "
+            f"{quoted(ends[0].cost.term)} last, so that all others pass before it."
+        )
+    else:
+        message += (
+            f" No record is offered: only who runs {quoted(ends[0].owner)} can mend that. Who "
+            f"passes by {quoted(ends[0].cost.term)} all the same does so as long as it stays there"
+            f"{'.' if value is None else ': put it last meanwhile, so that all others pass first.'}"
+        )
+    cause = Cause(Code.SPF_DEAD_INCLUDE, message, fix, Evidence.SHOWN)
+    return faulty(RecordState.WRONG, Reason.INVALID_RECORD, cause, look.records, offered)
 
 
 def _may_find_nothing(look: _Look, found: spf.Reach) -> Finding:

@@ -135,9 +135,10 @@ def of_reach(found: spf.Reach) -> SPFFault | None:
         sentence = f"leads in a circle through {quoted(min(found.loops))}, so receivers give up"
         return SPFFault(Code.SPF_LOOP, Reason.INVALID_RECORD, sentence)
     if found.broken:
+        own = [cost.name for cost in found.costs if cost.name in found.broken]
         sentence = (
-            f"includes {quoted(min(found.broken))}, which has no single valid SPF record, so "
-            "receivers give permerror"
+            f"includes {quoted(min(own or found.broken))}, which has no single valid SPF record, "
+            "so receivers give permerror"
         )
         return SPFFault(Code.SPF_DEAD_INCLUDE, Reason.INVALID_RECORD, sentence)
     if found.overfull:

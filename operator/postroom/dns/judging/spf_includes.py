@@ -7,8 +7,9 @@ from ipaddress import IPv4Address, IPv6Address
 
 from postroom.dns import spf
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
+from postroom.dns.dmarc import registered_domain
 from postroom.dns.judging.seen import Seen
-from postroom.dns.names import canonical
+from postroom.dns.names import canonical, is_within
 from postroom.dns.spf.passing import passed
 from postroom.dns.spf.spans import without
 
@@ -57,6 +58,8 @@ def questions(texts: Sequence[str], domain: str, seen: Seen) -> tuple[tuple[str,
     made = [(name, RecordType.TXT) for name in names]
     for mechanism, host in list(dict.fromkeys(hosts))[:_HOSTS_LIMIT]:
         made += [(host, kind) for kind in _TYPES[mechanism]]
+    ends = _ends(text for text, _ in records)
+    made += [(name, RecordType.TXT) for name in dict.fromkeys(ends.values())]
     answers = [seen.get(host, RecordType.MX) for host, kind in made if kind is RecordType.MX]
     exchanges = [exchange for answer in answers for exchange in _exchanges(answer)]
     for host in list(dict.fromkeys(exchanges))[:_EXCHANGES_LIMIT]:
@@ -81,7 +84,24 @@ def fetched(texts: Sequence[str], domain: str, seen: Seen) -> dict[str, spf.Fetc
             exchanges=None if _values(mail) is None else _exchanges(mail),
             failed=any(host is not None and not host.conclusive for host in hosts),
         )
+    followed = [there.texts[0] for there in found.values() if len(there.texts) == 1]
+    for target, end in _ends([*texts, *followed]).items():
+        if _is_denied(seen.get(end, RecordType.TXT)):
+            found[target] = spf.Fetched(missing=True, ipv4=(), ipv6=(), exchanges=())
     return found
+
+
+def _ends(texts: Iterable[str]) -> dict[str, str]:
+    """The registered domain that all names end in which one with macros of the message can be.
+
+    No name nearer to them: servers that make up answers for each message deny what is between.
+    """
+    found = dict(pair for text in texts for pair in spf.referred_ends(text))
+    return {name: registered_domain(end) for name, end in [*found.items()][:_HOSTS_LIMIT]}
+
+
+def _is_denied(answer: Answer | None) -> bool:
+    return answer is not None and answer.outcome is Outcome.NX_DOMAIN and not answer.aliases
 
 
 def _record(answer: Answer | None) -> str | None:
@@ -141,11 +161,16 @@ def try_required(
         addresses += [str(address_of(first)) for first, _ in spans]
     addresses += [str(network.network_address) for network in networks]
 
+    records = [text, *(there.texts[0] for there in others.values() if len(there.texts) == 1)]
+    ends = {end for end in _ends(records).values() if _is_denied(seen.get(end, RecordType.TXT))}
+
     def decided(record: str, address: str) -> spf.Result:
         def of_record(name: str, kind: RecordType) -> Answer:
             if (name, kind) == (domain, RecordType.TXT):
                 return Answer(Question(name, kind), Outcome.FOUND, (record,))
-            return seen.get(name, kind) or Answer(Question(name, kind), unasked)
+            denied = any(is_within(name, end) for end in ends)
+            outcome = Outcome.NX_DOMAIN if denied else unasked
+            return seen.get(name, kind) or Answer(Question(name, kind), outcome)
 
         return spf.check_host_with(address, f"postmaster@{domain}", domain, of_record)
 

@@ -5,7 +5,15 @@ The modules: `record` (syntax), `macro`, `evaluate` and `driving` (check_host), 
 static worst case), `requirement` (what must be authorised), `savings`, `lint` and `merge`.
 """
 
-from postroom.dns.spf.budget import Cost, Fetched, Reach, reach, referred_hosts, referred_names
+from postroom.dns.spf.budget import (
+    Cost,
+    Fetched,
+    Reach,
+    reach,
+    referred_ends,
+    referred_hosts,
+    referred_names,
+)
 from postroom.dns.spf.driving import asking, check_host, check_host_with
 from postroom.dns.spf.evaluate import Limits, Lookup, Result, ResultCode
 from postroom.dns.spf.record import (
@@ -48,6 +56,7 @@ __all__ = [
     "network",
     "parse",
     "reach",
+    "referred_ends",
     "referred_hosts",
     "referred_names",
     "select",

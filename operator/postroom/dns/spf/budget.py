@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from postroom.dns.spf.evaluate import NAMES_LIMIT
+from postroom.dns.spf.macro import fixed_end
 from postroom.dns.spf.record import (
     COUNTED,
     LOOKUP_LIMIT,
@@ -32,7 +33,8 @@ class Fetched:
     `texts` are the SPF records there (one is right); `missing` tells that the name has no TXT at
     all, which counts as a void lookup; `unknown` that it could not be looked at. `ipv4`, `ipv6`
     and `exchanges` are its addresses and the names of its mail exchangers, None where nobody
-    looked: then nothing is said about voids of ``a``, ``mx`` and ``exists``.
+    looked: then nothing is said about voids of ``a``, ``mx`` and ``exists``. A name with macros of
+    the message in it stands for all that these can make of it.
     """
 
     texts: tuple[str, ...] = ()
@@ -132,6 +134,17 @@ def referred_hosts(
     return tuple(dict.fromkeys(found))
 
 
+def referred_ends(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the names that depend on the message, with what each of them ends in, if in anything.
+
+    Where that does not exist, none of them does, nor is anything below it (RFC 8020).
+    """
+    record = parse(text)
+    terms = [*record.effective, *([] if record.redirect is None else [record.redirect])]
+    found = ((term.target, fixed_end(term.domain)) for term in terms if "%" in term.domain)
+    return tuple(dict.fromkeys((target, end) for target, end in found if end))
+
+
 def reach(text: str, others: Mapping[str, Fetched], domain: str = "") -> Reach:
     """Walk a record and what it refers to, counting as RFC 7208 section 4.6.4 does.
 
@@ -204,7 +217,8 @@ class _Walk:
         self.found.lookups += 1
         name = term.target or domain
         children: Iterable[Cost] = ()
-        if term.varies:
+        varies = term.varies and name not in self._others
+        if varies:
             self.found.dependent_voids += 1
             if term.name in ("include", "redirect"):
                 self.found.dependent.append(term.text)
@@ -212,7 +226,7 @@ class _Walk:
             children = self._descend(name, authorising, path)
         else:
             self._count_voids(term, name)
-        shown = None if term.varies or term.name == "ptr" else name
+        shown = None if varies or term.name == "ptr" else name
         return Cost(term.text, term.start, shown, self.found.lookups - before, tuple(children))
 
     def _descend(self, name: str, authorising: bool, path: tuple[str, ...]) -> Iterable[Cost]:

@@ -168,7 +168,6 @@ class _Evaluation:
         self._voids = 0
         self._term_is_void = self._counts_voids = False
         self._replies: dict[Lookup, Reply] = {}
-        self._validated: tuple[str, ...] | None = None
 
     def run(self) -> Steps[Result]:
         domain = self._variables.domain.lower()
@@ -295,10 +294,9 @@ class _Evaluation:
     def _validated_names(self) -> Steps[tuple[str, ...]]:
         """Find the client's names that lead back to its address (section 5.5).
 
-        An error in DNS makes a name, or all of them, count as not there.
+        Where there are none, each term that asks for them is one that finds nothing. An error in
+        DNS makes a name, or all of them, count as not there.
         """
-        if self._validated is not None:
-            return self._validated
         names: list[str] = []
         try:
             pointers = yield from self._look(macro.reverse_name(self._variables.ip), RecordType.PTR)
@@ -314,8 +312,7 @@ class _Evaluation:
                 continue
             if self._variables.ip in addresses:
                 names.append(name)
-        self._validated = tuple(names)
-        return self._validated
+        return tuple(names)
 
     def _target(self, term: Term, domain: str) -> Steps[str]:
         """Expand the domain-spec of a term, or take the evaluated domain (section 4.8)."""

@@ -158,6 +158,17 @@ def expand_beforehand(domain_spec: str, domain: str, sender_domain: str) -> str:
     return expand_name(domain_spec, Variables(_NOBODY, f"@{sender_domain}", domain, ""))
 
 
+def fixed_end(domain_spec: str) -> str:
+    """The labels, comparable, that end whatever a text with macros expands to; "" for none.
+
+    Those that are written out behind the last macro: what is cut from long names is on the left.
+    """
+    last = [*_TOKEN.finditer(domain_spec)][-1:]
+    literal = last[0]["literal"] if last else None
+    # The first label may begin in the macro.
+    return (literal or "").partition(".")[2].removesuffix(".").lower()
+
+
 def expand_explanation(text: str, variables: Variables) -> str | None:
     """Expand the text that an ``exp`` leads to (section 6.2); None if it is no valid one.
 

@@ -101,7 +101,7 @@ def networks_of(
 def hosts_of(term: Term, others: Mapping[str, Fetched], domain: str) -> tuple[str, ...] | None:
     """Return the names whose addresses an a or mx stands for, None if that is not known."""
     name = term.target or canonical(domain)
-    if term.varies:
+    if term.varies and name not in others:
         return None
     if term.name == "a":
         return (name,)
@@ -161,7 +161,7 @@ class _Passing:
                 hosts = (term.target or domain, *(hosts_of(term, self._others, domain) or ()))
                 failed = {host for host in hosts if self._others.get(host, Fetched()).failed}
                 return Passed((), unclear=True, unseen=frozenset(failed))
-            case "exists" if not term.varies:
+            case "exists":
                 addresses = self._others.get(term.target, Fetched()).ipv4
                 if addresses is not None:
                     return Passed(self._region if addresses else ())

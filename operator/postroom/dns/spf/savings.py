@@ -113,7 +113,7 @@ def _worth_of_host(
 ) -> Worth | None:
     if term.name == "exists":
         there = others.get(term.target, Fetched())
-        return Worth.NO_ADDRESS if not term.varies and there.ipv4 == () else None
+        return Worth.NO_ADDRESS if there.ipv4 == () else None
     families = [networks_of(term, version, others, domain) for version in EVERYONE]
     found = [network for networks in families for network in networks or ()]
     if None not in families and not found:

@@ -14,7 +14,8 @@ import pytest
 
 from postroom.api.findings import Finding, FixAction, Severity
 from postroom.api.sendingdomain import RecordState
-from postroom.dns.answers import Outcome
+from postroom.dns import spf
+from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.judging import spf_merge
 from postroom.dns.verifying.report import DomainReport
 from unit.dns.domains import APEX_TXT, DOMAIN, HEALTHY, OWNED, look, record
@@ -456,6 +457,8 @@ def test_lookups_that_may_find_nothing_are_a_warning_that_says_for_whom(
 ) -> None:
     zone = with_spf(f"v=spf1 {text} -all")
     zone.records["lists.net", "TXT"] = [f"v=spf1 {LISTS} -all"]
+    # The domains are there, whatever they list.
+    zone.records |= {(name, "SOA"): ["there"] for name in ("a.net", "b.net", "c.net")}
     report = look(zone)
     assert record(report, "spf").state is RecordState.VALID
     (found,) = [one for one in about_spf(report) if one.code == "SPF_BUDGET_WORST_CASE"]
@@ -468,3 +471,105 @@ def test_lookups_that_may_find_nothing_are_a_warning_that_says_for_whom(
 def test_two_lookups_may_find_nothing(text: str) -> None:
     report = look(with_spf(f"v=spf1 {text} {OURS} -all"))
     assert "SPF_BUDGET_WORST_CASE" not in {one.code for one in about_spf(report)}
+
+
+VENDOR_TOO = {"includes": ["spf.provider.net", "vendor.net"], "ip4": ["192.0.2.7"]}
+VENDOR: dict[Key, list[str]] = {
+    ("vendor.net", "TXT"): [
+        "v=spf1 ip4:203.0.113.0/28 include:dead.vendor.net ip4:203.0.113.64/28 -all"
+    ],
+}
+
+
+@pytest.mark.parametrize("more", ["", " a:mx.provider.net"])
+def test_a_dead_include_of_others_is_put_behind_who_works(more: str) -> None:
+    text = f"v=spf1 include:vendor.net {OURS}{more} ~all"
+    zone = with_spf(text, records=VENDOR)
+    (found,) = about_spf(look(zone))
+    assert (found.code, found.severity) == ("SPF_DEAD_INCLUDE", Severity.ERROR)
+    assert "to the record of vendor.net, which includes dead.vendor.net" in found.message
+    assert "Only who runs vendor.net can mend that" in found.message
+    assert found.fix is not None
+    assert found.fix.value == f"v=spf1 {OURS}{more} include:vendor.net ~all"
+    zone.apply(found.fix)
+    report = look(zone)
+    (after,) = about_spf(report)
+    assert record(report, "spf").state is RecordState.VALID
+    assert (after.code, after.severity) == ("SPF_DEAD_IN_CHAIN", Severity.WARNING)
+    assert passing(zone, text) <= passing(zone, found.fix.value)
+    # Once it is mended by whose it is, nothing is left to say.
+    zone.records["dead.vendor.net", "TXT"] = ["v=spf1 ip4:192.0.2.200 -all"]
+    assert about_spf(look(zone)) == []
+
+
+ADDRESSES = ("192.0.2.7", "198.51.100.1", "203.0.113.1", "203.0.113.65", "203.0.113.200")
+
+
+def passing(zone: FakeZone, text: str) -> set[str]:
+    """Who of some senders passes by a record."""
+
+    def of(name: str, kind: RecordType) -> Answer:
+        there = [text] if (name, kind) == (DOMAIN, "TXT") else zone.records.get((name, kind), [])
+        outcome = Outcome.FOUND if there else Outcome.NX_DOMAIN
+        return Answer(Question(name, kind), outcome, tuple(there))
+
+    checked = ((ip, spf.check_host_with(ip, f"u@{DOMAIN}", DOMAIN, of)) for ip in ADDRESSES)
+    return {ip for ip, found in checked if found.result is spf.ResultCode.PASS}
+
+
+@pytest.mark.parametrize(
+    ("terms", "spec", "meanwhile"),
+    [
+        # Behind a term that refuses, who passes now might not.
+        (f"include:vendor.net -ip4:203.0.113.0/30 {OURS}", {}, False),
+        # What is required is the very record.
+        (f"{OURS} include:vendor.net", {"spf": VENDOR_TOO}, False),
+        (f"include:vendor.net {OURS}", {"spf": VENDOR_TOO}, True),
+    ],
+)
+def test_a_dead_include_that_only_others_can_mend_is_said_to_be_theirs(
+    terms: str, spec: dict[str, Any], meanwhile: bool
+) -> None:
+    (found,) = about_spf(look(with_spf(f"v=spf1 {terms} ~all", records=VENDOR), **spec))
+    assert found.code == "SPF_DEAD_INCLUDE"
+    assert found.fix is not None
+    assert found.fix.action is FixAction.EXTERNAL
+    assert "only who runs vendor.net can mend that" in found.message
+    assert ("put it last meanwhile" in found.message) is meanwhile
+
+
+def test_an_own_dead_include_is_told_before_that_of_others() -> None:
+    zone = with_spf(f"v=spf1 include:vendor.net include:gone.net {OURS} ~all", records=VENDOR)
+    (found,) = about_spf(look(zone))
+    assert found.code == "SPF_DEAD_INCLUDE"
+    assert "includes gone.net, which has no single" in found.message
+
+
+@pytest.mark.parametrize(
+    ("term", "code"),
+    [
+        ("include:%{i}.nowhere.invalid", "SPF_DEAD_INCLUDE"),
+        ("include:%{ir}.%{v}._spf.nowhere.invalid", "SPF_DEAD_INCLUDE"),
+        ("redirect=%{l}.nowhere.invalid", "SPF_DEAD_INCLUDE"),
+        ("exists:%{i}.nowhere.invalid", "SPF_UNUSED_HOST"),
+    ],
+)
+def test_names_that_can_be_there_for_no_message_are_told(term: str, code: str) -> None:
+    end = "" if term.startswith("redirect") else " ~all"
+    zone = with_spf(f"v=spf1 {OURS} {term}{end}")
+    (found,) = about_spf(look(zone))
+    assert found.code == code
+    if found.fix is not None:
+        assert term not in found.fix.value
+        zone.apply(found.fix)
+        assert record(look(zone), "spf").state is RecordState.VALID
+    # What a domain that is there makes up for each message is not known, whatever it denies.
+    zone.records[APEX_TXT] = [OWNED, f"v=spf1 {OURS} {term}{end}"]
+    zone.records["nowhere.invalid", "A"] = ["192.0.2.9"]
+    assert code not in {one.code for one in about_spf(look(zone))}
+
+
+def test_names_of_the_client_that_are_not_there_may_meet_who_is_required() -> None:
+    (found,) = about_spf(look(with_spf(f"v=spf1 ptr:a.net ptr:b.net ptr:c.net {OURS} ~all")))[:1]
+    assert found.code == "SPF_BUDGET_WORST_CASE"
+    assert "That may meet what this spec requires" in found.message

@@ -83,6 +83,8 @@ def test_hosts_and_exchanges_are_asked_for_what_their_mechanism_takes() -> None:
         (DOMAIN, AAAA),
         ("m.net", MX),
         ("e.net", A),
+        # Where that is not there, no name that the macro makes is.
+        ("e.net", TXT),
         ("x1.m.net", A),
         ("x1.m.net", AAAA),
         ("x2.m.net", A),

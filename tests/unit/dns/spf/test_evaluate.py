@@ -270,6 +270,41 @@ def test_a_name_of_the_client_matches_at_or_below_the_target(name: str, result: 
     assert result_for(zone).result == result
 
 
+@pytest.mark.parametrize(
+    ("terms", "lookups", "voids", "result"),
+    [
+        ("ptr ip4:192.0.2.1", 1, 1, "pass"),
+        ("ptr ptr:a.net ip4:192.0.2.1", 2, 2, "pass"),
+        ("ptr ptr:a.net ptr:b.net ip4:192.0.2.1", 3, 3, "permerror"),
+        # One for each term, whatever of it finds nothing.
+        ("ptr exists:%{p}.a.net ip4:192.0.2.1", 2, 2, "pass"),
+        ("exists:%{p}.a.net exists:%{p}.b.net ptr", 3, 3, "permerror"),
+        (f"{'ptr:host.net ' * 10}ip4:192.0.2.1", 3, 3, "permerror"),
+    ],
+)
+def test_each_term_that_asks_for_names_of_the_client_counts(
+    terms: str, lookups: int, voids: int, result: str
+) -> None:
+    """Section 4.6.4: terms count, though a receiver that remembers asks once."""
+    found = result_for({f"{DOMAIN} TXT": [f"v=spf1 {terms} -all"]})
+    assert (found.lookups, found.void_lookups, found.result) == (lookups, voids, result)
+
+
+def test_of_many_names_of_the_client_ten_are_looked_at_by_each_term() -> None:
+    zone = {
+        f"{DOMAIN} TXT": [f"v=spf1 {'ptr:other.net ' * 9}ptr:host.net -all"],
+        "1.2.0.192.in-addr.arpa PTR": [*(f"h{at}.net" for at in range(9)), "host.net", "late.net"],
+        **{f"h{at}.net A": ["192.0.2.9"] for at in range(9)},
+        "host.net A": ["192.0.2.1"],
+        "late.net A": ["192.0.2.1"],
+    }
+    assert result_for(zone).result is ResultCode.PASS
+    zone[f"{DOMAIN} TXT"] = ["v=spf1 ptr:late.net -all"]
+    assert result_for(zone).result is ResultCode.FAIL
+    zone[f"{DOMAIN} TXT"] = [f"v=spf1 {'ptr:other.net ' * 10}ptr:host.net -all"]
+    assert result_for(zone).result is ResultCode.PERM_ERROR
+
+
 def test_what_is_not_told_is_unknown_and_nothing_is_counted_where_nothing_is_looked_up() -> None:
     zone = {f"{DOMAIN} TXT": ["v=spf1 -all exp=why.net"], "why.net TXT": ["%{r} %{t} %{c}"]}
     steps = evaluate("192.0.2.1", f"u@{DOMAIN}", "x.net")

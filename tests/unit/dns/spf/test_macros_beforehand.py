@@ -97,6 +97,58 @@ def test_what_depends_on_the_message_stays_unknown(macro: str) -> None:
     assert spf.referred_names(f"v=spf1 include:{macro}.x.net -all", DOMAIN) == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("%{i}.example.net", "example.net"),
+        ("%{i}x.Example.NET.", "example.net"),
+        ("%{ir}.%{v}.a.%{d}.b.example.net", "b.example.net"),
+        ("%{i}.exmple", "exmple"),
+        ("%{i}.%{d}", ""),
+        ("%{i}", ""),
+        ("%{i}x%-y.net", "net"),
+        ("%{i}.a%_.net", "net"),
+    ],
+)
+def test_what_every_name_of_a_macro_ends_in(name: str, end: str) -> None:
+    ends = spf.referred_ends(f"v=spf1 include:{name} -all")
+    assert [found for _, found in ends] == ([end] if end else [])
+    text = f"v=spf1 a:%{{l}}.a.net a:b.net mx exists:{name} redirect={name}"
+    assert {found for _, found in spf.referred_ends(text)} == {"a.net", end} - {""}
+
+
+DEAD = "%{i}.nowhere.example"
+
+
+@pytest.mark.parametrize(
+    ("term", "broken", "voids"),
+    [
+        (f"include:{DEAD}", [DEAD], 1),
+        (f"exists:{DEAD}", [], 1),
+        (f"a:{DEAD}", [], 1),
+        (f"mx:{DEAD}", [], 1),
+        (f"redirect={DEAD}", [DEAD], 1),
+    ],
+)
+def test_a_name_that_is_there_for_no_message_is_as_one_written_out(
+    term: str, broken: list[str], voids: int
+) -> None:
+    nothing = Fetched(missing=True, ipv4=(), ipv6=(), exchanges=())
+    known = spf.reach(f"v=spf1 ip4:192.0.2.1 {term}", {DEAD: nothing}, DOMAIN)
+    plain = spf.reach(
+        f"v=spf1 ip4:192.0.2.1 {term}".replace("%{i}", "x"),
+        {DEAD.replace("%{i}", "x"): nothing},
+        DOMAIN,
+    )
+    assert (known.broken, known.void_lookups, known.dependent) == (broken, voids, [])
+    assert (known.most_voids, known.lookups) == (plain.most_voids, plain.lookups)
+    unknown = spf.reach(f"v=spf1 ip4:192.0.2.1 {term}", {}, DOMAIN)
+    assert (unknown.broken, unknown.void_lookups, unknown.dependent_voids) == ([], 0, 1)
+    for version in EVERYONE:
+        record = spf.parse(f"v=spf1 ip4:192.0.2.1 {term}", DOMAIN)
+        assert not passed(record, version, {DEAD: nothing}, DOMAIN).unclear
+
+
 def test_the_same_text_means_another_name_in_another_place() -> None:
     text = "v=spf1 include:x.%{d} -all"
     others = {

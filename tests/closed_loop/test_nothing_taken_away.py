@@ -17,6 +17,7 @@ from closed_loop.taking import BYSTANDERS, Record, Taking, taking
 from closed_loop.test_closed_loop import NAMED
 from postroom.api.findings import Finding
 from postroom.dns import dkim, dmarc, spf
+from postroom.dns.judging.fixes import as_removed
 from postroom.dns.texts.pasted import (
     decoded,
     without_entities,
@@ -67,9 +68,7 @@ def _is_in_fix(record: Record, finding: Finding) -> bool:
     assert fix is not None
     there = [one.value for one in fix.remove if (one.name, one.type) == (name, kind)]
     secret = finding.code == _SECRET and any(one in ("", _MASKED) for one in there)
-    return secret or any(
-        one in (quoted(dkim.concealed(value)), value.removesuffix(".")) for one in there
-    )
+    return secret or any(one in (as_removed(value), value.removesuffix(".")) for one in there)
 
 
 def _is_said(text: str, finding: Finding) -> bool:

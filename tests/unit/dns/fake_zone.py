@@ -13,8 +13,7 @@ from postroom.dns.answers import (
     ServerAnswer,
     Zone,
 )
-from postroom.dns.dkim import concealed
-from postroom.dns.texts.quoting import quoted
+from postroom.dns.judging.fixes import as_removed
 
 Key = tuple[str, str]
 
@@ -90,7 +89,7 @@ class FakeZone:
         """Do by hand what a fix says."""
         for gone in fix.remove:
             there = self.records.get((gone.name, gone.type), [])
-            left = [one for one in there if gone.value and quoted(concealed(one)) != gone.value]
+            left = [one for one in there if gone.value and as_removed(one) != gone.value]
             self.records[gone.name, gone.type] = left
         if fix.action is FixAction.WAIT:
             self.cached.clear()

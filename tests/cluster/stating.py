@@ -16,6 +16,7 @@ from cluster.lab_process import LabProcess
 from cluster.objects import eventually, is_observed, is_ready, one
 from kstatus import conditions_of
 from postroom.api.names import API_VERSION, Kind
+from postroom.api.reasons import Reason
 from postroom.api.times import timestamp
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.lab import IMAPS_PORT, PASSWORDS, SUBMISSION_PORT
@@ -60,7 +61,14 @@ class Stage:
         self._capture(State.UNSEEN)
         with self._operator(f"{self._lab.reach.address}:{self._lab.reach.dns_port}"):
             self._wait((State.WAITING,), lambda obj: "Reconciling" in _true(obj) and _no(obj))
-            self._wait((State.STALLED,), lambda obj: "Stalled" in _true(obj))
+            # An account may be looked at before the server that it is behind is known.
+            self._wait(
+                (State.STALLED,),
+                lambda obj: (
+                    "Stalled" in _true(obj)
+                    and _reason(obj, "DependenciesReady") != Reason.DEPENDENCY_UNKNOWN
+                ),
+            )
             self._wait((State.SUSPENDED_UNSEEN,), lambda obj: "Suspended" in _true(obj))
             self._wait(FROM_VERIFIED, is_ready)
             self._turn()

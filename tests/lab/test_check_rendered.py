@@ -7,12 +7,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cluster import forked
 from lab.helm import UNCOLLECTED, helm, programs
 from postroom.cli.options import ExitCode
 
@@ -27,7 +27,8 @@ spec:
 
 
 @pytest.fixture
-def top(tmp_path: Path) -> Path:
+def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
     for name, text in {
         "base/domain.yaml": SOURCE,
         "base/kustomization.yaml": "resources: [domain.yaml]\n",
@@ -43,11 +44,8 @@ def top(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def remark(text: str, top: Path, *arguments: str) -> dict[str, Any]:
-    program = (sys.executable, "-m", "postroom", "check", "-", "--offline", "-o", "json")
-    done = subprocess.run(
-        [*program, *arguments], input=text, capture_output=True, text=True, cwd=top, check=False
-    )
+def remark(text: str, *arguments: str) -> dict[str, Any]:
+    done = forked.check(text, "--offline", "-o", "json", *arguments)
     assert done.returncode == ExitCode.BAD_INPUT, done.stderr
     (found,) = json.loads(done.stdout)["remarks"]
     return {"name": found["object"]["name"], "field": found["field"], **found["location"]}
@@ -62,7 +60,7 @@ def test_kustomize(top: Path) -> None:
         check=True,
         env={**os.environ, **UNCOLLECTED},
     ).stdout
-    found = remark(rendered, top, "--source-root", "overlay")
+    found = remark(rendered, "--source-root", "overlay")
     assert found == {
         "name": "pre-example",
         "field": "spec.domain",
@@ -73,10 +71,10 @@ def test_kustomize(top: Path) -> None:
         "endColumn": 21,
     }
     # Without the folder that was built the source is not found, and the place is that of the input.
-    assert remark(rendered, top)["file"] == "stdin"
+    assert remark(rendered)["file"] == "stdin"
 
 
 def test_helm(top: Path) -> None:
     rendered = helm("template", "release", top / "deploy" / "chart").stdout
-    found = remark(rendered, top)
+    found = remark(rendered)
     assert (found["file"], found["line"]) == ("deploy/chart/templates/domain.yaml", 7)

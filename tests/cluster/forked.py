@@ -7,10 +7,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
 
 import forking
+import forking.typed
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import ROOT, OperatorProcess, Process
 
@@ -64,6 +67,31 @@ def lab(*arguments: str, told: IO[str]) -> forking.Forked:
             environment={**_ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
             streams=(nothing.fileno(), told.fileno(), told.fileno()),
         )
+
+
+@contextmanager
+def typed() -> Iterator[Path]:
+    """A folder for the PATH of shells, with our commands and python3."""
+    # As pip makes them of pyproject.toml.
+    scripts = {
+        name: f"postroom.cli.entry:{name.replace('-', '_')}"
+        for name in ("postroom", "kubectl-postroom")
+    }
+    with forking.typed.commands(scripts, "postroom", _run) as place:
+        yield place
+
+
+def _run(
+    command: list[str],
+    environment: dict[str, str],
+    directory: str,
+    streams: tuple[int, int, int],
+) -> int:
+    environment["PYTHONPATH"] = _ENVIRONMENT["PYTHONPATH"]
+    assert forking.is_forkable(command, environment), command
+    return forking.Forked(
+        command, _IMPORTED, environment=environment, streams=streams, directory=directory
+    ).wait()
 
 
 def _ran(arguments: tuple[str, ...], input: str) -> subprocess.CompletedProcess[str]:

@@ -203,6 +203,6 @@ def builds_on(page: Path) -> list[str]:
 
 
 def search_path(*first: Path) -> str:
-    """PATH with our own commands, and these directories, before all others."""
-    places = [Path(sys.executable).parent, *first]
+    """PATH with these directories, and our own commands, before all others."""
+    places = [*first, Path(sys.executable).parent]
     return os.pathsep.join([*map(str, places), os.environ.get("PATH", "")])

@@ -27,7 +27,7 @@ import dns.zone
 import pytest
 import yaml
 
-from cluster import mail_worker, services
+from cluster import forked, mail_worker, services
 from cluster.api_client import create_namespace, delete_namespace, service_account_kubeconfig
 from cluster.guides import GUIDES, GuideError, Reader, builds_on, matches, search_path, steps_of
 from cluster.lab_process import LabProcess
@@ -90,12 +90,20 @@ def worker(
 
 
 @pytest.fixture(scope="module")
+def typed() -> Iterator[Path]:
+    """Where the commands are that a reader types; the page of the start has them real."""
+    with forked.typed() as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
 def reader(
     installed: ControlPlane,
     lab: LabProcess,
     directory: Path,
     tickets: TicketsProcess,
     worker: OperatorProcess,
+    typed: Path,
 ) -> Iterator[Reader]:
     """One reader for all pages, in a namespace of their own, with an operator that runs."""
     kubeconfig = yaml.load(installed.kubeconfig.read_text(), Loader=yaml.CSafeLoader)
@@ -109,7 +117,7 @@ def reader(
     commands.mkdir()
     (commands / "kubectl").symlink_to(installed.kubectl_path)
     environment = {
-        "PATH": search_path(commands),
+        "PATH": search_path(typed, commands),
         "KUBECONFIG": str(directory / "kubeconfig"),
         "LAB": lab.reach.address,
         "COLUMNS": "200",

@@ -60,6 +60,7 @@ class Forked:
         *,
         environment: Mapping[str, str],
         streams: tuple[int, int, int],
+        directory: str = "",
     ) -> None:
         self.args = [*command]
         self.returncode: int | None = None
@@ -68,7 +69,7 @@ class Forked:
         with theirs:
             control = _server(environment.get("PYTHONPATH", ""), imported)
             socket.send_fds(control, [b"f"], [theirs.fileno(), *streams])
-        asked = [self.args[1:], {**environment}, str(Path.cwd())]
+        asked = [self.args[1:], {**environment}, directory or str(Path.cwd())]
         self._line.sendall(json.dumps(asked).encode() + b"\n")
         self.pid = int(self._told())
 

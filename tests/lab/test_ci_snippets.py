@@ -22,6 +22,8 @@ import jsonschema
 import pytest
 import yaml
 
+from cluster import forked
+from cluster.guides import search_path
 from loopback import own_address
 from postroom.lab.lab import Lab
 from unit.docs.reading import blocks
@@ -93,8 +95,15 @@ def test_the_workflow_gives_the_action_what_it_takes_and_reads_what_it_writes() 
     assert set(INCLUDE["variables"]) <= set(GITLAB["variables"])
 
 
+@pytest.fixture(scope="module")
+def typed() -> Iterator[Path]:
+    """Where our commands and python3 are."""
+    with forked.typed() as place:
+        yield place
+
+
 @pytest.fixture
-async def repository(tmp_path: Path) -> AsyncIterator[tuple[Path, dict[str, str]]]:
+async def repository(tmp_path: Path, typed: Path) -> AsyncIterator[tuple[Path, dict[str, str]]]:
     """A repository with what is good below mail/ and what is not below broken/, and an environment
     in which the lab is the network."""
     (tmp_path / "lab").mkdir()
@@ -119,7 +128,7 @@ async def repository(tmp_path: Path) -> AsyncIterator[tuple[Path, dict[str, str]
             for name, values in said.items()
         }
         # The first python3 has postroom; what pip installs comes beside it, without what it needs.
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        path = search_path(typed)
         # For pip 0 means that the option holds: without an environment of its own for the build.
         pip = {"PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"}
         pip |= {"PIP_TARGET": str(tmp_path / "site")}

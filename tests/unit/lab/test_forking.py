@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import forking
+from forking import typed
 
 IMPORTED = ("json",)
 #: Tells what a program knows of itself and of what is around it.
@@ -136,3 +137,57 @@ def test_what_an_interpreter_must_be_told_is_none_to_fork(
 ) -> None:
     assert forking.is_forkable([sys.executable, *command], {**os.environ, **more}) is whether
     assert not forking.is_forkable(["/bin/true", *command], {**os.environ, **more})
+
+
+#: A program that tells what it was given, and ends as its first argument says.
+TOLD = """
+import os, sys
+def main():
+    print(sys.argv, os.environ["GIVEN"], os.getcwd(), sys.stdin.read(), flush=True)
+    print("aside", file=sys.stderr)
+    if sys.argv[1] == "killed":
+        os.kill(os.getpid(), 9)
+    return int(sys.argv[1])
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+
+
+def _forked(
+    command: list[str],
+    environment: dict[str, str],
+    directory: str,
+    streams: tuple[int, int, int],
+) -> int:
+    return forking.Forked(
+        command, IMPORTED, environment=environment, streams=streams, directory=directory
+    ).wait()
+
+
+def test_shells_run_what_is_forked_as_what_is_started(tmp_path: Path) -> None:
+    (tmp_path / "somebodys.py").write_text(TOLD)
+    with typed.commands({"own": "somebodys:main"}, "somebodys", _forked) as place:
+        environment = {**os.environ, "PATH": f"{place}:{os.environ['PATH']}", "GIVEN": "…"}
+        for name, code in (("4", 4), ("killed", 137)):
+            for program in ("own", "python3 -m somebodys"):
+                ran = subprocess.run(
+                    ["bash", "-c", f"echo asked | {program} {name} 'with space'"],
+                    cwd=tmp_path,
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
+                path = place / "own" if program == "own" else tmp_path / "somebodys.py"
+                told = f"{[str(path), name, 'with space']} … {tmp_path} asked\n\n"
+                assert (ran.returncode, ran.stdout, ran.stderr) == (code, told, "aside\n")
+        # Whatever else an interpreter is to do it does.
+        ran = subprocess.run(
+            ["python3", "-c", "import sys; print(sys.executable)"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert ran.stdout == f"{sys.executable}\n"
+    assert not place.exists()

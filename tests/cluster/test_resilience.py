@@ -43,7 +43,7 @@ from postroom.api.names import Kind
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import ROOT, OperatorProcess
 
-DOMAIN = Kind.SENDING_DOMAIN
+DOMAIN, ACCOUNT = Kind.SENDING_DOMAIN, Kind.EMAIL_ACCOUNT
 
 
 def test_no_write_at_rest_nor_after_a_restart(
@@ -61,9 +61,21 @@ def test_no_write_at_rest_nor_after_a_restart(
         assert writes_of(installed, since=before) == []
 
 
-def judged_in(plane: ControlPlane, namespace: str) -> list[bool]:
-    """Of each domain whether it is evaluated; `objects`, which looks at all of them, takes long."""
-    return [is_judged(each) for each in read(plane, path_of(namespace, DOMAIN))["items"]]
+def judged_in(plane: ControlPlane, namespace: str, *kinds: Kind) -> list[bool]:
+    """Of each domain, or object of some kinds, whether it is evaluated; `objects`, which looks at
+    all there is of them, takes long."""
+    found = (read(plane, path_of(namespace, kind))["items"] for kind in kinds or (DOMAIN,))
+    return [is_judged(each) for items in found for each in items]
+
+
+def mixed(count: int, first: int = 0) -> str:
+    """A List of domains, of which each takes dozens of questions, and four times as many accounts
+    of other domains, without a server."""
+    items = json.loads(domains(count, first))["items"]
+    for number, each in enumerate(items, first):
+        if number % 5:
+            each["kind"], each["spec"] = ACCOUNT, {"address": f"a@d{number}.example.com"}
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
 def test_killed_while_converging(
@@ -71,16 +83,20 @@ def test_killed_while_converging(
 ) -> None:
     operator.start()
     create = ("create", "-n", namespace, "-f", "-")
+
+    def judged() -> list[bool]:
+        return judged_in(installed, namespace, DOMAIN, ACCOUNT)
+
     with ThreadPoolExecutor() as pool:
-        created = pool.submit(installed.kubectl, *create, input=domains(150))
-        eventually(lambda: any(judged_in(installed, namespace)), "the first is judged")
+        created = pool.submit(installed.kubectl, *create, input=mixed(150))
+        eventually(lambda: any(judged()), "the first is judged")
         operator.kill()
         created.result()
     # It is done with them nearly as fast as they come: some have come since.
-    installed.kubectl(*create, input=domains(50, first=150))
-    assert not all(judged_in(installed, namespace))
+    installed.kubectl(*create, input=mixed(50, first=150))
+    assert not all(judged())
     with operator:
-        eventually(lambda: all(judged_in(installed, namespace)), "all judged", 600)
+        eventually(lambda: all(judged()), "all judged", 600)
     objects(installed, namespace)  # each honours the status contract
 
 

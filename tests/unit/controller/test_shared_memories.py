@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import ast
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import postroom
+from house.texture import PACKAGE, sources
 from lab.kept_secrets import Secrets, kept
 from lab.oauth_lab import google_user, microsoft_user
 from postroom.api.mailserver import ProbeStage, TLSMode
@@ -292,9 +291,12 @@ COMPUTED_AGAIN = {
     "dns/asking/wire.py": "a query's octets, a reply that was read: 0.1 ms",
     "dns/diagnosis/places.py": "where a record may have slipped to: 0.2 ms",
     "dns/dkim/concealing.py": "where private keys stand in a text: 1 ms",
+    "dns/dkim/slips.py": "what a damaged key record was meant to be: 1 ms",
     "dns/dmarc/record.py": "a DMARC record: 0.1 ms",
+    "dns/dmarc/slips.py": "what a damaged DMARC record was meant to be: 1 ms",
     "dns/judging/spf_merge.py": "an SPF record: 1 ms, and only while its domain is judged",
     "dns/spf/record.py": "an SPF record: 1 ms, and only while its domain is judged",
+    "dns/texts/pasted.py": "what pasting did to a text: 0.1 ms",
     "log.py": "how the second of a line is written: 2 us",
     "mail/connect/guard.py": "what may be dialled: 0.1 ms",
     "mail/presets/identify.py": "whose a host is, and what it is nearly: 1 ms",
@@ -309,18 +311,18 @@ OTHERS = {"controller/echoes.py", "controller/page_sizes.py", "controller/scrapi
 _MEMORIES = {"BoundedMap", "ExpiringMap", "SingleFlightCache"}
 
 
-def made_in(tree: ast.AST, names: set[str]) -> int:
+def made_in(nodes: Iterable[ast.AST], names: set[str]) -> int:
     """How often something of these names is called, or decorates with arguments."""
-    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    calls = (node.func for node in nodes if isinstance(node, ast.Call))
     return sum(getattr(each, "id", getattr(each, "attr", "")) in names for each in calls)
 
 
 def modules(names: set[str]) -> dict[str, int]:
     """The modules of the operator that make such things, and how many."""
-    root = Path(postroom.__file__).parent
     found = {
-        str(path.relative_to(root)): made_in(ast.parse(path.read_text()), names)
-        for path in sorted(root.rglob("*.py"))
+        str(source.path.relative_to(PACKAGE)): made_in(source.nodes, names)
+        for source in sources()
+        if any(name in source.text for name in names)
     }
     return {name: count for name, count in found.items() if count}
 

@@ -18,7 +18,16 @@ from postroom.dns.requirements import (
     TLSRPTWanted,
 )
 from postroom.dns.texts import tag_list
-from postroom.dns.texts.pasted import DAMAGE_LIMIT, DETAILS, UNDO, Undo, detail_of, placeholder
+from postroom.dns.texts.pasted import (
+    DAMAGE_LIMIT,
+    DETAILS,
+    UNDO,
+    Undo,
+    all_undone,
+    changes,
+    detail_of,
+    placeholder,
+)
 from postroom.dns.tls import mta_sts, tls_rpt
 
 _TEXTS_LIMIT = 20
@@ -127,6 +136,9 @@ def _is_of_kind(case: Case, text: str) -> bool:
 
 def _mended(case: Case, text: str) -> Iterator[Damage]:
     """Undo one kind of damage if that is all it takes, else one after the other."""
+    singles = dict(changes(text))
+    if not singles:
+        return
     good: Callable[[str], bool] = partial(_is_of_kind, case)
     if isinstance(case.planned.wanted, TextWanted):
         good = partial(eq, case.planned.value)
@@ -136,13 +148,12 @@ def _mended(case: Case, text: str) -> Iterator[Damage]:
     plain = [(code, undo) for code, undo in UNDO if code not in _OF_NOTES]
     if beside_a_policy and not good(_undo_all(text, plain)):
         return  # One with words or marks around it may be somebody's note.
-    for code, undo in UNDO:
-        single = undo(text)
-        if single != text and good(single):
+    for code, single in singles.items():
+        if good(single):
             yield Damage(code, detail_of(code, text), (text,), single)
             return
-    made = [(code, undo) for code, undo in UNDO if undo(text) != text]
-    current = _undo_all(text, UNDO)
+    made = [(code, undo) for code, undo in UNDO if code in singles]
+    current = all_undone(text)
     if current == text or not good(current):
         return
     for code, undo in made:
@@ -152,7 +163,7 @@ def _mended(case: Case, text: str) -> Iterator[Damage]:
             made = fewer
     # Who pastes a whole line of a zone file has quotes in it as well.
     for code, _ in sorted(made, key=lambda step: step[0] != Code.VALUE_INCLUDES_NAME):
-        yield Damage(code, detail_of(code, text), (text,), _undo_all(text, UNDO))
+        yield Damage(code, detail_of(code, text), (text,), current)
 
 
 def _undo_all(text: str, steps: Iterable[tuple[str, Undo]]) -> str:

@@ -7,6 +7,7 @@ Each slip is proven by the key where that is possible: undoing the damage yields
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import permutations
 
 from postroom.dns.dkim.key import Algorithm, PublicKey, published_forms
@@ -14,7 +15,7 @@ from postroom.dns.dkim.mending import Step, steps, with_standard_base64
 from postroom.dns.dkim.private import is_private
 from postroom.dns.dkim.record import KeyRecord, looks_like_key, parse, published_base64
 from postroom.dns.finding_codes import Code
-from postroom.dns.texts.pasted import DAMAGE_LIMIT, UNDO, detail_of, placeholder
+from postroom.dns.texts.pasted import DAMAGE_LIMIT, all_undone, changes, detail_of, placeholder
 
 #: What a TXT string holds at most (RFC 1035 section 3.3.14), and where careless forms cut.
 STRING_LIMIT = 255
@@ -115,9 +116,9 @@ def _likely(text: str, record: KeyRecord, wanted: PublicKey) -> Iterator[Slip]:
     """What stands there, as far as it was meant as a key record."""
     if not looks_like_key(text):
         return
-    bare = _bare(text)
+    bare = all_undone(text)
     if not record.usable and bare != text and parse(bare).usable:
-        code = next(code for code, undo in UNDO if undo(text) != text)
+        code, _ = changes(text)[0]
         yield Slip(code, f"{detail_of(code, text)}, and holds another key", text)
         return
     readable = record.key is not None or record.revoked
@@ -134,13 +135,15 @@ def _likely(text: str, record: KeyRecord, wanted: PublicKey) -> Iterator[Slip]:
             yield Slip(Code.DKIM_KEY_OTHER, "holds another key", text)
 
 
-def _mended(text: str, wanted: PublicKey) -> list[Slip]:
+# A look asks for the same texts at every place where a key may have slipped to.
+@lru_cache(maxsize=128)
+def _mended(text: str, wanted: PublicKey) -> tuple[Slip, ...]:
     """Undo one kind of damage if that is all it takes, else one after the other."""
     known = steps(wanted.algorithm)
     for code, detail, undo in known:
         single = undo(text)
         if single != text and _yields(single, wanted):
-            return [_slip(code, detail, text)]
+            return (_slip(code, detail, text),)
     current, made = text, list[Step]()
     for step in known:
         code, _, undo = step
@@ -149,8 +152,8 @@ def _mended(text: str, wanted: PublicKey) -> list[Slip]:
             made.append(step)
             current = changed
             if _yields(current, wanted):
-                return [_slip(*needed[:2], text) for needed in _needed(made, text, wanted)]
-    return []
+                return tuple(_slip(*step[:2], text) for step in _needed(made, text, wanted))
+    return ()
 
 
 def _needed(made: Sequence[Step], text: str, wanted: PublicKey) -> list[Step]:
@@ -170,15 +173,9 @@ def _slip(code: Code, detail: str, text: str) -> Slip:
     return Slip(code, detail_of(code, text) if code in _BY_TEXT else detail, text)
 
 
-def _bare(text: str) -> str:
-    for _, undo in UNDO:
-        text = undo(text)
-    return text
-
-
 def _split(texts: Sequence[str], wanted: PublicKey) -> Slip | None:
     """One key in several records: some order of some of them yields it."""
-    pieces = [_bare(text) for text in texts]
+    pieces = [all_undone(text) for text in texts]
     if not 2 <= len(pieces) <= _PIECE_LIMIT or sum(map(len, pieces)) > DAMAGE_LIMIT:
         return None
     for count in range(2, len(pieces) + 1):
@@ -202,7 +199,7 @@ def _chunks(text: str, pieces: Sequence[str], wanted: PublicKey) -> Iterator[Sli
 def _partial(text: str, wanted: PublicKey, wanted_text: str) -> Iterator[Slip]:
     """A part of the key, or all of it in lowercase."""
     least = _RECOGNISABLE[wanted.algorithm]
-    plain = with_standard_base64(_bare(text))
+    plain = with_standard_base64(all_undone(text))
     found = published_base64(plain)
     bare = re.sub(r"\s+", "", plain)
     # Behind a foreign character the key may well go on.
@@ -214,7 +211,7 @@ def _partial(text: str, wanted: PublicKey, wanted_text: str) -> Iterator[Slip]:
         begins = len(found) >= least and whole.startswith(found.rstrip("=")) and found != whole
         if begins and ends:
             of = f", of {len(wanted_text)}" if len(text) == STRING_LIMIT else ""
-            also = "" if plain == _bare(text) else ", and has - and _ where + and / belong"
+            also = "" if plain == all_undone(text) else ", and has - and _ where + and / belong"
             detail = f"was cut off after {len(text)} characters{of}{also}"
             yield Slip(Code.VALUE_TRUNCATED, detail, text)
             return

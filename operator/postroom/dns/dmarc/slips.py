@@ -5,6 +5,7 @@ import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns.dmarc.record import (
@@ -160,6 +161,8 @@ def _score(text: str) -> tuple[bool, int]:
     return (not is_dmarc(text), _trouble(parse(text)) if is_dmarc(text) else 0)
 
 
+# A look asks for the same texts as every record, at every place, and for each receiver.
+@lru_cache(maxsize=128)
 def _mended(text: str) -> tuple[str, tuple[TagSlip, ...]]:
     """Undo one mistake if that is all it takes, else as many, in their order, as help most."""
     best: tuple[str, tuple[TagSlip, ...]] = (text, ())

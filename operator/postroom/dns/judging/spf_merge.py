@@ -18,7 +18,7 @@ from postroom.dns.spf.merge import Merged, merge
 from postroom.dns.spf.record import VERSION
 from postroom.dns.spf.repair import Edit, apply, leaving_out, removal, repairs
 from postroom.dns.spf.savings import Worth, savings
-from postroom.dns.texts.pasted import DAMAGE_LIMIT, UNDO
+from postroom.dns.texts.pasted import DAMAGE_LIMIT, all_undone, changes
 from postroom.dns.texts.quoting import quoted
 
 #: A version as people write it, and what they put behind it.
@@ -118,12 +118,10 @@ def meant(text: str) -> tuple[Code, str] | None:
     """
     if spf.is_spf(text) or len(text) > DAMAGE_LIMIT:
         return None
-    for code, undo in UNDO:
-        if spf.is_spf(undo(text)):
-            return code, undo(text)
-    undone = text
-    for _, undo in UNDO:
-        undone = undo(undone)
+    for code, single in changes(text):
+        if spf.is_spf(single):
+            return code, single
+    undone = all_undone(text)
     if spf.is_spf(undone):
         return Code.SPF_SYNTAX, undone
     behind = _BEFORE_VERSION.match(undone)

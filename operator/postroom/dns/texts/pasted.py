@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from html import unescape
 
 from postroom.dns.finding_codes import Code
@@ -172,6 +173,23 @@ UNDO: tuple[tuple[Code, Undo], ...] = (
     (Code.VALUE_DECORATED, without_decoration),
     (Code.VALUE_WHITESPACE, without_stray_space),
 )
+
+
+# A look reads the same few texts as every record, at every place where one may have slipped to.
+@lru_cache(maxsize=128)
+def changes(text: str) -> tuple[tuple[Code, str], ...]:
+    """What becomes of a text when one kind of damage is undone, for each kind that it may have."""
+    return tuple((code, single) for code, undo in UNDO if (single := undo(text)) != text)
+
+
+@lru_cache(maxsize=128)
+def all_undone(text: str) -> str:
+    """The text with every kind of damage undone, one after the other."""
+    if changes(text):
+        for _, undo in UNDO:
+            text = undo(text)
+    return text
+
 
 #: What each kind of damage is, for the end of a sentence that begins with "the value".
 DETAILS = {

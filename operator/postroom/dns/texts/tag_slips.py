@@ -4,7 +4,7 @@
 import re
 from collections.abc import Sequence
 
-from postroom.dns.texts.pasted import DAMAGE_LIMIT, UNDO
+from postroom.dns.texts.pasted import DAMAGE_LIMIT, all_undone
 
 _BLANK = " \t\r\n"
 
@@ -18,8 +18,7 @@ def meant(text: str, version: str, family: str, names: Sequence[str]) -> str:
     """
     if len(text) > DAMAGE_LIMIT:
         return text
-    for _, undo in UNDO:
-        text = undo(text)
+    text = all_undone(text)
     known = "|".join(map(re.escape, names))
     parts = re.split(rf"[;|]|[{_BLANK},]+(?=(?:v|{known})[ \t]{{0,4}}[=:])", text, flags=re.I)
     spelt = re.compile(rf"\A(?:v[ \t]{{0,4}}[=:][ \t]{{0,4}})?{family}[a-z0-9._-]{{0,8}}", re.I)

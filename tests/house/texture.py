@@ -83,6 +83,17 @@ def sources() -> tuple[Source, ...]:
     return tuple(Source(path, path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py")))
 
 
+def tree_of(path: Path) -> ast.Module:
+    """Return the syntax of a file; that of the program is read once for all who ask."""
+    source = _by_path().get(path)
+    return ast.parse(path.read_text("utf-8")) if source is None else source.tree
+
+
+@cache
+def _by_path() -> dict[Path, Source]:
+    return {source.path: source for source in sources()}
+
+
 def lines() -> int:
     return sum(source.lines for source in sources())
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,12 +47,14 @@ def built(tree: ast.Module) -> Iterator[ast.expr]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
-        name = ast.unparse(node.func).rpartition(".")[2]  # also of a module that is imported whole
+        # Also of a module that is imported whole.
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
         if name in BUILDERS:
             named = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
             yield from named or node.args[:1]
 
 
+@cache
 def codes() -> dict[str, Path]:
     """Every code that is written out, by where; fails at a form that this test does not know."""
     found = {}

@@ -9,11 +9,10 @@ import struct
 import subprocess
 import sys
 import termios
-from pathlib import Path
 
 import pytest
 
-import postroom
+from house.texture import sources
 from postroom.cli import terminal
 
 RED = "\x1b[31m"
@@ -107,9 +106,10 @@ def test_which_variable_counts(
 
 def test_no_other_module_makes_a_console() -> None:
     makers = {
-        file.name
-        for file in Path(postroom.__file__).parent.rglob("*.py")
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        source.path.name
+        for source in sources()
+        if "Console" in source.text
+        for node in source.nodes
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Console")
     }
     assert makers == {"terminal.py"}

@@ -15,12 +15,12 @@ import pytest
 from house.texts import (
     PAGES,
     defined_in,
-    docstrings,
     found,
     missing_files,
     missing_modules,
     missing_names,
     missing_python_files,
+    naming_docstrings,
 )
 from house.texture import PACKAGE, ROOT
 
@@ -42,7 +42,7 @@ def test_files_and_modules_that_docstrings_name_are_there(package: Path) -> None
     missing = {
         path.name: names
         for path in package.glob("*.py")
-        for text in docstrings(path)
+        for text in naming_docstrings(path)
         if (
             names := missing_files(text, path)
             + missing_python_files(text, path)
@@ -57,7 +57,7 @@ def test_names_that_docstrings_quote_stand_in_the_program(package: Path) -> None
     missing = {
         path.name: names
         for path in package.glob("*.py")
-        for text in docstrings(path)
+        for text in naming_docstrings(path)
         if (names := missing_names(text))
     }
     assert missing == {}

@@ -109,7 +109,7 @@ async def test_circles_that_were_set_aside_do_not_pile_up(
     caplog.set_level(logging.INFO)
     passes.settle()
     there, settled = [], passes.size()
-    for _ in range(480_000 // each):
+    for _ in range(300_000 // each):
         used = [InUse() for _ in range(each)]
         gc.collect()
         used.clear()

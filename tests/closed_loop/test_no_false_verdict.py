@@ -29,6 +29,8 @@ from postroom.dns.verifying.verify import Scope, verify
 
 _OVER_MESSAGES, _WITHOUT, _AT_ONCE = 1000, 1200, 100
 _FAULTY = (RecordState.MISSING, RecordState.WRONG, RecordState.CONFLICTING)
+#: The states that records of these worlds can have.
+_STATES = frozenset(RecordState) - {RecordState.CONFLICTING}
 #: Bounds on one look at a few records and up to four servers, whatever fails: virtual seconds, and
 #: queries with all repetitions. Where the way to servers is closed, nobody can know that from the
 #: first silent zone: each question goes to each server once, and then to the resolver.
@@ -68,6 +70,10 @@ async def _without_messages(seed: int) -> tuple[Scene, DomainReport, _Heard]:
         return frozenset(name for name, asked in asker.heard if asked == question)
 
     return made, report, heard
+
+
+def _states(report: DomainReport) -> set[RecordState]:
+    return {record.state for record in report.records}
 
 
 def _wrongly_valid(
@@ -124,10 +130,14 @@ def test_no_verdict_is_false_in_more_worlds(first: int) -> None:
     for seed in range(10_000 + first, 10_000 + first + _AT_ONCE):
         made, report, heard = run(_without_messages(seed))
         assert _false(made, report, heard) == [], seed
+        assert _states(report) <= _STATES, seed
 
 
 def test_the_worlds_are_of_all_kinds() -> None:
     """Every state is reached, so that none of the properties holds for want of cases."""
-    reports = [run(_without_messages(seed))[1] for seed in range(10_000, 10_300)]
-    states = {record.state for report in reports for record in report.records}
-    assert states == {*RecordState} - {RecordState.CONFLICTING}
+    missing = {*_STATES}
+    for seed in range(10_000, 10_000 + _WITHOUT):
+        missing -= _states(run(_without_messages(seed))[1])
+        if not missing:  # what comes of the other worlds is looked at above
+            break
+    assert not missing

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import typer
+import typer.main
 import yaml
 from rich.text import Text
 
@@ -115,6 +116,8 @@ def commands(key: Key) -> Iterator[list[str]]:
 
 
 _MISSING = ["--missing"]
+#: A process makes its command line once, and here hundreds of calls are one process.
+_MADE = cache(typer.main.get_command)
 
 
 def told_by(key: Key, raw: Mapping[str, Any], capsys: pytest.CaptureFixture[str]) -> Iterator[str]:
@@ -124,6 +127,7 @@ def told_by(key: Key, raw: Mapping[str, Any], capsys: pytest.CaptureFixture[str]
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Cluster, "connect", staticmethod(connect))
+        patched.setattr(typer.main, "get_command", _MADE)
         for command in commands(key):
             with pytest.raises((typer.Exit, SystemExit)):
                 plugin.main(command)

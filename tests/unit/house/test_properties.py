@@ -51,8 +51,8 @@ class Tries:
             def step(self, number: int) -> None: ...
 
         case = Machine.TestCase
-        if own is not None:
-            case.settings = own
+        # How long an example is, is not asked here: otherwise fifty steps.
+        case.settings = settings(case.settings if own is None else own, stateful_step_count=2)
         self.item = item(case.runTest, case)
         return case().runTest
 

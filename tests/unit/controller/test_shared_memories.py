@@ -297,6 +297,7 @@ COMPUTED_AGAIN = {
     "dns/judging/spf_merge.py": "an SPF record: 1 ms, and only while its domain is judged",
     "dns/spf/record.py": "an SPF record: 1 ms, and only while its domain is judged",
     "dns/texts/pasted.py": "what pasting did to a text: 0.1 ms",
+    "lab/zone_data.py": "a record of the lab, which serves one user: 10 us",
     "log.py": "how the second of a line is written: 2 us",
     "mail/connect/guard.py": "what may be dialled: 0.1 ms",
     "mail/presets/identify.py": "whose a host is, and what it is nearly: 1 ms",

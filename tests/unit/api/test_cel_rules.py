@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import cel
@@ -88,17 +89,39 @@ def filled(schema: dict[str, Any], value: Any) -> Any:
     return value
 
 
+def named_by(rule: str) -> dict[str, Any]:
+    properties = OF_OBJECTS[rule]["properties"].items()
+    return {name: each for name, each in properties if f"self.{name}" in rule}
+
+
+# What is made of a rule is made once for all its examples.
+@cache
+def written_for(rule: str) -> st.SearchStrategy[dict[str, Any]]:
+    return values({"type": "object", "properties": named_by(rule)})
+
+
+@cache
+def required_by(rule: str) -> dict[str, st.SearchStrategy[Any]]:
+    named = named_by(rule)
+    required = OF_OBJECTS[rule].get("required", ())
+    return {name: values(named[name]) for name in required if name in named}
+
+
+@cache
+def validators(rule: str) -> list[jsonschema.Draft7Validator]:
+    return [jsonschema.Draft7Validator(each) for each in clauses(rule, OF_OBJECTS[rule])]
+
+
 @pytest.mark.parametrize("rule", OF_OBJECTS)
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_the_schema_says_what_the_rule_says(rule: str, data: st.DataObject) -> None:
     node = OF_OBJECTS[rule]
-    named = {name: each for name, each in node["properties"].items() if f"self.{name}" in rule}
-    written = data.draw(values({"type": "object", "properties": named}))
-    for name in node.get("required", ()):
-        if name in named and name not in written:
-            written[name] = data.draw(values(named[name]))
-    says = [jsonschema.Draft7Validator(each).is_valid(written) for each in clauses(rule, node)]
+    written = data.draw(written_for(rule))
+    for name, required in required_by(rule).items():
+        if name not in written:
+            written[name] = data.draw(required)
+    says = [each.is_valid(written) for each in validators(rule)]
     judged = cel.evaluate(rule, {"self": filled(node, copy.deepcopy(written))})
     assert all(says) == judged, written
 

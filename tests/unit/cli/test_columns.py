@@ -18,12 +18,13 @@ NAMES = st.text(string.ascii_lowercase + string.digits + "-", min_size=1, max_si
 TEXTS = st.text(string.ascii_letters + ".@-", min_size=1, max_size=80) | st.just("\u4f8b.example")
 VERDICTS = st.sampled_from(["True", "False", "Unknown"])
 KINDS = st.sampled_from(["SendingDomain", "MailServer", "EmailAccount"])
+NAMESPACES, SEVERAL = st.sampled_from(["mail", "shop"]), st.lists(NAMES, min_size=1, max_size=5)
 
 
 @st.composite
 def objects(draw: st.DrawFn) -> list[dict[str, Any]]:
     kind, found = draw(KINDS), []
-    for name in draw(st.lists(NAMES, min_size=1, max_size=5)):
+    for name in draw(SEVERAL):
         ready = {"type": "Ready", "status": draw(VERDICTS), "reason": draw(TEXTS)}
         checks = [
             {"type": each, "status": draw(VERDICTS)}
@@ -33,7 +34,7 @@ def objects(draw: st.DrawFn) -> list[dict[str, Any]]:
         found.append(
             {
                 "kind": kind,
-                "metadata": {"namespace": draw(st.sampled_from(["mail", "shop"])), "name": name},
+                "metadata": {"namespace": draw(NAMESPACES), "name": name},
                 "spec": {"domain": text, "host": text, "address": text},
                 "status": {"conditions": [ready, *checks], "serverName": draw(NAMES)},
             }

@@ -21,37 +21,32 @@ NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 MOMENTS = st.integers(0, 10**9).map(lambda seconds: NOW - timedelta(seconds=seconds))
 UIDS = st.integers(1, 2**32 - 1)
 MAILBOXES = st.text(min_size=1, max_size=255).filter(lambda name: name.isprintable())
-
-
-@st.composite
-def cursors(draw: st.DrawFn, mailbox: str) -> Cursor:
-    uid, below = draw(st.integers(0, 2**32 - 1)), draw(st.integers(0, 2**32 - 1))
-    hashes = st.text("0123456789abcdef", max_size=16)
-    codes = st.integers(400, 499)
-    refused = st.builds(Refused, UIDS, MOMENTS, st.integers(1, 10**6), codes, hashes)
-    return Cursor(
-        mailbox,
-        draw(st.integers(0, 2**32 - 1)),
-        uid,
-        draw(MOMENTS),
-        below,
-        draw(st.none() | MOMENTS),
-        draw(st.booleans()),
-        draw(st.none() | refused),
-        draw(hashes),
-        draw(st.integers(0, 2**40)),
-        draw(st.none() | MOMENTS),
-    )
+NUMBERS = st.integers(0, 2**32 - 1)
+CODES, HASHES = st.integers(400, 499), st.text("0123456789abcdef", max_size=16)
+CURSORS = st.builds(
+    Cursor,
+    MAILBOXES,
+    NUMBERS,
+    NUMBERS,
+    MOMENTS,
+    NUMBERS,
+    st.none() | MOMENTS,
+    st.booleans(),
+    st.none() | st.builds(Refused, UIDS, MOMENTS, st.integers(1, 10**6), CODES, HASHES),
+    HASHES,
+    st.integers(0, 2**40),
+    st.none() | MOMENTS,
+)
 
 
 @st.composite
 def progresses(draw: st.DrawFn) -> Progress:
-    names = draw(st.lists(MAILBOXES, max_size=CURSORS_LIMIT, unique=True))
+    cursors = draw(st.lists(CURSORS, max_size=CURSORS_LIMIT, unique_by=lambda one: one.mailbox))
     reason = draw(
         st.none() | st.sampled_from([Reason.CONSUMER_UNAVAILABLE, Reason.MESSAGE_REJECTED])
     )
     return Progress(
-        {name: draw(cursors(name)) for name in names},
+        {cursor.mailbox: cursor for cursor in cursors},
         waiting=draw(st.integers(0, 2**32)),
         delivered_at=draw(st.none() | MOMENTS),
         rejected=draw(st.integers(0, 2**32)),

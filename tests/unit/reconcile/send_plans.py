@@ -59,12 +59,17 @@ def clock(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
+# Made once: Hypothesis looks anew at each that is made while it draws.
+_OPENINGS = st.lists(MINUTE, min_size=2, max_size=2, unique=True)
+_DAYS = st.lists(st.sampled_from(Weekday), min_size=1, unique=True)
+
+
 @st.composite
 def windows(draw: st.DrawFn, zones: st.SearchStrategy[str] = UTC_ONLY) -> SendingWindow:
-    opens, closes = sorted(draw(st.lists(MINUTE, min_size=2, max_size=2, unique=True)))
+    opens, closes = sorted(draw(_OPENINGS))
     return SendingWindow(
         time_zone=draw(zones),
-        days=draw(st.lists(st.sampled_from(Weekday), min_size=1, unique=True)),
+        days=draw(_DAYS),
         start=clock(opens),
         end=clock(closes),
     )
@@ -76,6 +81,7 @@ RAMPS = st.none() | st.builds(
     st.integers(1, 300),
 )
 SHARED = [None, *(name for name in providers() if name not in ("AmazonSES",))]
+_PROVIDERS = st.sampled_from(SHARED)
 
 
 @st.composite
@@ -87,7 +93,7 @@ def cases(
     window = draw(st.none() | windows(zones))
     asked = asked.model_copy(update={"window": window})
     server = ServerLimits(daily=draw(NUMBER), hourly=draw(NUMBER))
-    name = draw(st.sampled_from(SHARED))
+    name = draw(_PROVIDERS)
     known = SendingLimits("", None, None, None)
     if name is not None and isinstance(resolve(name, {}, None), MailPreset):
         known = documented(name)

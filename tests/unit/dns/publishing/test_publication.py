@@ -167,19 +167,25 @@ RECORDS = st.builds(
 Zone = dict[tuple[str, str], set[str]]
 
 
+# Made once: Hypothesis looks anew at each that is made while it draws.
+_LENGTHS = st.integers(1, 12)
+_KINDS = st.sampled_from(["want", "strange", "blind", "rules", "look"])
+_WANTED, _RULES = st.lists(RECORDS, max_size=4), st.tuples(st.booleans(), st.booleans())
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[tuple[str, object]]:
     """Edits of the spec, records of others that come and go, looks, and syncs of external-dns."""
     steps: list[tuple[str, object]] = []
-    for _ in range(draw(st.integers(1, 12))):
-        kind = draw(st.sampled_from(["want", "strange", "blind", "rules", "look"]))
+    for _ in range(draw(_LENGTHS)):
+        kind = draw(_KINDS)
         payload: object = None
         if kind == "want":
-            payload = draw(st.lists(RECORDS, max_size=4))
+            payload = draw(_WANTED)
         elif kind in ("strange", "blind"):
             payload = draw(RECORDS)
         elif kind == "rules":
-            payload = (draw(st.booleans()), draw(st.booleans()))
+            payload = draw(_RULES)
         steps.append((kind, payload))
     return steps
 

@@ -74,3 +74,7 @@ class BindingStatus(fields.Model):
         description="Secrets of the operator's own for this account: there, about to come, or "
         "about to go.",
     )
+
+
+#: Of an account for which nothing was written.
+NOTHING = BindingStatus()

@@ -26,6 +26,9 @@ SpecT = TypeVar("SpecT", bound=Model, covariant=True)
 StatusT = TypeVar("StatusT", bound=CommonStatus, covariant=True)
 ModelT = TypeVar("ModelT", bound=Model)
 
+#: Nearly all are dicts, for which the abstract class alone would be asked by a call of Python.
+MAPPINGS = (dict, Mapping)
+
 #: Longest token of a request that is told apart, and longest address, in characters.
 _TOKEN_LIMIT, _ADDRESS_LIMIT = 128, 320
 
@@ -98,9 +101,8 @@ class Metadata:
     @classmethod
     def _read(cls, raw: Mapping[str, Any]) -> Metadata:
         annotations = raw.get("annotations") or {}
-        tokens = [
-            f"{annotations[key]}" for key in names.REQUESTED_AT_ANNOTATIONS if annotations.get(key)
-        ]
+        asked = names.REQUESTED_AT_ANNOTATIONS if annotations else ()
+        tokens = [f"{annotations[key]}" for key in asked if annotations.get(key)]
         generation = raw.get("generation")
         return cls(
             name=str(raw.get("name") or ""),
@@ -119,11 +121,12 @@ class Metadata:
 def annotations_read(found: object) -> dict[str, str]:
     """Return what is read of an object's annotations: of those of others nothing, and of each of
     ours as much as one may hold."""
-    stored = found if isinstance(found, Mapping) else {}
+    if not found or not isinstance(found, MAPPINGS):
+        return {}
     return {
-        name: str(stored[name])[:_ADDRESS_LIMIT]
+        name: str(found[name])[:_ADDRESS_LIMIT]
         for name in names.REQUEST_ANNOTATIONS
-        if stored.get(name) is not None
+        if found.get(name) is not None
     }
 
 
@@ -173,7 +176,7 @@ class Kept(dict[str, Any]):
 
 def parse_spec(kind: names.Kind, raw: object) -> Model:
     """Type a raw spec; raises `InvalidSpec`."""
-    if not isinstance(raw, Mapping):
+    if not isinstance(raw, MAPPINGS):
         raise InvalidSpec((Problem(("spec",), "must be a mapping of the fields of this kind"),))
     try:
         return _typed(SPECS[kind], raw)
@@ -184,7 +187,7 @@ def parse_spec(kind: names.Kind, raw: object) -> Model:
 def parse_status(kind: names.Kind, raw: object) -> CommonStatus:
     """Type a stored status; what of it cannot be understood counts as never written."""
     model = STATUSES[kind]
-    return _typed(model, raw) if isinstance(raw, Mapping) else model()
+    return _typed(model, raw) if isinstance(raw, MAPPINGS) else model()
 
 
 def _typed(model: type[ModelT], raw: Mapping[str, Any]) -> ModelT:

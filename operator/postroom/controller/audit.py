@@ -17,10 +17,10 @@ from postroom.api.names import (
     SEND_TEST_ANNOTATION,
     Key,
 )
+from postroom.api.resource import MAPPINGS
 from postroom.concurrency.bounded import BoundedMap
 from postroom.controller import shared_status
 from postroom.controller.raw_objects import (
-    MAPPINGS,
     REQUESTED_BY,
     SPEC_BY,
     Raw,
@@ -178,6 +178,8 @@ def _at(status: Mapping[str, Any], path: tuple[str, ...]) -> object:
     """The value at a path; None where nothing is."""
     value: object = status
     for name in path:
+        if value is None:
+            break  # most of these are of few accounts
         value = value.get(name) if isinstance(value, MAPPINGS) else None
     return value
 

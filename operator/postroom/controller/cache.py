@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from postroom.api.names import Key, Kind
-from postroom.api.resource import Metadata
+from postroom.api.resource import MAPPINGS, Metadata
 from postroom.concurrency.sets_of_few import SetsOfFew
 from postroom.controller.echoes import Echoes
 from postroom.controller.raw_objects import Raw, conditions_of, metadata_of, slimmed, status_of
@@ -44,6 +44,10 @@ class Difference(Flag):
     MARK = auto()
     #: READY moved, but only to say that a new spec is being looked at: the verdict is to come.
     BEGUN = auto()
+
+
+#: An object that has come, with whatever verdict stands in it.
+_NEW = Difference.APPEARED | Difference.READY
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,7 @@ class Cache:
             self._entries[key] = _Entry(slim, pooled_texts(indexes))
             self._reindex(key, frozenset(), indexes)
             self._claim(key, slim, indexes)
-            return Change(Difference.APPEARED | Difference.READY, after=indexes)
+            return Change(_NEW, after=indexes)
         return self._replace(key, entry, slimmed(raw, entry.raw, entry.writing))
 
     def drop(self, key: Key, uid: str | None = None) -> Change:
@@ -311,7 +315,7 @@ def readiness(raw: Raw) -> tuple[object, ...]:
     Failed does not, and neither is Ready.
     """
     status = raw.get("status")
-    if not isinstance(status, Mapping):
+    if not isinstance(status, MAPPINGS):
         return None, None, None, ()
     about = status.get("verification"), status.get("observedGeneration"), standing_of(status)
     for condition in conditions_of(raw):

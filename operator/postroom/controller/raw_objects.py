@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from postroom.api.resource import Kept, annotations_read
+from postroom.api.resource import MAPPINGS, Kept, annotations_read
 from postroom.api.status import DEFAULT_STATUS
 from postroom.controller.text_pool import LONGEST, pooled, shared
 
@@ -26,9 +26,6 @@ _COMMON_METADATA = ("namespace", "creationTimestamp")
 #: Under these names in what is kept of metadata: the field manager that wrote the spec, and by
 #: annotation those that ask for something.
 SPEC_BY, REQUESTED_BY = "specBy", "requestedBy"
-
-#: Nearly all are dicts, for which the abstract class alone would be asked by a call of Python.
-MAPPINGS = (dict, Mapping)
 
 
 def metadata_of(raw: Raw) -> Mapping[str, Any]:
@@ -87,7 +84,7 @@ def _managers(
     spec, asked = "", dict[str, str]()
     found = metadata.get("managedFields")
     entries = (
-        [entry for entry in found if isinstance(entry, Mapping)] if isinstance(found, list) else []
+        [entry for entry in found if isinstance(entry, MAPPINGS)] if isinstance(found, list) else []
     )
     for entry in sorted(entries, key=lambda entry: str(entry.get("time") or "")):
         fields = entry.get("fieldsV1")
@@ -110,4 +107,4 @@ def conditions_of(raw: Raw) -> list[Mapping[str, Any]]:
     """Return the stored conditions that have the shape of conditions."""
     found = status_of(raw).get("conditions")
     entries = found if isinstance(found, list) else []
-    return [condition for condition in entries if isinstance(condition, Mapping)]
+    return [condition for condition in entries if isinstance(condition, MAPPINGS)]

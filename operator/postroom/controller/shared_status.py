@@ -10,7 +10,7 @@ from typing import Any
 
 from postroom.api.conditions import ConditionType
 from postroom.api.inbound_delivery import PROGRESS_FIELDS as FIELDS
-from postroom.controller.raw_objects import MAPPINGS
+from postroom.api.resource import MAPPINGS
 
 _CONDITION = ConditionType.INBOUND_DELIVERING.value
 

@@ -107,6 +107,7 @@ class Writer:
         self._intake = intake
         self._bucket = bucket
         self._metrics = metrics
+        self._ended = {each: metrics.status_writes.labels(each.value) for each in WriteResult}
         self._now = now
         self._audit = audit or Audit()
         self._backoff = backoff or Backoff(floor=0.5, base=0.5, cap=_LONGEST_PAUSE)
@@ -114,7 +115,7 @@ class Writer:
     async def write(self, evaluated: Evaluated, status: CommonStatus) -> WriteResult:
         """Make the stored status of an object equal to `status`, if it differs and still may."""
         result = await self._write(evaluated, status.as_stored())
-        self._metrics.status_writes.labels(result.value).inc()
+        self._ended[result].inc()
         return result
 
     async def _write(self, evaluated: Evaluated, desired: dict[str, Any]) -> WriteResult:

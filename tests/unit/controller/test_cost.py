@@ -15,8 +15,11 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
+from prometheus_client.metrics import MetricWrapperBase
 
 from postroom.api import resource
+from postroom.api.binding import BindingStatus
+from postroom.api.emailaccount_status import EffectiveSender
 from postroom.api.fields import Model
 from postroom.api.names import Key, Kind
 from postroom.api.status import DEFAULT_STATUS
@@ -124,6 +127,33 @@ async def test_a_spec_is_understood_twice_and_a_status_that_says_nothing_once_fo
     # To know where it stands and what on, and to judge it: never to judge its server.
     assert understood["EmailAccountSpec"] <= 2 * ACCOUNTS
     assert understood["EmailAccountStatus"] <= 2
+
+
+async def test_an_evaluation_takes_one_task_and_makes_nothing_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: Counter[str] = Counter()
+
+    def counted(owner: Any, name: str, told: str) -> None:
+        call = getattr(owner, name)
+
+        def counting(*arguments: Any, **options: Any) -> Any:
+            made[told] += 1
+            return call(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    counted(asyncio, "ensure_future", "tasks")
+    counted(asyncio, "timeout", "bounds beside that of slow runs")
+    # A series is looked for by its labels once for all objects.
+    counted(MetricWrapperBase, "labels", "labels")
+    counted(EffectiveSender, "__init__", "senders")
+    counted(BindingStatus, "__init__", "bindings")
+    await converged(ACCOUNTS)
+    once = made.copy()
+    await converged(2 * ACCOUNTS)
+    each = {told: (number - 2 * once[told]) / ACCOUNTS for told, number in made.items()}
+    assert each == {"tasks": 1, "labels": 0, "senders": 1, "bindings": 1}
 
 
 def test_a_server_is_understood_once_for_all_accounts_that_take_turns_with_others() -> None:

@@ -193,7 +193,7 @@ class Plan:
 
     @property
     def _before(self) -> api.BindingStatus:
-        return self.resource.status.binding or api.BindingStatus()
+        return self.resource.status.binding or api.NOTHING
 
     @property
     def _had_default(self) -> bool:
@@ -213,7 +213,7 @@ class Plan:
         needed = [name for name in self._before.secrets if reference_to("Secret", name) in own]
         children, secrets = children_of(self._before, self.states, wanted, [*held, *needed])
         status = api.BindingStatus(name=name, default_name=default, keys=keys, secrets=secrets)
-        fields = {"binding": status if status != api.BindingStatus() else None}
+        fields = {"binding": status if status != api.NOTHING else None}
         return Followed(verdicts, fields, children, not_withdrawn(children, self.states))
 
     def _there(self, name: str | None, wanted: Mapping[str, object]) -> str | None:
@@ -298,7 +298,7 @@ def not_withdrawn(children: Sequence[Wanted], states: ChildStates) -> tuple[Find
     )
 
 
-async def planned(view: AccountView, fields: Mapping[str, object]) -> Plan:
+async def planned(view: AccountView, sends: EffectiveSender, fields: Mapping[str, object]) -> Plan:
     """Gather what decides about an account's bindings, given the fields of its next status.
 
     Raises `LookupUnavailable`.
@@ -307,7 +307,7 @@ async def planned(view: AccountView, fields: Mapping[str, object]) -> Plan:
     return Plan(
         view.resource,
         dependencies.server,
-        sender.effective_sender(view.resource.spec, dependencies),
+        sends,
         await access_of(view),
         cast("SendPlan | None", fields["send_plan"]),
         view.memory.children,
@@ -347,7 +347,7 @@ def at_rest(outcome: Outcome, stored: object, memory: Memory, now: datetime) -> 
     invalid = stalled is not None and stalled.reason == Reason.INVALID_SPEC.value
     if not silent or not (invalid or find(status.conditions, ConditionType.SUSPENDED)):
         return outcome
-    before = status.binding or api.BindingStatus()
+    before = status.binding or api.NOTHING
     needed = sources_in(stored).intersection(before.secrets)
     children, secrets = children_of(before, memory.children, {}, sorted(needed))
     kept = [Verdict.of(each) for each in status.conditions if each.type is not _CONDITION]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from postroom.api.conditions import Condition, ConditionStatus, ConditionType, Verdict, find
 from postroom.api.emailaccount import EmailAccountSpec
-from postroom.api.emailaccount_status import ProtocolProbes
+from postroom.api.emailaccount_status import EffectiveSender, ProtocolProbes
 from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount
 from postroom.api.status import CommonStatus
@@ -84,7 +84,8 @@ async def assess(
         if contribution.announces_message:
             view = replace(view, message_announced=True)
     fields = _fields(view, added)
-    bindings = await binding.planned(view, fields)
+    effective = sender.effective_sender(spec, dependencies)
+    bindings = await binding.planned(view, effective, fields)
     problem = dependencies.problem or smtp.problem or imap.problem
     verdicts = (
         problem or assessment.EVERY_REFERENCE_FOUND,
@@ -95,7 +96,7 @@ async def assess(
     waits = [bindings.look_again, *(each.look_again for each in added)]
     return assessment.Assessment(
         verdicts=both_protocols.ranked(verdicts),
-        ready_message=sender.ready_message(spec, dependencies)
+        ready_message=sender.ready_message(spec, dependencies, effective)
         + ("" if world.outbound.signs_in else LEFT_OUT),
         confirm_after=min(confirm_after, CONFIRM_AFTER),
         interval=spec.sync.interval,
@@ -107,7 +108,7 @@ async def assess(
             withdrawn=frozenset(_withdrawn(resource, dependencies, smtp, imap)),
             repeated=smtp.evidence.repeated | imap.evidence.repeated,
         ),
-        conclude=_concluding(view, fields, thresholds),
+        conclude=_concluding(view, effective, fields, thresholds),
         look_again=min((wait for wait in waits if wait), default=None),
         follow=bindings.follow,
     )
@@ -194,12 +195,14 @@ def _protocol_verdicts(
 
 
 def _concluding(
-    view: AccountView, fields: Mapping[str, object], thresholds: reviews.Thresholds
+    view: AccountView,
+    effective: EffectiveSender,
+    fields: Mapping[str, object],
+    thresholds: reviews.Thresholds,
 ) -> assessment.Conclude:
     """Who sends, how far the account is from being used, and what is worth a second look, by the
     conditions that count."""
     spec, stored = view.resource.spec, view.resource.status
-    effective = sender.effective_sender(spec, view.dependencies)
     decide = sender.concluding(effective)
     # What the steps found, as status will have it.
     status = stored.model_validate({**fields}, by_name=True)

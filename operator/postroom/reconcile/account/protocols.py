@@ -140,7 +140,8 @@ async def both_probed(
     else:
         # Most accounts have one of them or none, and a task for each costs more than that.
         smtp, imap = await smtp.probed(world, memory), await imap.probed(world, memory)
-    return replace(smtp, report=both_protocols.smtp_report(smtp, imap.report)), imap
+    report = both_protocols.smtp_report(smtp, imap.report)
+    return smtp if report is smtp.report else replace(smtp, report=report), imap
 
 
 def account_references(spec: EmailAccountSpec) -> frozenset[str]:

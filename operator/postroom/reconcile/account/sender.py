@@ -171,9 +171,10 @@ def nobody(reason: Reason) -> EffectiveSender:
     return EffectiveSender(reason=reason.value)
 
 
-def ready_message(spec: EmailAccountSpec, dependencies: Dependencies) -> str:
+def ready_message(
+    spec: EmailAccountSpec, dependencies: Dependencies, sender: EffectiveSender
+) -> str:
     """What works: who sends, through what, and what is read."""
-    sender = effective_sender(spec, dependencies)
     server = dependencies.server
     uses = f" through {dependencies.called(server)}" if server is not None else ""
     if spec.at_provider and spec.provider is not None:

@@ -169,7 +169,7 @@ def _note_answer(
     now: datetime,
 ) -> ProbeReport:
     """Remember a refusal until the server says something else of the same credentials."""
-    if report.reason in retrying.REFUSALS:
+    if retrying.is_refusal(report):
         rejection = retrying.refused(before, attempt.request, report, now)
         memory.rejections[attempt.slot] = rejection
         return retrying.worded(rejection)

@@ -61,11 +61,20 @@ _THROTTLED = (timedelta(minutes=15), timedelta(hours=24))
 FAR = timedelta(days=365)
 
 
+def is_refusal(report: ProbeReport) -> bool:
+    """Whether a report is of refused credentials, which may lock an account if they are sent again.
+
+    What a server says of an account once it has accepted its sign-in is none: whoever renews the
+    account there changes no credentials, and must not have to ask for a look.
+    """
+    return report.reason in REFUSALS and not report.authenticated
+
+
 def class_of(report: ProbeReport) -> FailureClass | None:
     """Tell what kind of failure a probe ended with; None: it succeeded, or was not made."""
     if report.stage is ProbeStage.DONE or report.reason is Reason.NOT_ATTEMPTED:
         return None
-    if report.reason in REFUSALS:
+    if is_refusal(report):
         return FailureClass.PERMANENT
     if not report.conclusive:
         throttled = report.reason in _THROTTLING or report.retry_after is not None

@@ -112,6 +112,24 @@ async def test_a_backend_that_refused_by_mistake_is_forgiven() -> None:
     assert verdict(await world.look(ACCOUNT, MINUTE), READY) == ("True", "Succeeded")
 
 
+EXPIRED = ProbeReport(
+    ProbeStage.MAILBOX, Reason.ACCOUNT_DISABLED, "Renew it.", conclusive=True, authenticated=True
+)
+
+
+async def test_an_account_that_expired_and_is_renewed_needs_no_new_credentials() -> None:
+    """The server takes the sign-in, and says then that the account has expired: the Secret stays
+    as it is when the provider renews it."""
+    world = world_with(EXPIRED, imap={})
+    await looks(world, 40, 15 * MINUTE)
+    status = await world.look(ACCOUNT)
+    assert verdict(status, ConditionType.IMAP_AUTHENTICATED) == ("True", "AuthenticationSucceeded")
+    assert verdict(status, ConditionType.IMAP_AVAILABLE) == ("False", "AccountDisabled")
+    assert retrying.SUSPENDED not in message(status, ConditionType.IMAP_AVAILABLE)
+    world.probes.refuses = {}
+    assert verdict(await world.look(ACCOUNT, 15 * MINUTE), READY)[0] == "True"
+
+
 GONE = ProbeReport(ProbeStage.AUTH, Reason.PROBE_INCONCLUSIVE, "Gone.", conclusive=False)
 
 

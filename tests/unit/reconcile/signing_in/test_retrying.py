@@ -41,6 +41,9 @@ def report(
 
 
 BUSY = report(Reason.TEMPORARY_FAILURE)
+EXPIRED = replace(
+    report(Reason.ACCOUNT_DISABLED, ProbeStage.MAILBOX, conclusive=True), authenticated=True
+)
 SILENT = report(Reason.CONNECTION_TIMEOUT, ProbeStage.CONNECT, conclusive=True)
 
 
@@ -51,6 +54,8 @@ SILENT = report(Reason.CONNECTION_TIMEOUT, ProbeStage.CONNECT, conclusive=True)
         (report(Reason.NOT_ATTEMPTED), None),
         (REFUSED, FailureClass.PERMANENT),
         (report(Reason.OAUTH_GRANT_REVOKED, conclusive=True), FailureClass.PERMANENT),
+        # What is said of an account that has signed in.
+        (EXPIRED, FailureClass.CONFIGURATION),
         (BUSY, FailureClass.THROTTLED),
         (report(Reason.SERVICE_UNAVAILABLE, ProbeStage.GREETING), FailureClass.THROTTLED),
         (report(Reason.OAUTH_THROTTLED), FailureClass.THROTTLED),
@@ -97,6 +102,11 @@ def test_who_asks_for_a_wait_gets_it(
 
 def test_a_refusal_is_not_repeated_by_the_clock_of_failures() -> None:
     assert retrying.wait_after(REFUSED, 3) is None
+
+
+def test_what_is_said_after_a_sign_in_is_looked_at_again() -> None:
+    waits = [retrying.wait_after(EXPIRED, count) for count in (1, 1000)]
+    assert waits == [timedelta(seconds=30), timedelta(minutes=15)]
 
 
 def paused(hint: timedelta | None = None, before: Pause | None = None) -> Pause:

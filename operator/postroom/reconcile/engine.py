@@ -36,7 +36,7 @@ from postroom.reconcile.account.used_by import told as with_users
 from postroom.reconcile.domain import ownership, sendingdomain
 from postroom.reconcile.domain.verification import without_look
 from postroom.reconcile.status import schedule
-from postroom.reconcile.status.assessment import Assessment, failed, passed, unknown
+from postroom.reconcile.status.assessment import OF_DNS, Assessment, failed, passed, unknown
 from postroom.reconcile.status.explained import explained
 from postroom.reconcile.status.finding_fields import placed
 from postroom.reconcile.status.outcome import Memory, Outcome
@@ -316,7 +316,13 @@ def _unasked(
         verdicts = (
             unknown(ConditionType.READY, reason, sentence),
             passed(ConditionType.RECONCILING, Reason.PROGRESSING_WITH_RETRY, sentence),
-            *_kept(resource),
+            # Nor does a status prove what is seen in DNS alone, such as whose a domain is.
+            *(
+                unknown(verdict.type, Reason.OBSERVATION_STALE, sentence)
+                if verdict.type in OF_DNS
+                else verdict
+                for verdict in _kept(resource)
+            ),
         )
         return _outcome(resource, verdicts, now, wait, Reason.OBSERVATION_STALE)
     if (

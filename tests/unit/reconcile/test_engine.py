@@ -12,8 +12,10 @@ import pytest
 from kstatus import compute, lint
 from postroom.api.conditions import ConditionType, find
 from postroom.api.emailaccount_status import EmailAccountStatus
-from postroom.api.names import Key
+from postroom.api.names import Key, Kind
+from postroom.api.sendingdomain import SendingDomainStatus, Verification
 from postroom.api.status import CommonStatus
+from postroom.api.times import timestamp
 from postroom.reconcile.engine import reconcile
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.world import LookupUnavailable, SecretContent
@@ -163,3 +165,42 @@ async def test_reasons_that_another_version_knows_keep_nothing_from_being_looked
     status = await world.look(SERVER)
     assert find(status.conditions, ConditionType.READY) is not None
     assert all(each.reason != "KnownToOthers" for each in status.conditions)
+
+
+async def test_what_is_seen_in_dns_alone_outlasts_no_look_that_is_too_old() -> None:
+    """Nothing of it was read anew, and whoever may write a status could have written it."""
+    world, domain = Failing(), Key(Kind.SENDING_DOMAIN, SERVER.namespace, "example")
+    key = {"selector": "s1", "publicKeyRef": {"name": "login", "key": "pub", "kind": "Secret"}}
+    world.add(domain, domain="example.com", dkim=[key])
+    moment = timestamp(world.now())
+    forged = [
+        {
+            "type": type,
+            "status": "True",
+            "reason": "RecordMatched",
+            "message": "There.",
+            "lastTransitionTime": moment,
+            "observedGeneration": 1,
+        }
+        for type in ("OwnershipVerified", "DKIMVerified", "Ready")
+    ]
+    world.objects[domain]["status"] = Stored(
+        {
+            "conditions": forged,
+            "observedGeneration": 1,
+            "lastReadyGeneration": 1,
+            "lastCheckTime": moment,
+            "lastReadyTime": moment,
+            "verification": "Verified",
+            "verifiedAt": moment,
+        }
+    )
+    world.error = UNAVAILABLE
+    outcome = await reconcile(domain.kind, world.objects[domain], world, Memory(), AT_ONCE)
+    assert outcome.status is None, "an outage takes nothing from anybody at once"
+    status = await world.look(domain, timedelta(hours=8))
+    assert isinstance(status, SendingDomainStatus)
+    for type in (ConditionType.OWNERSHIP_VERIFIED, ConditionType.DKIM_VERIFIED):
+        assert verdict(status, type) == ("Unknown", "ObservationStale")
+    assert verdict(status, ConditionType.READY) == ("Unknown", "ObservationStale")
+    assert status.verification is Verification.UNKNOWN

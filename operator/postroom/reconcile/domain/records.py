@@ -213,13 +213,19 @@ def status_fields(
     retired_at: Mapping[str, datetime],
     *,
     same_generation: bool,
+    stale: bool = False,
 ) -> dict[str, object]:
     """Put a report into the fields of SendingDomainStatus.
 
     What could not be looked at now stays as it is in `before`, as far as that is about the same
-    spec.
+    spec. But for what proves whose the domain is, where `before` is `stale`: a status alone, which
+    more than we may have written, proves nothing for ever.
     """
-    known = {record.id: record for record in before.records} if same_generation else {}
+    known = {
+        record.id: record
+        for record in (before.records if same_generation else ())
+        if not (stale and record.purpose is sendingdomain.Purpose.OWNERSHIP)
+    }
     fields: dict[str, object] = {
         "zone": report.zone,
         "nameservers": list(report.nameservers),

@@ -84,7 +84,8 @@ FINAL_REFUSALS = frozenset(
 #: Where a refusal of a sign-in is said.
 SIGN_INS = frozenset({ConditionType.SMTP_AUTHENTICATED, ConditionType.IMAP_AUTHENTICATED})
 
-_DNS = frozenset(
+#: What is seen in DNS alone.
+OF_DNS = frozenset(
     {
         ConditionType.OWNERSHIP_VERIFIED,
         ConditionType.DKIM_VERIFIED,
@@ -227,7 +228,7 @@ EVERY_REFERENCE_FOUND = passed(
 
 def awaited(verdict: Verdict) -> Reason:
     """Name what an object waits for that has this verdict before it was ever Ready."""
-    if verdict.type in _DNS and verdict.reason is not Reason.LOOKUP_FAILED:
+    if verdict.type in OF_DNS and verdict.reason is not Reason.LOOKUP_FAILED:
         return Reason.AWAITING_DNS
     if verdict.type in _DEPENDENCY or verdict.reason in _CREDENTIALS:
         return Reason.AWAITING_DEPENDENCY

@@ -191,3 +191,26 @@ def test_what_is_rarely_looked_for_stands_until_it_is(
     fields = status_fields(looked, before, {}, same_generation=True)
     assert fields["findings"] == ([found] if stays else [])
     assert status_fields(looked, before, {}, same_generation=False)["findings"] == []
+
+
+def test_what_proves_whose_a_domain_is_stands_in_status_no_longer_than_its_verdict_counts() -> None:
+    """Whoever may write a status could have written it."""
+    domain = verified()
+    owned = ConditionType.OWNERSHIP_VERIFIED
+
+    def states() -> set[tuple[RecordState, bool]]:
+        proofs = (one for one in domain.status.records if one.purpose is Purpose.OWNERSHIP)
+        return {
+            (one.state, domain.condition(owned) == ("Unknown", "LookupFailed")) for one in proofs
+        }
+
+    domain.restart()
+    domain.look(BLIND)
+    assert states() == {(RecordState.VALID, False)}, "an outage takes nothing from anybody at once"
+    domain.wait(timedelta(hours=5))
+    domain.look(BLIND)
+    assert states() == {(RecordState.UNKNOWN, True)}
+    others = {one.state for one in domain.status.records if one.purpose is not Purpose.OWNERSHIP}
+    assert others == {RecordState.VALID}
+    domain.look(GOOD)
+    assert states() == {(RecordState.VALID, False)}

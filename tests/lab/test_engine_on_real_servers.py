@@ -33,7 +33,7 @@ from postroom.dns import planning
 from postroom.dns.answers import Question, RecordType
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.asking.retrying import Timing
-from postroom.dns.texts.quoting import quoted
+from postroom.dns.judging.fixes import as_removed
 from postroom.dns.verifying.report import DomainReport
 from postroom.dns.verifying.verify import verify
 from postroom.lab.dns import LabDns
@@ -104,7 +104,7 @@ class Server:
         remove = list[Record]()
         for one in fix.remove:
             there = await self.there(one.name, one.type) if one.value else [""]
-            gone = [value for value in there if one.value in ("", value, quoted(value))]
+            gone = [value for value in there if one.value in ("", value, as_removed(value))]
             assert gone, f"{one} is not there"
             remove += [(one.name, one.type, value) for value in gone]
         adds = fix.action is not FixAction.DELETE and bool(fix.value)

@@ -12,6 +12,7 @@ from itertools import chain
 
 import pytest
 
+from postroom.api.findings import REMOVED_VALUE_LIMIT
 from postroom.api.inbound_delivery import LARGEST
 from postroom.api.mailserver import SERVER_TEXT_LIMIT
 from postroom.api.status import USERS_LIMIT
@@ -90,6 +91,7 @@ def _of_dns() -> Iterator[tuple[str, str]]:
     yield "limits", f"the {NEAR_LIMIT} likeliest where four or more are missing"
     yield "threat-model", f"at most {SERVER_TEXT_LIMIT} characters"
     yield "threat-model", f"values of DNS are cut at {QUOTE_LIMIT}"
+    yield "threat-model", f"that a fix takes away at {REMOVED_VALUE_LIMIT},"
 
 
 def _of_mail() -> Iterator[tuple[str, str]]:

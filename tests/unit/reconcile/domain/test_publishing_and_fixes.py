@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from postroom.api.findings import Finding, FixAction
 from postroom.api.sendingdomain import RecordState, SendingDomainStatus
 from postroom.dns.answers import Outcome
-from postroom.dns.texts.quoting import quoted
+from postroom.dns.judging.fixes import as_removed
 from unit.dns.dkim_keys import rsa_base64, rsa_numbers
 from unit.reconcile.domain.test_publishing import DOMAIN, PUBLISHED, World
 from unit.reconcile.tenants import verdict
@@ -99,7 +99,7 @@ def test_what_others_published_is_left_and_mended_by_its_fix_alone(data: st.Data
         assert (fixes[0].name, fixes[0].value) == (record.name, record.value)
     else:
         removed = {gone.value for found in own if found.fix for gone in found.fix.remove}
-        assert quoted(record.value) not in removed
+        assert as_removed(record.value) not in removed
     elsewhere = all(f.fix is None or f.fix.action is FixAction.EXTERNAL for f in own)
     if record.state in _THERE:
         assert publishing == []

@@ -12,7 +12,7 @@ from postroom.dns.diagnosis.dns_hosts import host_of, hosts_of
 from postroom.dns.diagnosis.nameservers import has_no_address, is_denied, is_lame
 from postroom.dns.diagnosis.synthesis import parent
 from postroom.dns.finding_codes import Code
-from postroom.dns.judging import judgement
+from postroom.dns.judging import domainkey_delegation, judgement
 from postroom.dns.judging.fixes import create, removal, replace
 from postroom.dns.names import host_label, is_within
 from postroom.dns.requirements import DelegationWanted, PlannedRecord
@@ -98,6 +98,14 @@ def below_the_domain(planned: PlannedRecord, context: judgement.Context) -> tupl
     return tuple(ancestor for ancestor in found if ancestor not in demanded)
 
 
+def handed_away(planned: PlannedRecord, context: judgement.Context) -> tuple[str, ...]:
+    """The names whose delegation tells why nobody answers for a record: of one that is required to
+    be a delegation, its own."""
+    if isinstance(planned.wanted, DelegationWanted):
+        return (planned.name,)
+    return below_the_domain(planned, context)
+
+
 def cut_off(
     planned: PlannedRecord, name: str, delegation: Delegation
 ) -> judgement.Judgement | None:
@@ -105,6 +113,8 @@ def cut_off(
     that do not; None where one of them has the zone."""
     if not delegation.servers or any(server.answer.conclusive for server in delegation.servers):
         return None
+    if isinstance(planned.wanted, DelegationWanted):
+        return domainkey_delegation.referred(planned, planned.wanted, delegation)
     judged = judgement.blind(planned)
     several = len(delegation.servers) > 1
     silence = "of which none serves it" if several else "which does not answer"

@@ -30,8 +30,9 @@ NOBODY = "."
 ADDRESSES = (RecordType.A, RecordType.AAAA)
 #: A preference that was typed into the field for the host, as DNS writes the space after it.
 WITH_PREFERENCE = re.compile(r"[0-9]{1,5}(?:\\032|\\009|[ ._])+(?P<host>[a-z].*)")
-#: Most hosts that are looked up besides those of the spec.
-_HOSTS_LIMIT = 8
+#: Most hosts that are looked up besides those of the spec; one that takes the mail before these
+#: may stand behind many that nobody reaches.
+_HOSTS_LIMIT = 24
 #: Shorter labels are too much alike to call one the other's misspelling.
 _TELLING = 5
 
@@ -106,7 +107,7 @@ def strays(planned: PlannedRecord, seen: Seen, context: Context) -> tuple[Stray,
             for value, _ in others(planned, values, context)
             if value not in gone
         ]
-    return tuple(found)
+    return tuple(sorted(found, key=lambda stray: stray.code == Code.MX_OTHER_UNRESOLVABLE))
 
 
 def _taking(

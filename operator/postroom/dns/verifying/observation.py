@@ -18,13 +18,13 @@ from postroom.dns.diagnosis import diagnose, receivers
 from postroom.dns.diagnosis.answering import bounce_targets, sidelong
 from postroom.dns.diagnosis.case import Case
 from postroom.dns.diagnosis.denials import Denials
-from postroom.dns.diagnosis.wrong_zone import below_the_domain, cut_off
+from postroom.dns.diagnosis.wrong_zone import cut_off, handed_away
 from postroom.dns.dkim import PrivateKeys
 from postroom.dns.judging.judge import needs
 from postroom.dns.judging.judgement import Context, Judgement
 from postroom.dns.judging.seen import Needs, Seen
 from postroom.dns.names import is_within
-from postroom.dns.requirements import DomainPlan, PlannedRecord
+from postroom.dns.requirements import DelegationWanted, DomainPlan, PlannedRecord
 from postroom.dns.tls.mta_sts_host import FetchedPolicy, PolicyFetcher, PolicyFetchOutcome
 from postroom.dns.verifying import private_keys
 from postroom.dns.verifying.quorum import Vote, by_quorum, elected, votes
@@ -154,9 +154,13 @@ class Observation:
             for record in records
             if not self.authoritative.at(record.name, record.type).conclusive
         ]
-        if context.zone is None or len(lost) == len(records):
-            return  # Where nobody answers for anything, the zone itself is at fault.
-        names = {name for record in lost for name in below_the_domain(record, context)}
+        if context.zone is None:
+            return
+        if len(lost) == len(records):
+            # Where nobody answers for anything, the zone itself is at fault, unless all that is
+            # asked for is a delegation.
+            lost = [record for record in lost if isinstance(record.wanted, DelegationWanted)]
+        names = {name for record in lost for name in handed_away(record, context)}
         wanted = sorted(names, key=lambda name: (name.count("."), name))[:_DELEGATIONS_LIMIT]
         found = await asyncio.gather(*map(self._asker.delegation, wanted))
         self._delegations = {
@@ -281,7 +285,7 @@ class Observation:
         judged = by_quorum(planned, judged, cast)
         unanswered = not self.authoritative.at(planned.name, planned.type).conclusive
         if judged.state is RecordState.UNKNOWN and unanswered:
-            above = below_the_domain(planned, context)
+            above = handed_away(planned, context)
             name = next((name for name in above if name in self._delegations), None)
             if name is not None:
                 judged = cut_off(planned, name, self._delegations[name]) or judged

@@ -183,6 +183,14 @@ def test_several_go_at_once() -> None:
     assert all(value.split()[1] in judged.message for value in values[1:4])
 
 
+def test_who_takes_the_mail_is_found_behind_many_that_nobody_reaches() -> None:
+    values = [*(f"{n} gone{n}.example.org" for n in range(9)), "9 backup.example.org", FIRST]
+    judged = Names({**HEALTHY, MX: [*values, SECOND]}).judged(PLAN, "mx-mx1.mailprovider.net")
+    assert verdict(judged) == ("Wrong", "MX_TAKES_MAIL")
+    assert judged.cause is not None and judged.cause.fix is not None
+    assert "9 backup.example.org" in [one.value for one in judged.cause.fix.remove]
+
+
 def test_a_missing_exchange_takes_the_place_of_what_must_go() -> None:
     seen = Names({**HEALTHY, MX: [FIRST, "20 localhost", "30 gone.example.org"]})
     assert verdict(seen.judged(PLAN, "mx-mx1.mailprovider.net")) == ("Valid", None)

@@ -179,7 +179,7 @@ class EmailAccountSpec(fields.Model):
         "its own SMTP server is sent through.",
     )
     parameters: MailParameters = Field(
-        default={},
+        default_factory=dict,
         description="What the provider offers as a choice, such as a region, by the names that "
         "docs/mail-providers.md lists.",
     )

@@ -101,7 +101,7 @@ class MailServerSpec(Model):
         "of it.",
     )
     parameters: MailParameters = Field(
-        default={},
+        default_factory=dict,
         description="What the provider offers as a choice, such as a region, by the names that "
         "docs/mail-providers.md lists.",
     )

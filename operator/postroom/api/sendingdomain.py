@@ -177,7 +177,7 @@ class SendingDomainSpec(fields.Model):
         "replace them.",
     )
     parameters: Annotated[dict[_ParameterName, _Parameter], Field(max_length=16)] = Field(
-        default={},
+        default_factory=dict,
         description="Values that the provider issued for this account, by the names that "
         "docs/providers.md lists.",
         json_schema_extra=fields.rules(

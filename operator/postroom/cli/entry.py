@@ -4,8 +4,13 @@
 So this module itself loads next to nothing.
 """
 
+import os
 import sys
 from importlib import import_module
+
+#: A plugin of pydantic sees each spec, status and setting that is read. None is looked for, which
+#: goes through the metadata of all packages, and none that happens to be installed is called.
+_NO_PLUGINS = ("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 
 def postroom() -> None:
@@ -24,6 +29,7 @@ def kubectl_complete_postroom() -> None:
 
 
 def _begin(program: str) -> None:
+    os.environ.setdefault(*_NO_PLUGINS)
     try:
         import_module(program).main()
     except KeyboardInterrupt:

@@ -13,11 +13,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from postroom.api.conditions import ConditionType, Verdict, place
+from postroom.api.conditions import ConditionType, Verdict, find, place
 from postroom.api.findings import Finding, Severity
 from postroom.api.names import Key, Kind
 from postroom.api.reasons import Reason
-from postroom.api.resource import AnyResource, EmailAccount, InvalidSpec, MailServer, parse
+from postroom.api.resource import (
+    MAPPINGS,
+    AnyResource,
+    EmailAccount,
+    InvalidSpec,
+    MailServer,
+    parse,
+)
 from postroom.api.status import MarkedStatus
 from postroom.api.times import parse_timestamp, timestamp
 from postroom.reconcile.indexes import DEFAULT, by_server
@@ -104,7 +111,10 @@ async def told(kind: Kind, raw: Mapping[str, Any], outcome: Outcome, world: Worl
     A spec that cannot be understood marks nothing.
     """
     status = outcome.status
-    if not isinstance(status, MarkedStatus):
+    spec = raw.get("spec")
+    asked = isinstance(spec, MAPPINGS) and spec.get("default")
+    if not isinstance(status, MarkedStatus) or not (asked or _tells_of_a_mark(status)):
+        # Most objects carry no mark, nor did: theirs says so already.
         return outcome
     fields: dict[str, object] = {"is_default": False, "default_since": None}
     conditions = [each for each in status.conditions if each.type is not ConditionType.DEFAULT]
@@ -112,9 +122,7 @@ async def told(kind: Kind, raw: Mapping[str, Any], outcome: Outcome, world: Worl
         finding for finding in status.findings if finding.code != Reason.SUPERSEDED.name
     )
     resource, standing = None, None
-    spec = raw.get("spec")
-    # Most objects carry no mark: their specs are not parsed a second time for that.
-    if isinstance(spec, Mapping) and spec.get("default"):
+    if asked:
         with suppress(InvalidSpec):
             resource = cast("Marked", parse(kind, raw))
             standing = await standing_of(resource, world)
@@ -129,6 +137,12 @@ async def told(kind: Kind, raw: Mapping[str, Any], outcome: Outcome, world: Worl
     fields["conditions"] = tuple(conditions)
     fields["findings"] = worst_first(findings)
     return replace(outcome, status=status.model_copy(update=fields))
+
+
+def _tells_of_a_mark(status: MarkedStatus) -> bool:
+    """Whether a status says anything but that its object is no default."""
+    silent = status.is_default is False and status.default_since is None
+    return not silent or find(status.conditions, ConditionType.DEFAULT) is not None
 
 
 def mark_of(status: Mapping[str, Any]) -> object:

@@ -61,6 +61,29 @@ def test_a_program_that_nobody_interrupts_runs(program: str) -> None:
     assert f"{program.replace('-', ' ')} records" in done.stdout.replace("-", " ")
 
 
+@pytest.mark.parametrize(("asked", "loaded"), [(None, "[]"), ("nobody", "['plugin']")])
+def test_no_plugin_of_pydantic_is_loaded_unless_somebody_wants_it(
+    asked: str | None, loaded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plugin.py").write_text("def new_schema_validator(*_): return None, None, None\n")
+    metadata = tmp_path / "plugin-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[pydantic]\nplugin = plugin\n")
+    monkeypatch.delenv("PYDANTIC_DISABLE_PLUGINS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", asked)
+    done = run(
+        f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\n"
+        "sys.argv[1:] = ['records', '--help']\n"
+        "from postroom.cli.entry import postroom\n"
+        "try:\n    postroom()\n"
+        "finally:\n    print([name for name in ('plugin',) if name in sys.modules])\n"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == loaded
+
+
 def test_what_programs_begin_with_loads_nothing_else() -> None:
     (place,) = {begun_by(program)[0] for program in SCRIPTS}
     done = run(

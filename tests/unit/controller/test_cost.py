@@ -149,11 +149,12 @@ async def test_an_evaluation_takes_one_task_and_makes_nothing_twice(
     counted(MetricWrapperBase, "labels", "labels")
     counted(EffectiveSender, "__init__", "senders")
     counted(BindingStatus, "__init__", "bindings")
+    counted(Model, "model_copy", "copies")
     await converged(ACCOUNTS)
     once = made.copy()
     await converged(2 * ACCOUNTS)
     each = {told: (number - 2 * once[told]) / ACCOUNTS for told, number in made.items()}
-    assert each == {"tasks": 1, "labels": 0, "senders": 1, "bindings": 1}
+    assert each == {"tasks": 1, "labels": 0, "senders": 1, "bindings": 1, "copies": 1}
 
 
 def test_a_server_is_understood_once_for_all_accounts_that_take_turns_with_others() -> None:

@@ -245,6 +245,8 @@ def _fields(view: AccountView, added: Sequence[Contribution]) -> dict[str, objec
     probes = ProtocolProbes(smtp=smtp.facts(reported.smtp), imap=imap.facts(reported.imap))
     fields: dict[str, object] = {
         "address": spec.address,
+        # Unless the spec asks to be it, which `defaults.told` tells the end of.
+        "is_default": False,
         "inbound": spec.inbound_settings,
         "server_name": dependencies.server.metadata.name if dependencies.server else None,
         "server_namespace": dependencies.server_namespace,

@@ -36,6 +36,7 @@ from postroom.reconcile.world import LookupUnavailable, World
 
 #: What is added to what is well where nobody signed in.
 LEFT_OUT = " Signing in was left out."
+_NO_EVIDENCE = Evidence()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class ProtocolCheck:
     def evidence(self) -> Evidence:
         """What stands behind the verdict on signing in, beside the verdict itself."""
         if self.attempt is None or self.credentials is None:
-            return Evidence()
+            return _NO_EVIDENCE
         sign_in = frozenset({self.attempt.protocol.authenticated})
         refusals = (self.report.refusals if self.report is not None else None) or 0
         return Evidence(

@@ -278,7 +278,7 @@ class SendingDomainSpec(fields.Model):
             Purpose.DANE: self.dane,
             Purpose.REVERSE_DNS: self.sending_ips,
         }
-        return tuple(purpose for purpose in Purpose if present[purpose])
+        return tuple(purpose for purpose, there in present.items() if there)
 
     @property
     def required(self) -> tuple[Purpose, ...]:

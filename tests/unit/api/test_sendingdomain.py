@@ -9,7 +9,7 @@ import pytest
 
 from postroom.api.names import Kind
 from postroom.api.resource import InvalidSpec, parse_spec
-from postroom.api.sendingdomain import SendingDomainSpec
+from postroom.api.sendingdomain import Purpose, SendingDomainSpec
 
 KEYS = [{"selector": "k1", "cname": "k1.example.net"}]
 SPF = {"includes": ["spf.example.net"]}
@@ -35,6 +35,23 @@ def test_what_a_spec_declares_is_in_the_order_that_decides(
     fields: dict[str, Any], declared: list[str]
 ) -> None:
     assert [purpose.value for purpose in spec(**fields).declared] == declared
+
+
+def test_every_purpose_can_be_declared() -> None:
+    everything: dict[str, Any] = {
+        "dkim": KEYS,
+        "spf": SPF,
+        "dmarc": {},
+        "mx": [{"host": "mx.example.net"}],
+        "returnPath": {"name": "bounce", "mx": [{"host": "mx.example.net"}], "spf": SPF},
+        "tracking": {"name": "click", "cname": "click.example.net"},
+        "mtaSTS": {"mode": "Enforce", "cname": "sts.example.net"},
+        "tlsRPT": {"rua": ["mailto:tls@example.com"]},
+        "bimi": {"logo": "https://example.com/logo.svg"},
+        "dane": {},
+        "sendingIPs": ["192.0.2.1"],
+    }
+    assert spec(**everything).declared == tuple(Purpose)
 
 
 @pytest.mark.parametrize(

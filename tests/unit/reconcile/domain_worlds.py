@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, cast
 
 from postroom.api.conditions import ConditionType
@@ -80,6 +81,7 @@ def report(states: States, *, certain: bool = False, wake_after: int | None = No
     )
 
 
+@cache
 def _record(id: str, state: RecordState, *, certain: bool) -> RecordReport:
     name, value, required = f"{id}.send.example.com", f"value of {id}", id in REQUIRED
     planned = PlannedRecord(

@@ -75,6 +75,8 @@ def without_needless_token(report: DomainReport) -> DomainReport:
         if record.id == TOKEN_ID
         and record.state not in (sendingdomain.RecordState.VALID, sendingdomain.RecordState.UNKNOWN)
     }
+    if not gone:
+        return report
     return replace(
         report,
         records=tuple(record for record in report.records if record.id not in gone),

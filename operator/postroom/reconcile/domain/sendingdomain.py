@@ -169,7 +169,8 @@ def judge(
             report, before, scope.retired_at, same_generation=same_generation, stale=stale
         )
 
-    claim = with_proof(case.claim, records_of(fields_of(report)), case.rules.keys)
+    looked, fields = report, fields_of(report)
+    claim = with_proof(case.claim, records_of(fields), case.rules.keys)
     lost = case.book.is_lost(claim)
     if not lost and not case.rules.token_required:
         report = ownership.without_needless_token(report)
@@ -192,9 +193,8 @@ def judge(
         records, case.required, report, memory, now, known=case.failed_before
     )
     case = replace(case, wrong=wrong)
-    assessment = _assessment(
-        case, verdicts, fields_of(report), evidence_of(verdicts, records), contest
-    )
+    fields = fields if report is looked else fields_of(report)
+    assessment = _assessment(case, verdicts, fields, evidence_of(verdicts, records), contest)
     return replace(assessment, look_again=propagation.look_again_in(records, report, memory, now))
 
 

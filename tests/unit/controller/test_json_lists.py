@@ -16,7 +16,7 @@ from postroom.controller import json_lists
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
 NAMES = st.text().filter(lambda name: name not in ("items", json_lists.ENTRY))

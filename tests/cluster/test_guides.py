@@ -39,7 +39,9 @@ from postroom.lab.controlplane import ControlPlane
 from postroom.lab.lab import OWNERSHIP_KEY_FILE, PASSWORDS, SUBMISSION_PORT
 from postroom.lab.operator_process import ROOT, OperatorProcess
 
-PAGES = sorted(path for path in GUIDES.glob("*.md") if path.name != "README.md")
+#: From the last to the first, as no reader goes: what a page stands on is what it links, and no
+#: page may leave anything behind that another one trips over.
+PAGES = sorted((path for path in GUIDES.glob("*.md") if path.name != "README.md"), reverse=True)
 NAMESPACE = "guides"
 
 

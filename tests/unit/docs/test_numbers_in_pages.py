@@ -100,6 +100,19 @@ def _of_mail() -> Iterator[tuple[str, str]]:
     yield "limits", "than {} accounts in a namespace, {} over one login or {} that".format(*in_six)
     few = f"({recipient.resumed} to a recipient, {login.resumed} over a login, {namespace.resumed}"
     yield "limits", f"each namespace then gets fewer {few} in all)"
+    for who, rate in (
+        ("an account: its name, and its address", budgets.ACCOUNT),
+        ("a recipient, from one namespace", recipient),
+        ("a login (username and host), and a Secret, in one namespace", login),
+        ("a namespace", namespace),
+        ("a recipient, from all namespaces", budgets.RECIPIENT_OF_ALL),
+        ("a login, in all namespaces", budgets.LOGIN_OF_ALL),
+    ):
+        span = rate.span / timedelta(minutes=1)
+        yield "messages", f"| {who} | {rate.count} | {span:.0f} minutes |"
+    few = f"{recipient.resumed} message to a recipient, {login.resumed} over a login"
+    yield "messages", f"only {few} and {namespace.resumed} of a namespace"
+    yield "messages", f"{in_six[0]} accounts of a namespace have a round trip every six hours"
     yield "limits", f"over one login ({budgets.LOGIN_OF_ALL.count})"
     yield "limits", f"to one recipient ({budgets.RECIPIENT_OF_ALL.count}) in ten minutes"
     yield "limits", f"goes out at most every {minutes(budgets.SPACING)} minutes**"

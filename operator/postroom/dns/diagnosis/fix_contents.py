@@ -17,9 +17,12 @@ from postroom.dns.judging.fixes import external
 from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Cause
 from postroom.dns.requirements import VALUE_LIMIT, BIMIWanted, DMARCWanted, TLSRPTWanted
+from postroom.dns.texts.quoting import quoted
 from postroom.dns.tls import tls_rpt
 
 _REMOVE_LIMIT = 16
+#: Most values of one type that are named as found through a CNAME.
+_ALIASED_SHOWN = 3
 
 
 def records_to_remove(case: Case, more: Iterable[RecordToRemove] = ()) -> list[RecordToRemove]:
@@ -128,6 +131,37 @@ def with_what_counts(case: Case, cause: Cause) -> Cause:
         more = ""
     fix = fix.model_copy(update={"value": said.fix.value})
     return replace(cause, message=f"{cause.message}{more}", fix=fix)
+
+
+def with_alias_named(case: Case, cause: Cause) -> Cause:
+    """Name what mail needs of all that is found through a CNAME which a fix takes away.
+
+    By whichever record it goes: the fixes of others at that name have it no more then.
+    """
+    fix, planned = cause.fix, case.planned
+    gone = {(each.name, each.type) for each in fix.remove} if fix is not None else set()
+    # Of no mail is a name with an underscore the domain.
+    dedicated = any(label.startswith("_") for label in planned.name.split("."))
+    takes = (planned.name, RecordType.CNAME.value) in gone and not dedicated
+    if planned.type is RecordType.CNAME or not takes:
+        return cause
+    found = list[str]()
+    for type in (RecordType.TXT, RecordType.MX):
+        answer = case.at(planned.name, type)
+        values = answer.values if answer is not None and answer.aliases else ()
+        if type is RecordType.TXT:
+            # Of another text nothing is told: it may be a secret.
+            values = () if isinstance(planned.wanted, spf.Requirement) else spf.select(values)
+        elif planned.type is type:
+            values = ()
+        found += [f"{type.value} {quoted(value)}" for value in sorted(values)[:_ALIASED_SHOWN]]
+    if not found:
+        return cause
+    message = (
+        f"{cause.message} With the CNAME goes what is found through it: {', '.join(found)}. "
+        f"Publish that at {planned.name} in the same step, for mail that needs it."
+    )
+    return replace(cause, message=message)
 
 
 def consequences(case: Case, text: str) -> str:

@@ -129,14 +129,6 @@ def _alias_for_other(case: Case) -> Iterator[Cause]:
             "goes with it: put an ALIAS or ANAME in its place, if the DNS host has that, else the "
             "A and AAAA records of the website."
         )
-        texts = case.at(name, RecordType.TXT)
-        policies = spf.select(texts.values) if texts is not None else ()
-        if policies and not isinstance(wanted, spf.Requirement):
-            # By whichever record the CNAME goes: the SPF record's own fix has it no more then.
-            message += (
-                f" So does the SPF record there, {quoted(policies[0])}: publish it at {name}, too, "
-                "for all who pass by it."
-            )
     elif is_value:
         code = code if is_text else Code.RP_CONFLICT
         message = f"The value stands at {name} as the target of a CNAME: it belongs into a TXT."

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from postroom.api.findings import RecordToRemove
+from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Outcome, RecordType
 from postroom.dns.diagnosis.diagnose import diagnosed
 from postroom.dns.diagnosis.fix_contents import (
@@ -19,6 +20,8 @@ from postroom.dns.diagnosis.fix_contents import (
 from postroom.dns.diagnosis.synthesis import invented_name
 from postroom.dns.judging.fixes import create, removal
 from unit.dns.diagnosis_looks import TOKEN, case_of
+from unit.dns.domains import DOMAIN, HEALTHY, look
+from unit.dns.fake_zone import FakeZone
 from unit.dns.judging_looks import Key
 
 DMARC: Key = ("_dmarc.example.com", "TXT")
@@ -168,12 +171,49 @@ def test_what_counts_at_the_name_now_is_in_the_fix(
     assert (found.cause.code, found.cause.fix.value) == (code, value)
 
 
-def test_a_policy_that_goes_with_an_alias_is_named() -> None:
-    records: dict[Key, list[str]] = {(MAIL, "CNAME"): [HOST], (HOST, "TXT"): [POLICY]}
+@pytest.mark.parametrize(
+    ("domain", "code"), [(MAIL, "CNAME_AT_APEX"), ("example.com", "TYPE_CNAME_FOR_TXT")]
+)
+@pytest.mark.parametrize("more", [[], ["a secret"]])
+def test_a_policy_that_goes_with_an_alias_is_named(domain: str, code: str, more: list[str]) -> None:
+    """By whichever record the alias goes, and wherever that stands."""
+    records: dict[Key, list[str]] = {(MAIL, "CNAME"): [HOST], (HOST, "TXT"): [POLICY, *more]}
     ownership = {"value": TOKEN, "name": MAIL}
-    found, _ = diagnosed(case_of("ownership", records, domain=MAIL, ownership=ownership))
+    found, _ = diagnosed(case_of("ownership", records, domain=domain, ownership=ownership))
     assert found.cause is not None
-    assert (found.cause.code, f"{POLICY}: publish it" in found.message) == ("CNAME_AT_APEX", True)
+    goes = f"goes what is found through it: TXT {POLICY}. Publish that at {MAIL} in the same step"
+    assert (found.cause.code, goes in found.message) == (code, True)
+    assert found.cause.fix is not None
+    assert [(each.name, each.type) for each in found.cause.fix.remove] == [(MAIL, "CNAME")]
+
+
+def test_what_goes_with_an_alias_keeps_its_records_valid_where_it_is_published() -> None:
+    policy = "v=spf1 include:spf.provider.net ip4:192.0.2.0/24 ~all"
+    zone = FakeZone({**HEALTHY, (DOMAIN, "CNAME"): [HOST], (HOST, "TXT"): [policy]})
+    zone.records |= {(DOMAIN, "TXT"): [], (DOMAIN, "MX"): [], (HOST, "MX"): ["10 mx.provider.net"]}
+    before = look(zone)
+    valid = {each.id for each in before.records if each.state is RecordState.VALID}
+    assert "spf" in valid
+    told = next(each for each in before.findings if each.subject == "ownership")
+    assert f"TXT {policy}, MX 10 mx.provider.net. Publish that at {DOMAIN}" in told.message
+    assert told.fix is not None
+    zone.apply(told.fix)
+    zone.records[DOMAIN, "TXT"].append(policy)
+    zone.records[DOMAIN, "MX"].append("10 mx.provider.net")
+    assert {each.state for each in look(zone).records} == {RecordState.VALID}
+
+
+@pytest.mark.parametrize(("id", "named"), [("spf", "MX 1 mx.net"), ("dmarc", ""), ("tracking", "")])
+def test_of_an_alias_that_goes_only_what_mail_needs_of_it_is_named(id: str, named: str) -> None:
+    records: dict[Key, list[str]] = {
+        **{(name, "CNAME"): [HOST] for name in (MAIL, f"_dmarc.{MAIL}", f"click.{MAIL}")},
+        (HOST, "TXT"): [POLICY],
+        (HOST, "MX"): ["1 mx.net"],
+    }
+    found, _ = diagnosed(case_of(id, records, domain=MAIL))
+    said = "With the CNAME goes what is found through it: "
+    assert (said in found.message) is bool(named)
+    assert f"{said}{named}" in found.message or not named
 
 
 def test_what_cannot_be_merged_yet_is_not_replaced() -> None:

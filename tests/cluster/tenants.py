@@ -24,6 +24,11 @@ INSTALL = ROOT / "manifests" / "install"
 DOMAINS, HOSTS = "postroom.dev/domains", "postroom.dev/mail-hosts"
 RECIPIENTS = "postroom.dev/test-recipients"
 ZONES = "postroom.dev/publish-zones"
+ASSIGNER = "only who may assign tenants.postroom.dev"
+GIVEN = {"domains": "example.com", "mail_hosts": "smtp.example.com", "test_recipients": "a@b.org"}
+#: Who may write Namespaces, and nothing else.
+EDITORS = "namespace-editors"
+ALICE = ("--as=alice", f"--as-group={EDITORS}")
 ASK, ASK_FOR = "postroom.dev/send-test", "postroom.dev/send-test-to"
 
 
@@ -101,3 +106,34 @@ class Tenant:
     def waits_for_refusal(self, kind: str, spec: dict[str, Any], sentence: str) -> None:
         """Until the API server's own caches know the annotation, too."""
         eventually(lambda: sentence in self.tries(kind, spec), f"{kind} {spec} is refused")
+
+
+def anew() -> str:
+    """Domains that were not annotated before: what changes nothing, as a try before the policy was
+    in force would leave behind, is refused to nobody."""
+    return f"{DOMAINS}={uuid.uuid4().hex}.example.com"
+
+
+def allow_to_write_namespaces(plane: ControlPlane, group: str) -> None:
+    role = (
+        *("create", "clusterrole", group, "--verb=get,list,create,update,patch"),
+        "--resource=namespaces,namespaces/status,namespaces/finalize",
+    )
+    plane.kubectl(*role, check=False)
+    binding = ("create", "clusterrolebinding", group, f"--clusterrole={group}", f"--group={group}")
+    plane.kubectl(*binding, check=False)
+    taking_effect.await_rights(administrator(plane))
+
+
+def annotate(plane: ControlPlane, namespace: str, mark: str, *user: str) -> str:
+    """What is said to who annotates a namespace, as `kubectl annotate --overwrite` does with
+    KEY=VALUE or KEY-; `user` are flags of kubectl."""
+    key, given, value = mark.partition("=")
+    marks = {key: value} if given else {key.removesuffix("-"): None}
+    asks = dict(flag.removeprefix("--").split("=") for flag in user)
+    said = refusal(
+        *(plane, "PATCH", f"/api/v1/namespaces/{namespace}", {"metadata": {"annotations": marks}}),
+        user=asks.get("as", ""),
+        group=asks.get("as-group", ""),
+    )
+    return said or "annotated"

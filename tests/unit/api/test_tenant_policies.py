@@ -4,7 +4,7 @@
 Covers: that every name of a domain, host or address in the definitions is one that a policy judges,
 or one of which is said why none does; that the hosts of mail providers are those of the presets;
 that what the policies share is the same in all. What they refuse is shown by
-tests/cluster/test_tenants.py and test_tenants_moved.py.
+tests/cluster/test_tenants.py, test_tenants_moved.py and test_tenant_annotations.py.
 """
 
 from __future__ import annotations

@@ -43,6 +43,7 @@ FAILED = (
     "incorrect password", "password mismatch", "wrong username or password",
     "bad username or password", "unknown user or bad password", "invalid user or password",
     "username and password not accepted", "user not authenticated", "not logged in",
+    "login expired",
 )  # fmt: skip
 
 

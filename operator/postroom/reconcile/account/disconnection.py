@@ -9,6 +9,7 @@ from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount
 from postroom.api.status import Use
+from postroom.mail.operations import Answer
 from postroom.reconcile import indexes
 from postroom.reconcile.account.messages.results import failed_before
 from postroom.reconcile.signing_in.probing import code_of
@@ -35,7 +36,8 @@ _STOPPED = {
 
 async def rest_of(resource: EmailAccount, world: World, memory: outcome.Memory) -> rest.Rest:
     """What the status of a disconnected account says; what was announced is not sent any more."""
-    memory.sends = {token: report for token, report in memory.sends.items() if report is not None}
+    known = memory.sends.items()
+    memory.sends = {token: answer for token, answer in known if isinstance(answer, Answer)}
     metadata, before = resource.metadata, resource.status
     by_use = {
         Use.RECEIVER: indexes.by_receiver(metadata.name),

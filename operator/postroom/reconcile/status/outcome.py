@@ -9,6 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from postroom.api.account_messages import MessageInFlight
 from postroom.api.conditions import ConditionType
 from postroom.api.emailaccount_status import SyncPhase
 from postroom.api.status import CommonStatus
@@ -154,9 +155,10 @@ class Memory:
     rejections: dict[str, Rejection]
     #: The last probe of each protocol, so that a change elsewhere does not repeat it.
     probes: dict[str, RecentProbe]
-    #: Messages of ours by token: None where status says Sending and nothing was sent yet, else
-    #: what became of sending it, so that an old view of status never sends it again.
-    sends: dict[str, Answer | None]
+    #: Messages of ours by token: as it was announced where status says Sending and nothing was sent
+    #: yet, for what stands in status may be another's words; else what became of sending it, so
+    #: that an old view of status never sends it again.
+    sends: dict[str, Answer | MessageInFlight]
     #: When those of them were sent that were.
     sent_at: dict[str, datetime]
     #: The servers that want to be left alone, by host.

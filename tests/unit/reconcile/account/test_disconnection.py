@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 
 from kstatus import argo_health, compute, lint
+from postroom.api.account_messages import MessageInFlight, MessageStep
 from postroom.api.conditions import ConditionStatus, ConditionType, find
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.names import Key, Kind
@@ -222,7 +223,13 @@ async def test_what_was_announced_is_not_sent_any_more() -> None:
     mail = Mail()
     await mail.account()
     memory = mail._memories[ACCOUNT]
-    memory.sends["announced"] = None
+    memory.sends["announced"] = MessageInFlight(
+        step=MessageStep.SENDING,
+        token="announced",
+        time="2026-11-30T00:00:00Z",
+        sender="a@example.com",
+        recipient="b@example.com",
+    )
     mail.add(ACCOUNT, **mail.spec, **OFF)
     await mail.account()
     assert memory.sends == {}

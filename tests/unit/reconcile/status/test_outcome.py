@@ -10,6 +10,7 @@ import pytest
 from postroom.api.emailaccount_status import SyncPhase
 from postroom.reconcile.status.outcome import Memory
 from unit.reconcile.assessments import NOW
+from unit.reconcile.message_worlds import TAKEN
 
 
 def test_a_mailbox_is_busy_for_as_long_as_something_is_done_there() -> None:
@@ -28,7 +29,7 @@ def test_it_is_no_longer_where_that_fails() -> None:
 
 def test_two_objects_share_no_memory() -> None:
     one, other = Memory(), Memory()
-    one.sends["token"] = None
+    one.sends["token"] = TAKEN
     one.wrong["spf"] = (NOW, ("v=spf1 -all",))
     one.failed_probes["SMTP"] = 1
     assert other.known() == Memory().known()
@@ -36,12 +37,12 @@ def test_two_objects_share_no_memory() -> None:
 
 def test_no_room_is_kept_for_what_there_is_none_of() -> None:
     memory = Memory()
-    memory.sends["token"] = None
+    memory.sends["token"] = TAKEN
     assert memory.due == {} and memory.wrong == {}
     before = memory.known()
     memory.tidy()
     kept = [one for one in gc.get_referents(memory) if isinstance(one, dict)]
-    assert kept == [{"token": None}]
+    assert kept == [{"token": TAKEN}]
     assert memory.known() == before
 
 

@@ -19,6 +19,7 @@ from postroom.reconcile.status.outcome import (
     Rejection,
 )
 from postroom.reconcile.status.remembered import shift
+from unit.reconcile.message_worlds import TAKEN
 
 THEN, BY = datetime(2026, 11, 29, 12, tzinfo=UTC), timedelta(hours=-2)
 NOW = THEN + BY
@@ -35,7 +36,7 @@ def filled(at: datetime) -> Memory:
     memory.rejections = {"s": Rejection("t", REPORT, at, 3, at), "r": Rejection(None, REPORT, at)}
     memory.at_mailbox = next(iter(SyncPhase)), at
     memory.probes = {"SMTP": RecentProbe(("x", 1), at, REPORT)}
-    memory.sends, memory.sent_at = {"token": None}, {"token": at}
+    memory.sends, memory.sent_at = {"token": TAKEN}, {"token": at}
     memory.pauses = {"h": Pause("SMTP", REPORT, at, at + timedelta(hours=1), ("x",), None)}
     memory.due = {"SMTP": at}
     memory.identities = IdentityLook(("x",), at, timedelta(minutes=1))

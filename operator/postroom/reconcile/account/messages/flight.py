@@ -122,7 +122,7 @@ async def begin(
         )
     while len(view.memory.sends) >= _REMEMBERED:
         view.memory.sends.pop(next(iter(view.memory.sends)))
-    view.memory.sends[flight.token] = None
+    view.memory.sends[flight.token] = flight
     return Progress(in_flight=flight, look_again=_AT_ONCE)
 
 
@@ -197,9 +197,11 @@ async def _send(
             return Progress(in_flight=flight, look_again=_OTHERS)
         # Another process announced it, and may have sent it before it ended.
         return _after(flight, results.LOST)
-    answer = memory.sends[flight.token]
-    if answer is not None:
-        return _after(flight, answer)
+    known = memory.sends[flight.token]
+    if isinstance(known, operations.Answer):
+        return _after(flight, known)
+    # To whom, and from whom, was asked and allowed then: a status may have been changed since.
+    flight = known
     if isinstance(sender, correspondents.Obstacle):
         budgets.give_back(flight.token)
         return Progress(result=results.hindered(flight, sender))
@@ -354,7 +356,8 @@ def not_before(view: AccountView) -> timedelta:
 def _withdraw_what_was_not_stored(view: AccountView) -> None:
     """Have announcements that the API server did not take count for nothing. Where one was stored
     all the same, and is only not known yet, it is not sent."""
-    unsent = [token for token, answer in view.memory.sends.items() if answer is None]
+    sends = view.memory.sends.items()
+    unsent = [token for token, known in sends if not isinstance(known, operations.Answer)]
     for token in unsent:
         del view.memory.sends[token]
         _budgets(view).give_back(token)

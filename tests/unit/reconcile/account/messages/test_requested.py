@@ -256,6 +256,28 @@ async def test_a_message_that_would_say_something_else_is_not_sent(
     assert world.office.sent == []
 
 
+@pytest.mark.parametrize(
+    "field", [{"recipient": "stranger@elsewhere.example"}, {"sender": "boss@example.com"},
+              {"replyTo": "stranger@elsewhere.example"}, {"positions": []}]
+)  # fmt: skip
+async def test_whatever_is_made_of_an_announcement_what_was_asked_for_is_sent(
+    field: dict[str, object],
+) -> None:
+    """Whoever may write a status may not say to whom, and from whom."""
+    world = MessageWorld()
+    announced = last(await asked(world)).in_flight
+    assert announced is not None
+    status = world.objects[ACCOUNT]["status"]
+    test = {**status["lastTest"], "inFlight": {**status["lastTest"]["inFlight"], **field}}
+    world.objects[ACCOUNT]["status"] = Stored({**status, "lastTest": test})
+    found = last(await world.run()).in_flight
+    assert found is not None
+    (sent,) = world.office.sent
+    assert (sent.sender, sent.recipient) == (announced.sender, announced.recipient)
+    assert (found.recipient, found.reply_to) == (announced.recipient, announced.reply_to)
+    assert outcome(await world.run()) == (MessageOutcome.DELIVERED, "Delivered")
+
+
 async def test_identities_may_be_written_to() -> None:
     world = MessageWorld(identities=[{"address": "billing@example.com"}])
     await asked(world, send_test_to="billing@example.com")

@@ -84,16 +84,29 @@ def judge(
             other = changed(wanted, host=host_of(value))
             there = changed(planned, value=value, wanted=other)
             return _reachable(there, other, ours, seen, passed_over)
+    return _not_there(planned, wanted, values, strays)
+
+
+def _not_there(
+    planned: PlannedRecord, wanted: MXWanted, values: Sequence[str], strays: Sequence[Stray]
+) -> judgement.Judgement:
+    """The required one is not there, or not with its preference."""
     message, code = f"{planned.name} has no MX {planned.value}.", Code.MX_MISMATCH
-    same: list[str] = []
-    if wanted.host in hosts:
-        same = [exchange for exchange in values if host_of(exchange) == wanted.host]
+    same = [exchange for exchange in values if host_of(exchange) == wanted.host]
+    if same:
         message = (
             f"The MX {wanted.host} of {planned.name} has another preference than "
             f"{wanted.preference}."
         )
         code = Code.MX_PREFERENCE
-    if strays:
+    if strays and code == Code.MX_PREFERENCE and strays[0].code == Code.MX_TAKES_MAIL:
+        # As it stands the required one may well be tried first: it would not be any more.
+        message += (
+            f" With that one it comes after {quoted(host_of(strays[0].value))}, which must go "
+            "therefore; if that is meant to come first, spec.mx has to name it, and where the "
+            "preference that is there is the right one, to say that."
+        )
+    elif strays:
         message += f" What stands there instead must go: {_said(strays[0])}."
     gone = dict.fromkeys([*same, *(stray.value for stray in strays)])
     cause = judgement.Cause(code, message, replace(planned, gone))

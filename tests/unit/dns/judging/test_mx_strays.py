@@ -183,6 +183,14 @@ def test_several_go_at_once() -> None:
     assert all(value.split()[1] in judged.message for value in values[1:4])
 
 
+def test_a_backup_is_not_said_to_take_the_mail_that_the_required_one_gets_first() -> None:
+    seen = Names({**HEALTHY, MX: ["5 mx1.mailprovider.net", "7 backup.example.org", SECOND]})
+    judged = seen.judged(PLAN, "mx-mx1.mailprovider.net")
+    assert verdict(judged) == ("Wrong", "MX_PREFERENCE")
+    assert "takes all mail" not in judged.message
+    assert "With that one it comes after backup.example.org" in judged.message
+
+
 def test_who_takes_the_mail_is_found_behind_many_that_nobody_reaches() -> None:
     values = [*(f"{n} gone{n}.example.org" for n in range(9)), "9 backup.example.org", FIRST]
     judged = Names({**HEALTHY, MX: [*values, SECOND]}).judged(PLAN, "mx-mx1.mailprovider.net")

@@ -218,3 +218,7 @@ class SendPlan(Model):
     ramp_up: PlannedRampUp | None = Field(
         default=None, description="Less in the first days; absent: at once the whole daily number."
     )
+
+
+#: Where nothing is said of limits, and of what follows from them: most accounts share these.
+UNLIMITED, NO_SERVER_LIMITS, NO_PLAN = SendLimits(), ServerLimits(), SendPlan()

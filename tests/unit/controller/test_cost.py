@@ -16,10 +16,9 @@ from typing import Any, cast
 
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
+from pydantic import BaseModel
 
 from postroom.api import resource
-from postroom.api.binding import BindingStatus
-from postroom.api.emailaccount_status import EffectiveSender
 from postroom.api.fields import Model
 from postroom.api.names import Key, Kind
 from postroom.api.status import DEFAULT_STATUS
@@ -36,6 +35,7 @@ from postroom.controller.writer import Writer
 from postroom.dns.ownership import OwnershipRules
 from postroom.metrics import Metrics
 from postroom.reconcile import engine
+from postroom.reconcile.account import launch
 from postroom.reconcile.signing_in import references
 from postroom.reconcile.world import Outbound
 from unit.controller.samples import stored
@@ -147,14 +147,17 @@ async def test_an_evaluation_takes_one_task_and_makes_nothing_twice(
     counted(asyncio, "timeout", "bounds beside that of slow runs")
     # A series is looked for by its labels once for all objects.
     counted(MetricWrapperBase, "labels", "labels")
-    counted(EffectiveSender, "__init__", "senders")
-    counted(BindingStatus, "__init__", "bindings")
-    counted(Model, "model_copy", "copies")
-    await converged(ACCOUNTS)
-    once = made.copy()
-    await converged(2 * ACCOUNTS)
-    each = {told: (number - 2 * once[told]) / ACCOUNTS for told, number in made.items()}
-    assert each == {"tasks": 1, "labels": 0, "senders": 1, "bindings": 1, "copies": 1}
+    counted(BaseModel, "__init__", "models")
+    counted(BaseModel, "model_copy", "copies")
+    runs: list[Counter[str]] = []
+    for accounts in (ACCOUNTS, 2 * ACCOUNTS):
+        # Both runs, which may be in one second or in two, make the items of their checklists.
+        launch._entry.cache_clear()
+        made.clear()
+        await converged(accounts)
+        runs.append(made.copy())
+    each = {told: (number - runs[0][told]) / ACCOUNTS for told, number in runs[1].items()}
+    assert each == {"tasks": 1, "labels": 0, "models": 16, "copies": 1}
 
 
 def test_a_server_is_understood_once_for_all_accounts_that_take_turns_with_others() -> None:

@@ -52,6 +52,7 @@ _STEPS: tuple[Step, ...] = (
     technical.step,
 )
 _MESSAGE_STEPS: tuple[Step, ...] = (requested.step, round_trips.step, forwarding.step)
+_UNPROBED = ProtocolProbes()
 _BADNESS = (ConditionStatus.FALSE, ConditionStatus.UNKNOWN, ConditionStatus.TRUE)
 
 
@@ -241,7 +242,7 @@ def _fields(view: AccountView, added: Sequence[Contribution]) -> dict[str, objec
     read = imap.report
     resolved = list(view.resolved)
     # What was said to other credentials was not looked at for what is secret of these.
-    reported = (resolved == before.resolved_refs and before.last_probe) or ProtocolProbes()
+    reported = (resolved == before.resolved_refs and before.last_probe) or _UNPROBED
     probes = ProtocolProbes(smtp=smtp.facts(reported.smtp), imap=imap.facts(reported.imap))
     fields: dict[str, object] = {
         "address": spec.address,

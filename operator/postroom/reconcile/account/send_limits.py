@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from postroom.api.findings import Finding, Severity
-from postroom.api.send_limits import SendLimits
+from postroom.api.send_limits import UNLIMITED, SendLimits
 from postroom.reconcile.account.steps import AccountView, Contribution
 from postroom.reconcile.tenancy.ceilings import Limited, Limits, limits_behind
 from postroom.reconcile.tenancy.send_plan import plan, room_in
@@ -16,7 +16,7 @@ async def step(view: AccountView) -> Contribution:
     if server is None and not spec.at_provider:
         return Contribution(fields={"send_plan": None})
     limits = limits_behind(spec, server.spec if server else None)
-    asked = spec.send_limits or SendLimits()
+    asked = spec.send_limits or UNLIMITED
     return Contribution(
         fields={"send_plan": plan(asked, limits)}, findings=tuple(findings_of(asked, limits))
     )

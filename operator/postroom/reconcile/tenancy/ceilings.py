@@ -5,7 +5,13 @@ from dataclasses import dataclass
 
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.mailserver import MailServerSpec
-from postroom.api.send_limits import LimitSource, SendLimits, ServerLimits
+from postroom.api.send_limits import (
+    NO_SERVER_LIMITS,
+    UNLIMITED,
+    LimitSource,
+    SendLimits,
+    ServerLimits,
+)
 from postroom.mail.presets import MailPreset, resolve
 from postroom.mail.presets.sending import SendingLimit, SendingLimits, sending_limits
 
@@ -79,8 +85,8 @@ def limits_of(own: SendLimits, server: ServerLimits, provider: SendingLimits = _
 
 def limits_behind(spec: EmailAccountSpec, server: MailServerSpec | None) -> Limits:
     """The limits of an account; without a server those of its own provider's count."""
-    of_server = (server.limits if server else None) or ServerLimits()
-    return limits_of(spec.send_limits or SendLimits(), of_server, documented(server or spec))
+    of_server = (server.limits if server else None) or NO_SERVER_LIMITS
+    return limits_of(spec.send_limits or UNLIMITED, of_server, documented(server or spec))
 
 
 def documented(spec: MailServerSpec | EmailAccountSpec) -> SendingLimits:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from postroom.api.findings import Finding, Severity
 from postroom.api.mailserver import MailServerSpec
 from postroom.api.resource import EmailAccount
-from postroom.api.send_limits import SendLimits, SendPlan, ServerLimits, Weekday
+from postroom.api.send_limits import NO_SERVER_LIMITS, UNLIMITED, SendPlan, Weekday
 from postroom.reconcile.tenancy.ceilings import Limits, documented, limits_behind, limits_of
 from postroom.reconcile.tenancy.send_plan import plan
 
@@ -26,7 +26,7 @@ def is_limited(spec: MailServerSpec) -> bool:
 
 def _limits_of(spec: MailServerSpec) -> Limits:
     """What the server itself and its provider limit."""
-    return limits_of(SendLimits(), spec.limits or ServerLimits(), documented(spec))
+    return limits_of(UNLIMITED, spec.limits or NO_SERVER_LIMITS, documented(spec))
 
 
 def findings_of(
@@ -98,7 +98,7 @@ def _as_themselves(account: EmailAccount, server: MailServerSpec, namespace: str
 
 
 def _asks(account: EmailAccount, kind: str) -> bool:
-    asked = account.spec.send_limits or SendLimits()
+    asked = account.spec.send_limits or UNLIMITED
     return (asked.daily if kind == "daily" else asked.hourly) is not None
 
 
@@ -107,11 +107,7 @@ def _plans(spec: MailServerSpec, accounts: Sequence[EmailAccount], namespace: st
     return [
         (account.metadata.name if account.metadata.namespace == namespace else None, found)
         for account in accounts
-        if (
-            found := plan(
-                account.spec.send_limits or SendLimits(), limits_behind(account.spec, spec)
-            )
-        )
+        if (found := plan(account.spec.send_limits or UNLIMITED, limits_behind(account.spec, spec)))
     ]
 
 

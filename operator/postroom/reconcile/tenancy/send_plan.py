@@ -51,7 +51,7 @@ def plan(asked: send_limits.SendLimits, limits: Limits) -> send_limits.SendPlan 
         hours=hours,
         ramp_up=_planned(asked.ramp_up, daily),
     )
-    return None if found == send_limits.SendPlan() else found
+    return None if found == send_limits.NO_PLAN else found
 
 
 def room_in(hourly: int, window: send_limits.SendingWindow | None) -> int:

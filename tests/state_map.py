@@ -106,6 +106,8 @@ _ACCIDENTS = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "2026-11-29T12:00:00Z"),
     # the lab's certificates
     (re.compile(r"(?<=Testing )(CA|cert) #[\w-]+"), r"\1"),
+    # where the lab is, as those see it who are told how to ask it
+    (re.compile(r"@127(\.\d+){3}(?= -p )"), "@127.0.0.1"),
 )
 _NAMESPACE = "mail"
 

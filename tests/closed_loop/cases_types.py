@@ -23,6 +23,7 @@ TEXTS = ("ownership", "dkim-s1", "dmarc")
 ONE_KEY = (("dkim", [{"selector": "s1", "publicKey": OWN_KEY}]),)
 OTHER_RECORD = f"v=DKIM1; k=rsa; p={OTHER_KEY}"
 CLOUDFLARE = ("ada.ns.cloudflare.com", "bob.ns.cloudflare.com")
+_KEYS_SERVER = "ns1.otherhost.net"
 OURS, THEIRS = "s1.domainkey.u111.wl001.sendgrid.net", "s1.domainkey.u999.wl002.sendgrid.net"
 
 
@@ -90,6 +91,15 @@ def _types() -> list[Case]:
             "Missing",
             text,
             typed("tracking", "site-verification=1", "TXT"),
+        ),
+        Case(
+            "TYPE_CNAME_FOR_OTHER: a delegation typed as alias",
+            "dkim-delegation",
+            "Missing",
+            "TYPE_CNAME_FOR_OTHER",
+            typed("dkim-delegation", _KEYS_SERVER),
+            spec=(("dkim", []), ("dkimDelegation", [_KEYS_SERVER])),
+            before=lambda stage: stage.world.register(f"_domainkey.{APEX}", [_KEYS_SERVER]),
         ),
         _case("value typed as alias", "ownership", "Missing", alias, as_alias("ownership")),
         _case("alias to nothing", "dkim-s1", "Missing", alias, typed("dkim-s1", "s1.nowhere.net")),

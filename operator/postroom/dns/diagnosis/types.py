@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from postroom.api.findings import RecordToRemove
+from postroom.api.sendingdomain import Purpose
 from postroom.dns import spf
 from postroom.dns.answers import Answer, Question, RecordType
 from postroom.dns.diagnosis import fix_contents, synthesis
@@ -116,11 +117,15 @@ def _alias_for_other(case: Case) -> Iterator[Cause]:
     target, name, wanted = synthesis.alias_of(case), case.planned.name, case.planned.wanted
     if target is None or not case.answer.aliases:
         return
-    shown, owner, is_text = quoted(target), title_of(target), case.planned.type is RecordType.TXT
+    shown, owner, kind = quoted(target), title_of(target), case.planned.type
     # The value may have been entered as the target, which the DNS host may have made longer.
     value = case.planned.value.lower()
     is_value = bool(value) and re.sub(r"\\(.)", r"\1", target).startswith(value)
-    code = Code.TYPE_CNAME_FOR_TXT
+    code = Code.TYPE_CNAME_FOR_OTHER
+    if kind is RecordType.TXT:
+        code = Code.TYPE_CNAME_FOR_TXT
+    elif case.planned.purpose is Purpose.RETURN_PATH:
+        code = Code.RP_CONFLICT
     if name == case.domain:
         code = Code.CNAME_AT_APEX
         message = (
@@ -130,12 +135,13 @@ def _alias_for_other(case: Case) -> Iterator[Cause]:
             "A and AAAA records of the website."
         )
     elif is_value:
-        code = code if is_text else Code.RP_CONFLICT
-        message = f"The value stands at {name} as the target of a CNAME: it belongs into a TXT."
-    elif not case.answer.values:
-        code = code if is_text else Code.RP_CONFLICT
         message = (
-            f"There is a CNAME at {name} to {shown}, which has no {case.planned.type.value}; the "
+            f"The value stands at {name} as the target of a CNAME: it belongs into a record of "
+            f"type {kind.value}."
+        )
+    elif not case.answer.values:
+        message = (
+            f"There is a CNAME at {name} to {shown}, which has no {kind.value}; the "
             f"{where(case.planned)} is needed in its place."
         )
     elif isinstance(wanted, DMARCWanted | MXWanted):

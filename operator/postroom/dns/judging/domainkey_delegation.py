@@ -33,7 +33,8 @@ def judge(
 ) -> judgement.Judgement:
     """What is there, or what a delegation takes away that is to be made."""
     answer = seen.at(planned.name, RecordType.NS)
-    if answer.values:
+    # An alias holds for its own name, and delegates none below it (RFC 1034 section 3.6.2).
+    if answer.values and not answer.aliases:
         return _judged(planned, wanted, answer.values)
     # The name exists: keys stand below it, or a wildcard answers for it.
     hides = answer.outcome is Outcome.NO_DATA and not answer.aliases

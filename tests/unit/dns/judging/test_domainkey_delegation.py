@@ -94,3 +94,18 @@ def test_what_a_delegation_hides_is_said_before_it_is_made(keys: list[str], told
     report = look(FakeZone({key: values for key, values in there.items() if values}), **DELEGATED)
     (found,) = (each for each in report.findings if each.code == "DKIM_DELEGATION_MISSING")
     assert ("seen by nobody once it is delegated" in found.message) is told
+
+
+@pytest.mark.parametrize("target", ["ns1.provider.net", "keys.provider.net"])
+@pytest.mark.parametrize("servers", [[], ["ns9.provider.net"], DELEGATED["dkimDelegation"]])
+def test_a_cname_in_the_place_of_a_delegation(target: str, servers: list[str]) -> None:
+    zone = FakeZone({**HEALTHY, S1: [], K1: [], (DELEGATION[0], "CNAME"): [target]})
+    zone.records[target, "NS"] = servers
+    report = look(zone, **DELEGATED)
+    assert record(report, "dkim-delegation").state.value == "Missing"
+    (found,) = (each for each in report.findings if each.subject == "dkim-delegation")
+    assert found.code == "TYPE_CNAME_FOR_OTHER"
+    assert "TXT" not in found.message
+    assert found.fix is not None
+    assert [(one.type, one.value) for one in found.fix.remove] == [("CNAME", target)]
+    assert (found.fix.type, found.fix.value) == ("NS", "ns1.provider.net")

@@ -14,7 +14,7 @@ from postroom.cli import terminal
 from postroom.cli.options import say
 from postroom.cli.table import STATE_COLOURS
 from postroom.dns.names import host_label, is_within
-from postroom.dns.publishing.beside import is_merged
+from postroom.dns.publishing.beside import is_merged, is_policy
 from postroom.dns.publishing.dns_endpoint import dns_endpoints
 from postroom.dns.publishing.octodns import octodns
 from postroom.dns.publishing.rdata import rdata
@@ -83,7 +83,8 @@ def show(records: Sequence[PublishedRecord], zones: Zones, layout: Layout) -> No
 def with_warnings(records: Sequence[PublishedRecord]) -> tuple[PublishedRecord, ...]:
     """Warn of records that nobody looked at: what would be lost where one is there already."""
     return tuple(
-        replace(record, comment=_MERGE_FIRST) if is_merged(record) else record for record in records
+        replace(record, comment=_WARNINGS[is_policy(record)]) if is_merged(record) else record
+        for record in records
     )
 
 
@@ -91,6 +92,11 @@ def with_warnings(records: Sequence[PublishedRecord]) -> tuple[PublishedRecord, 
 _MERGE_FIRST = (
     "if there is one at this name already, do not replace it nor add a second: merge the two, as "
     "--live does"
+)
+#: The one for policies comes second: nothing of a parent's counts beside a record of its own.
+_WARNINGS = (
+    _MERGE_FIRST,
+    f"{_MERGE_FIRST}; if there is none, a parent's counts until then: --live keeps what it asks",
 )
 
 
@@ -176,7 +182,7 @@ def _remarks(records: Sequence[PublishedRecord]) -> str:
     remarks = [
         f"{record.name} {record.type.value}: {record.comment}."
         for record in records
-        if record.comment == _MERGE_FIRST
+        if record.comment in _WARNINGS
     ]
     remarks += [
         f"there already, kept: {record.name} {record.type.value} {rdata(record.type, record.value)}"
@@ -223,7 +229,7 @@ def show_table(console: Console, part: ZoneRecords, *, relative: bool) -> None:
         colour = STATE_COLOURS[record.state] if record.state is not None else ""
         _line(console, [*row, value], widths, colour)
     for record in records:
-        if record.comment == _MERGE_FIRST:
+        if record.comment in _WARNINGS:
             console.print(
                 Text(f"{record.name} {record.type.value}: {record.comment}."), soft_wrap=True
             )

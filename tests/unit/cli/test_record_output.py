@@ -49,6 +49,7 @@ def test_only_spf_and_dmarc_are_to_be_merged_where_nobody_looked() -> None:
     warned = record_output.with_warnings((MX, SPF, DMARC, PROOF))
     assert [bool(record.comment) for record in warned] == [False, True, True, False]
     assert "merge the two" in warned[1].comment
+    assert ["a parent's" in record.comment for record in warned] == [False, False, True, False]
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,9 @@ def _applying(
     differing = dmarc_advice.by_suffix_list(found.domain, found)
     if differing is not None:
         advice.append(finding(Code.DMARC_PSL_DISAGREES, planned.id, differing))
-    return judgement.valid(Reason.RECORD_VALID, so, (), advice=tuple(advice))
+    # Whoever publishes a record of the domain's own takes nothing away with it.
+    value = with_parents(planned.value, found) if fix is None else fix.value
+    return judgement.valid(Reason.RECORD_VALID, so, (), value, tuple(advice))
 
 
 def _missing(

@@ -42,13 +42,19 @@ def discover(domain: str, seen: Seen) -> dmarc.Discovery:
 def with_parents(value: str, found: dmarc.Discovery) -> str:
     """Add to a record that is to be published what a parent's asks of the domain until then.
 
-    Nothing of that counts for the domain any more once a record of its own stands there.
+    Nothing of that counts for the domain any more once a record of its own stands there. One that
+    would be longer than any record may be comes back as it is.
     """
+    made = whole_with_parents(value, found)
+    return made if len(made) <= VALUE_LIMIT else value
+
+
+def whole_with_parents(value: str, found: dmarc.Discovery) -> str:
+    """Add all of what a parent's record asks for, however long that is."""
     above = next((step for step in found.steps if step.domain == found.policy_domain), None)
     if found.source is not dmarc.PolicySource.INHERITED or found.policy is None or above is None:
         return value
     organisational = found.organisational_domain == found.domain
-    made = dmarc.with_inherited(
+    return dmarc.with_inherited(
         value, above.text or "", found.policy, organisational=organisational
     )
-    return made if len(made) <= VALUE_LIMIT else value

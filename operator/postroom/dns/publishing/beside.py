@@ -32,6 +32,11 @@ def is_merged(record: PublishedRecord) -> bool:
     return record.type is RecordType.TXT and family(record.name, record.value) in _MERGED
 
 
+def is_policy(record: PublishedRecord) -> bool:
+    """Whether a record takes the place of what a parent's DMARC record asks for."""
+    return record.type is RecordType.TXT and family(record.name, record.value) == "dmarc1"
+
+
 def conflict(records: Iterable[PublishedRecord]) -> tuple[PublishedRecord, str] | None:
     """Find a record that cannot stand beside an earlier one, with a sentence on why."""
     earlier: dict[str, list[PublishedRecord]] = {}

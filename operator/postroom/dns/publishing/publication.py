@@ -8,7 +8,7 @@ changes only while all that stands was handed over by us, and is else left as it
 ours tells the object that it was handed over with.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -110,6 +110,21 @@ def in_question(
         and is_within(found.name, rules.domain)
         and not _is_kept(found, known)
     )
+
+
+def left_alone(
+    standing: Mapping[str, Standing], names: Collection[str], ours: Sequence[HandedSet]
+) -> Mapping[str, Standing]:
+    """Have nothing begin or change at names, as if they could not be looked at.
+
+    Where others publish and nothing is ours, nothing would; there what stands may be as it must be.
+    """
+    handed = {endpoint.name for endpoint in ours}
+    return {
+        name: place
+        for name, place in standing.items()
+        if name not in names or (place.targets and name not in handed)
+    }
 
 
 def decide(

@@ -24,7 +24,7 @@ from postroom.dns.publishing import publication, records
 from postroom.dns.publishing.dns_endpoint import KIND, HandedSet
 from postroom.dns.requirements import DomainPlan
 from postroom.dns.texts.quoting import quoted
-from postroom.dns.verifying import compromised, standing
+from postroom.dns.verifying import compromised, inheritance, standing
 from postroom.reconcile.status import assessment
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.status.wanted import Child, ChildState, Wanted
@@ -91,7 +91,13 @@ async def with_publication(
     rules = publication.Rules(domain, proven, publish.apex, seen.there, seen.faulty)
     plan = compromised.without_compromised(asked.plan, tuple(asked.exposed))
     wanted = [record for record in records.from_plan(plan) if record.purpose in publish.purposes]
+    # Until control is proven no policy is handed over.
+    policies = [record for record in plan.records if proven and record.purpose in publish.purposes]
+    carried = await inheritance.carried_over(asked.asker, policies, before)
+    wanted = [replace(each, value=carried.get(each.name) or each.value) for each in wanted]
     places = await standing.look(asked.asker, publication.in_question(wanted, before, rules))
+    weaker = {name for name, value in carried.items() if value is None}
+    places = publication.left_alone(places, weaker, before)
     decided = publication.decide(wanted, before, places, rules)
     return _following(found, _handing_over(asked, before, decided, seen))
 
@@ -239,9 +245,12 @@ def _told(
         )
         return assessment.unknown(_TYPE, Reason.AWAITING_OWNERSHIP, message), told
     if decided.unseen:
+        first = decided.unseen[0]
+        above = ", or what a parent's record asks of its mail until then,"
+        of_parents = any(record.purpose is Purpose.DMARC for record in first.records)
         message = (
-            f"What stands at {decided.unseen[0].name} could not be seen at the zone's own name "
-            "servers, so that nothing is handed to external-dns there."
+            f"What stands at {first.name}{above if of_parents else ''} could not be seen at the "
+            "zone's own name servers, so that nothing is handed to external-dns there."
         )
         return assessment.unknown(_TYPE, Reason.LOOKUP_FAILED, message), told
     if missing:

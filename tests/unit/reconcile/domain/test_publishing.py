@@ -14,6 +14,7 @@ from postroom.api.conditions import ConditionType
 from postroom.api.names import Key
 from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.dns import ownership
+from postroom.dns.answers import Outcome
 from postroom.dns.publishing.dns_endpoint import HandedSet
 from postroom.reconcile.engine import reconcile
 from postroom.reconcile.status.outcome import Memory
@@ -186,6 +187,73 @@ def test_what_a_wildcard_answers_is_not_taken_away() -> None:
     world.zone.records[DOMAIN, "A"] = ["192.0.2.80"]
     assert codes(world.run(key)) == ["PUBLISH_AWAITED"]
     assert world.shelf
+
+
+DMARC: dict[str, Any] = {"via": "ExternalDNS", "records": ["DMARC"]}
+OWN, PARENT = f"_dmarc.{DOMAIN}", "_dmarc.mail.example"
+STRICT = "v=DMARC1; p=reject; rua=mailto:d@mail.example; adkim=s"
+
+
+def shelved(world: World) -> dict[str, tuple[str, ...]]:
+    return {mine.name: mine.targets for mine in world.shelf or ()}
+
+
+def published_below_parent(policy: str = "none") -> tuple[World, Key]:
+    """A domain whose DMARC record was handed over below a parent's."""
+    world = World()
+    world.prove("a", DOMAIN)
+    world.publish(PARENT, STRICT)
+    key = declare(world, DMARC, dmarc={"policy": policy})
+    status = world.run(key)
+    assert shelved(world) == {OWN: (f'"{STRICT}"',)}
+    assert status.publication is not None
+    return world, key
+
+
+@pytest.mark.parametrize("policy", ["none", "quarantine", "reject"])
+def test_what_a_parents_policy_asks_for_is_handed_over_with_the_domains_own(policy: str) -> None:
+    world, key = published_below_parent(policy)
+    world.sync()
+    writes = world.writes
+    for _ in range(2):
+        done = world.run(key)
+        assert verdict(done, PUBLISHED) == ("True", "EndpointApplied")
+        world.restart()
+    assert (shelved(world), world.writes) == ({OWN: (f'"{STRICT}"',)}, writes)
+
+
+def test_while_a_parent_cannot_be_asked_what_is_handed_over_stays() -> None:
+    world, key = published_below_parent()
+    for synced in (False, True):
+        if synced:
+            world.sync()
+        world.zone.failing[PARENT] = Outcome.TIMEOUT
+        writes = world.writes
+        blind = world.run(key)
+        assert verdict(blind, PUBLISHED) == ("Unknown", "LookupFailed")
+        assert (shelved(world), world.writes) == ({OWN: (f'"{STRICT}"',)}, writes)
+        del world.zone.failing[PARENT]
+        world.run(key)
+        assert (shelved(world), world.writes) == ({OWN: (f'"{STRICT}"',)}, writes)
+
+
+def test_below_a_parent_that_cannot_be_asked_nothing_begins() -> None:
+    world = World()
+    world.prove("a", DOMAIN)
+    world.zone.failing[PARENT] = Outcome.SERVER_FAILURE
+    key = declare(world, DMARC, dmarc={"policy": "none"})
+    status = world.run(key)
+    assert (world.shelf, verdict(status, PUBLISHED)) == (None, ("Unknown", "LookupFailed"))
+    # What others publish as it must be needs nothing of ours.
+    world.publish(OWN, "v=DMARC1; p=reject")
+    status = world.run(key)
+    assert (world.shelf, verdict(status, PUBLISHED)) == (None, ("True", "EndpointApplied"))
+
+
+def test_what_status_lists_below_a_parents_policy_is_what_is_handed_over() -> None:
+    world, key = published_below_parent()
+    (record,) = [each for each in world.status(key).records if each.id == "dmarc"]
+    assert (record.value, record.state) == (STRICT, "Valid")
 
 
 def test_where_nobody_publishes_nothing_is_said() -> None:

@@ -222,6 +222,15 @@ def _advised() -> list[Case]:
             {"_spf.half.net": "v=spf1 ip4:203.0.113.0/28 include:gone.half.net -all"},
             f"v=spf1 {OURS} include:_spf.half.net ~all",
         ),
+        (
+            "a circle of others behind",
+            "SPF_DEAD_IN_CHAIN",
+            {
+                "a.loop.net": "v=spf1 ip4:203.0.113.0/28 include:b.loop.net -all",
+                "b.loop.net": "v=spf1 include:a.loop.net -all",
+            },
+            f"v=spf1 {OURS} include:a.loop.net ~all",
+        ),
         ("?all", "SPF_NEUTRAL_ALL", {}, f"v=spf1 {OURS} ?all"),
         ("no end", "SPF_NO_ALL", {}, f"v=spf1 {OURS}"),
         ("something behind all", "SPF_AFTER_ALL", {}, f"v=spf1 {OURS} ~all ip4:203.0.113.9"),

@@ -172,11 +172,11 @@ def _judged_by_trial(look: _Look, found: spf.Reach) -> Judgement:
 def _ends_at_others(
     look: _Look, found: spf.Reach, ends: Sequence[spf_chains.DeadEnd], trial: spf_includes.Trial
 ) -> Judgement:
-    """What others publish leads to a dead include, which is theirs to mend: that what is required
-    passes before is in the user's own hands."""
+    """What others publish leads to a dead include, or in a circle, which is theirs to mend: that
+    what is required passes before is in the user's own hands."""
     said = f"The {where(look.planned)} {ends[0].sentence}"
     required = {canonical(include) for include in look.wanted.includes}
-    theirs = any({end.cost.name, end.owner} & required for end in ends)
+    theirs = any({end.cost.name, end.owner, end.name} & required for end in ends)
     if trial.all_pass and not theirs:
         message = (
             f"{said}. What this spec requires passes before that, other senders get permerror. "
@@ -198,7 +198,8 @@ def _ends_at_others(
             f"passes by {quoted(ends[0].cost.term)} all the same does so as long as it stays there"
             f"{'.' if value is None else ': put it last meanwhile, so that all others pass first.'}"
         )
-    cause = Cause(Code.SPF_DEAD_INCLUDE, message, fix, Evidence.SHOWN)
+    code = Code.SPF_LOOP if ends[0].circle else Code.SPF_DEAD_INCLUDE
+    cause = Cause(code, message, fix, Evidence.SHOWN)
     return faulty(RecordState.WRONG, Reason.INVALID_RECORD, cause, look.records, offered)
 
 

@@ -16,47 +16,59 @@ from postroom.dns.texts.quoting import quoted
 @dataclass(frozen=True, slots=True)
 class DeadEnd:
     """A term of the record, the record of others that it leads to, and what that includes: a name
-    without a single valid SPF record."""
+    without a single valid SPF record, or one on the way there, so that it goes in a circle."""
 
     cost: spf.Cost
     owner: str
     name: str
+    circle: bool = False
 
     @property
     def sentence(self) -> str:
         """What the record does, to follow its name."""
+        what = "where there is no single valid SPF record"
+        if self.circle:
+            what = "so that it leads in a circle"
         return (
             f"leads by {quoted(self.cost.term)} to the record of {quoted(self.owner)}, which "
-            f"includes {quoted(self.name)}, where there is no single valid SPF record"
+            f"includes {quoted(self.name)}, {what}"
         )
 
 
 def of_others(found: spf.Reach) -> tuple[DeadEnd, ...]:
-    """Return where a record ends at dead includes of others alone, in the order of its terms.
+    """Return where a record ends at dead includes and circles of others alone, in the order of its
+    terms.
 
-    None where it includes a dead name itself, or runs into more than that: that comes first.
+    None where it includes a dead name itself, or is on a circle, or runs into more than that: that
+    comes first. A circle takes more lookups than are allowed in any case.
     """
     broken = set(found.broken)
-    more = found.loops or found.overfull or found.unknown or found.lookups > spf.LOOKUP_LIMIT
-    if more or any(cost.name in broken for cost in found.costs):
+    dear = found.lookups > spf.LOOKUP_LIMIT and not found.loops
+    if dear or found.overfull or found.unknown or found.domain in found.loops:
+        return ()
+    if any(cost.name in broken for cost in found.costs):
         return ()
     ends = (
-        DeadEnd(cost, owner, name)
+        DeadEnd(cost, *below)
         for cost in found.costs
         if cost.name is not None
-        for owner, name in _dead_below(cost.children, cost.name, broken)
+        for below in _dead_below(cost.children, (cost.name,), broken)
     )
     return tuple(ends)
 
 
 def _dead_below(
-    costs: Iterable[spf.Cost], owner: str, broken: set[str]
-) -> Iterator[tuple[str, str]]:
+    costs: Iterable[spf.Cost], path: tuple[str, ...], broken: set[str]
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield whose record includes what, and whether that leads back to where `path` came from."""
     for cost in costs:
         if cost.name in broken:
-            yield owner, cost.name
+            yield path[-1], cost.name, False
+        elif cost.name in path and cost.children:
+            # Addresses of a name on the way, by a or mx, are no circle: nothing lies below them.
+            yield path[-1], cost.name, True
         elif cost.name is not None:
-            yield from _dead_below(cost.children, cost.name, broken)
+            yield from _dead_below(cost.children, (*path, cost.name), broken)
 
 
 def put_last(record: spf.Record, ends: Iterable[DeadEnd]) -> str | None:

@@ -502,6 +502,39 @@ def test_a_dead_include_of_others_is_put_behind_who_works(more: str) -> None:
     assert about_spf(look(zone)) == []
 
 
+CIRCLE: dict[Key, list[str]] = {
+    ("vendor.net", "TXT"): ["v=spf1 ip4:203.0.113.0/28 include:b.vendor.net -all"],
+    ("b.vendor.net", "TXT"): ["v=spf1 ip4:203.0.113.64/28 include:vendor.net -all"],
+}
+
+
+def test_a_circle_of_others_is_put_behind_who_works_and_not_taken_out() -> None:
+    text = f"v=spf1 include:vendor.net {OURS} ~all"
+    zone = with_spf(text, records=CIRCLE)
+    (found,) = about_spf(look(zone))
+    assert (found.code, found.severity) == ("SPF_LOOP", Severity.ERROR)
+    assert "includes vendor.net, so that it leads in a circle" in found.message
+    assert found.fix is not None
+    assert found.fix.value == f"v=spf1 {OURS} include:vendor.net ~all"
+    before = passing(zone, text)
+    # By both records of the circle somebody passes.
+    assert {"203.0.113.1", "203.0.113.65"} <= before
+    zone.apply(found.fix)
+    report = look(zone)
+    assert record(report, "spf").state is RecordState.VALID
+    assert [one.code for one in about_spf(report)] == ["SPF_DEAD_IN_CHAIN"]
+    assert before <= passing(zone, found.fix.value)
+
+
+def test_a_circle_of_others_that_is_required_is_theirs_to_break() -> None:
+    text = f"v=spf1 {OURS} include:vendor.net ~all"
+    (found,) = about_spf(look(with_spf(text, records=CIRCLE), spf=VENDOR_TOO))
+    assert found.code == "SPF_LOOP"
+    assert found.fix is not None
+    assert found.fix.action is FixAction.EXTERNAL
+    assert "can mend that" in found.message
+
+
 ADDRESSES = ("192.0.2.7", "198.51.100.1", "203.0.113.1", "203.0.113.65", "203.0.113.200")
 
 

@@ -15,7 +15,11 @@ OTHERS = {
     "deep.net": Fetched(("v=spf1 include:half.net -all",)),
     "round.net": Fetched(("v=spf1 include:round.net include:gone.half.net -all",)),
     "lost.net": Fetched(("v=spf1 include:away.net include:gone.half.net -all",)),
-    "sound.net": Fetched(("v=spf1 ip4:192.0.2.2 -all",)),
+    "sound.net": Fetched(("v=spf1 ip4:192.0.2.2 a mx -all",)),
+    "one.net": Fetched(("v=spf1 a:two.net include:two.net -all",)),
+    "two.net": Fetched(("v=spf1 a a:one.net include:one.net -all",)),
+    "three.net": Fetched(("v=spf1 include:two.net -all",)),
+    "own.net": Fetched(("v=spf1 include:example.com -all",)),
     "away.net": Fetched(unknown=True),
     "gone.half.net": GONE,
     "gone.net": GONE,
@@ -40,9 +44,18 @@ def reach(text: str) -> spf.Reach:
         ),
         ("redirect=half.net", [("redirect=half.net", "half.net", "gone.half.net")]),
         ("include:sound.net", []),
+        # A circle of others is one too, and what it leads to besides; its own addresses are none.
+        (
+            "include:round.net",
+            [
+                ("include:round.net", "round.net", "round.net"),
+                ("include:round.net", "round.net", "gone.half.net"),
+            ],
+        ),
+        ("a include:three.net", [("include:three.net", "one.net", "two.net")]),
         # What the record itself does wrong, and what more there is, comes first.
         ("include:half.net include:gone.net", []),
-        ("include:round.net", []),
+        ("include:own.net include:half.net", []),
         ("include:lost.net", []),
         (f"include:half.net {' '.join(f'a:h{n}.net' for n in range(9))}", []),
     ],
@@ -59,6 +72,7 @@ def test_dead_ends_are_those_of_others_alone(text: str, ends: list[tuple[str, st
     [
         ("include:half.net a mx ~all", "a mx include:half.net ~all"),
         ("a include:half.net mx", "a mx include:half.net"),
+        ("include:three.net a mx -all", "a mx include:three.net -all"),
         (
             "include:half.net a include:deep.net  mx ~all exp=e.net",
             "a  mx include:half.net include:deep.net ~all exp=e.net",

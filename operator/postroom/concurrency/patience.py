@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar, copy_context
+from types import TracebackType
+from typing import Self
 
 #: Seconds after which a wait is looked at, so that it counts no more where we wake up late.
 _TICK = 0.25
@@ -156,3 +158,52 @@ def awaiting_answer() -> Iterator[None]:
         yield
     finally:
         work.answered()
+
+
+class PeerDeadline:
+    """`asyncio.timeout` for what a peer is to do: time in which the event loop comes late to its
+    timers, as where this process lacks the processor, counts no longer than the timer was set for.
+
+    Otherwise a busy node would find faults with servers that answer at once.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._left, self._due = seconds, 0.0
+        self._timeout = asyncio.timeout(None)
+
+    def begin_anew(self, seconds: float) -> None:
+        """Give the peer so many seconds from now on, unless its time is over."""
+        self._timer.cancel()
+        self._left = seconds
+        if not self.expired():
+            self._arm()
+
+    def expired(self) -> bool:
+        """Whether the time of the peer is over."""
+        return self._timeout.expired() or self._timeout.when() is not None
+
+    async def __aenter__(self) -> Self:
+        await self._timeout.__aenter__()
+        self._arm()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._timer.cancel()
+        await self._timeout.__aexit__(kind, error, traceback)
+
+    def _arm(self) -> None:
+        self._due = max(0.0, min(self._left, _TICK))
+        self._timer = asyncio.get_running_loop().call_later(self._due, self._look)
+
+    def _look(self) -> None:
+        self._left -= self._due
+        if self._left < _LEAST:
+            # Not before the next turn of the loop: what has come meanwhile is read in this one.
+            self._timeout.reschedule(asyncio.get_running_loop().time())
+        else:
+            self._arm()

@@ -6,7 +6,6 @@ any address: every address is judged by the dial guard before one is dialled, an
 are. Nothing of a response is trusted: its time and size are bounded.
 """
 
-import asyncio
 import logging
 import ssl
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import aiohttp
 
 from postroom.concurrency.acting import party
 from postroom.concurrency.flights import Flights
+from postroom.concurrency.patience import PeerDeadline
 from postroom.concurrency.shards import WHOLE, Shard
 from postroom.concurrency.shortage import shortage_in
 from postroom.concurrency.slots import KeyedSlots
@@ -95,7 +95,7 @@ class HttpsPolicyFetcher:
 
     async def _fetch(self, host: str) -> mta_sts_host.FetchedPolicy:
         try:
-            async with asyncio.timeout(self._limit):
+            async with PeerDeadline(self._limit):
                 addresses = await self._resolve(host)
         except TimeoutError:
             addresses = None
@@ -110,7 +110,7 @@ class HttpsPolicyFetcher:
         try:
             async with (
                 self._turns.slot(min(addresses), party(), _WAIT_LIMIT),
-                asyncio.timeout(self._limit),
+                PeerDeadline(self._limit),
             ):
                 return await self._get(host, pinned)
         except TimeoutError:

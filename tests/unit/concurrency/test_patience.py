@@ -7,13 +7,14 @@ In virtual time.
 import asyncio
 import gc
 import time
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
 
-from dnsworld.clock import run
-from postroom.concurrency.patience import awaiting_answer, limited
+from dnsworld.clock import VirtualLoop, run
+from postroom.concurrency.patience import PeerDeadline, awaiting_answer, limited
 from postroom.dns.asking.cache import SingleFlightCache
 
 
@@ -167,3 +168,94 @@ def test_questions_one_after_the_other_share_a_timer() -> None:
         assert 500 <= len(armed) <= 500 + 6
 
     run(scene())
+
+
+async def stands_still(seconds: float) -> None:
+    """Something else has the processor, and the timers of the loop come that late."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop._patient.now += seconds
+    await asyncio.sleep(0.0)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.25, 9.9, 10.0])
+def test_a_peer_has_its_time_and_no_more(seconds: float) -> None:
+    async def scene() -> None:
+        begun = now()
+        with pytest.raises(TimeoutError):
+            async with PeerDeadline(seconds) as deadline:
+                await asyncio.sleep(seconds + 1.0)
+        assert deadline.expired()
+        assert now() - begun == pytest.approx(seconds)
+        async with PeerDeadline(seconds + 0.5) as deadline:
+            await asyncio.sleep(seconds)
+        assert not deadline.expired()
+
+    run(scene())
+
+
+def test_a_peer_has_its_time_where_the_loop_stands_still() -> None:
+    async def scene() -> None:
+        async with PeerDeadline(10.0) as deadline:
+            for _ in range(20):
+                await stands_still(30.0)
+            await asyncio.sleep(4.0)
+        assert not deadline.expired()
+        with pytest.raises(TimeoutError):
+            async with PeerDeadline(10.0):
+                await stands_still(30.0)
+                await asyncio.sleep(10.0)
+
+    run(scene())
+
+
+def test_what_came_while_the_loop_stood_still_is_not_too_late() -> None:
+    """The answer lies in its socket when the last of the time is over."""
+
+    async def scene() -> None:
+        answer = asyncio.get_running_loop().create_future()
+        async with PeerDeadline(0.2):
+            asyncio.get_running_loop().call_soon(answer.set_result, "here")
+            await stands_still(30.0)
+            assert await answer == "here"
+
+    run(scene())
+
+
+def test_the_time_of_a_peer_begins_anew_unless_it_is_over() -> None:
+    async def scene() -> None:
+        async with PeerDeadline(1.0) as deadline:
+            await asyncio.sleep(0.9)
+            deadline.begin_anew(5.0)
+            await asyncio.sleep(4.9)
+        with pytest.raises(TimeoutError):
+            async with PeerDeadline(1.0) as deadline:
+                try:
+                    await asyncio.sleep(2.0)
+                finally:
+                    deadline.begin_anew(5.0)
+
+    run(scene())
+
+
+#: What is waited for there is no peer of a probe: a turn of our own, or a person.
+_NO_PEER = {
+    "dns/asking/limiter.py",
+    "dns/spf/driving.py",
+    "mail/identities/asking.py",
+    "mail/limits/hosts.py",
+    "mail/limits/limiter.py",
+    "mail/limits/peers.py",
+    "mail/oauth/loopback.py",
+}
+
+
+def test_no_probe_counts_our_own_lateness_for_its_peer() -> None:
+    here = Path(PeerDeadline.__init__.__code__.co_filename).parents[1]
+    plain = {
+        str(file.relative_to(here))
+        for room in ("dns", "mail")
+        for file in (here / room).rglob("*.py")
+        if "asyncio.timeout(" in file.read_text()
+    }
+    assert plain == _NO_PEER

@@ -9,6 +9,7 @@ import aiohttp
 
 from postroom.concurrency import threads
 from postroom.concurrency.kept_connections import KeepingConnector
+from postroom.concurrency.patience import PeerDeadline
 from postroom.concurrency.public_trust import public_context
 from postroom.concurrency.shortage import shortage_in
 
@@ -50,7 +51,7 @@ class HttpsClient:
         # With id 0, equal queries are equal requests (RFC 8484 section 4.1).
         body = bytes(2) + query[2:]
         try:
-            async with asyncio.timeout(limit):
+            async with PeerDeadline(limit):
                 try:
                     reply = await self._post(server.url, body)
                 except (aiohttp.ServerDisconnectedError, ConnectionResetError):

@@ -16,6 +16,7 @@ import struct
 from contextlib import suppress
 from ipaddress import ip_address
 
+from postroom.concurrency.patience import PeerDeadline
 from postroom.dns.asking.transport import ServerAddress
 from postroom.dns.asking.wire import is_reply
 
@@ -47,7 +48,7 @@ class SocketTransport:
         return await port.ask(query, timeout)
 
     async def tcp(self, server: ServerAddress, query: bytes, timeout: float) -> bytes:  # noqa: ASYNC109
-        async with asyncio.timeout(timeout):
+        async with PeerDeadline(timeout):
             reader, writer = await asyncio.open_connection(server.address, server.port)
             try:
                 writer.write(_LENGTH.pack(len(query)) + query)

@@ -16,6 +16,7 @@ from postroom.api.reasons import Reason
 from postroom.concurrency.acting import party
 from postroom.concurrency.bounded import BoundedMap
 from postroom.concurrency.flights import Flights
+from postroom.concurrency.patience import PeerDeadline
 from postroom.concurrency.shortage import Shortage, shortage_in
 from postroom.concurrency.slots import Slots
 from postroom.concurrency.threads import Threads
@@ -88,7 +89,7 @@ class Dialler:
 
     async def _addresses(self, host: str) -> tuple[str, ...]:
         try:
-            async with asyncio.timeout(self.deadlines.resolve):
+            async with PeerDeadline(self.deadlines.resolve):
                 found = await self._resolve(host)
         except TimeoutError:
             found = None
@@ -121,7 +122,7 @@ class Dialler:
         errors: list[BaseException] = []
         queue = list(addresses)
         try:
-            async with asyncio.timeout(self.deadlines.connect):
+            async with PeerDeadline(self.deadlines.connect):
                 if len(queue) == 1:
                     # Nothing goes on beside it, and a task for it would cost as much as itself.
                     return await _open(queue.pop(), endpoint.port)

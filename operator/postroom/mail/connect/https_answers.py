@@ -2,7 +2,6 @@
 """What requests over HTTPS have in common: whom they may connect to, what they read of an answer,
 and what their errors mean."""
 
-import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
+from postroom.concurrency.patience import PeerDeadline
 from postroom.concurrency.shortage import Shortage, shortage_in
 from postroom.mail.connect.dial import Resolve, interleaved
 from postroom.mail.connect.guard import DialPolicy, judge_addresses
@@ -39,7 +39,7 @@ async def judged_addresses(
     `namespace` is the tenant whose Services may be meant; `limit` is in seconds.
     """
     try:
-        async with asyncio.timeout(limit):
+        async with PeerDeadline(limit):
             found = await resolve(host)
     except TimeoutError:
         found = None

@@ -16,6 +16,7 @@ from yarl import URL
 
 from postroom.api.masked import Masked
 from postroom.concurrency.acting import party
+from postroom.concurrency.patience import PeerDeadline
 from postroom.concurrency.shards import WHOLE, Shard
 from postroom.concurrency.slots import Slots
 from postroom.mail.connect.dial import Failure, Resolve
@@ -94,7 +95,7 @@ class BearerExchange:
         except TimeoutError:
             return silent(host)
         try:
-            async with asyncio.timeout(self._limit):
+            async with PeerDeadline(self._limit):
                 # In no namespace: an API of a provider is never a Service.
                 pinned = await judged_addresses(host, "", self._resolve, self._guard, self._limit)
                 return (

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.reasons import Reason
+from postroom.concurrency.patience import PeerDeadline
 from postroom.concurrency.shortage import shortage_in
 from postroom.mail.connect import tls
 from postroom.mail.connect.certificate import facts_of
@@ -38,7 +39,7 @@ async def signed_in(state: SessionState) -> AsyncIterator[ImapSession]:
     protocol: GuardedProtocol | None = None
     try:
         # An operation's time must not be what slow greetings leave of it.
-        async with asyncio.timeout(state.deadlines.total):
+        async with PeerDeadline(state.deadlines.total):
             context = None
             if endpoint.tls is not TLSMode.NONE:
                 context = await state.connector.trust.context(endpoint.ca_bundle)
@@ -63,7 +64,7 @@ async def _connect(state: SessionState, implicit: ssl.SSLContext | None) -> Guar
     connection = await state.dial()
     state.stage = ProbeStage.GREETING if implicit is None else ProbeStage.TLS
     try:
-        async with asyncio.timeout(state.deadlines.tls):
+        async with PeerDeadline(state.deadlines.tls):
             _, protocol = await asyncio.get_running_loop().create_connection(
                 GuardedProtocol,
                 sock=connection,

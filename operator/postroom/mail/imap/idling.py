@@ -5,6 +5,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from postroom.concurrency.patience import PeerDeadline
+
 
 class Idle:
     """One IDLE while it goes on, for a mailbox of whose new messages was told `arrivals` times."""
@@ -44,7 +46,7 @@ class Idle:
         if answer.done():
             return False
         done()
-        async with asyncio.timeout(patience):
+        async with PeerDeadline(patience):
             await asyncio.wait({answer})
         return True
 

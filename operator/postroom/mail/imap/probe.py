@@ -4,11 +4,11 @@
 EXAMINE and never SELECT, so that nothing in the mailbox changes (RFC 9051 section 6.3.3).
 """
 
-import asyncio
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
+from postroom.concurrency.patience import PeerDeadline
 from postroom.mail.imap.auth import signed_in, state_of
 from postroom.mail.imap.examine import mailbox_of, not_opened, or_selected, uncounted, written
 from postroom.mail.imap.fetching import fetched
@@ -102,7 +102,7 @@ async def _extra(session: ImapSession, questions: Sequence[Sequence[str]]) -> li
     if not questions:
         return []
     try:
-        async with asyncio.timeout(min(_PATIENCE, session.state.deadlines.command)):
+        async with PeerDeadline(min(_PATIENCE, session.state.deadlines.command)):
             return _said(await session.protocol.run_all(*questions))
     except (TimeoutError, ConnectionEnded):
         return []

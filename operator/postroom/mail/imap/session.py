@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from postroom.api.mailserver import ProbeStage, ServerFacts, TLSMode
 from postroom.api.reasons import Reason
+from postroom.concurrency.patience import PeerDeadline
 from postroom.mail.connect.certificate import facts_of
 from postroom.mail.connect.dial import Failure
 from postroom.mail.imap.protocol import (
@@ -119,7 +120,7 @@ class ImapSession:
             raise self._no_start_tls("does not offer STARTTLS")
         self.state.stage = ProbeStage.TLS
         try:
-            async with asyncio.timeout(self.state.deadlines.tls):
+            async with PeerDeadline(self.state.deadlines.tls):
                 result, lines = await self.protocol.run("STARTTLS")
                 if result == "OK":
                     await self.protocol.secure(context, self.state.endpoint.server_name)
@@ -182,7 +183,7 @@ class ImapSession:
         """Await an answer as a stage, for some seconds; what goes wrong is the stage's failure."""
         self.state.stage = stage
         try:
-            async with asyncio.timeout(seconds):
+            async with PeerDeadline(seconds):
                 return await answer
         except TimeoutError:
             if stage is ProbeStage.GREETING:

@@ -5,7 +5,6 @@ Only https, only verified, only judged addresses, no redirect, no cookie, no pro
 and size. What it yields is a value; nothing of a request or response is logged.
 """
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 import aiohttp
 
 from postroom.concurrency.acting import party
+from postroom.concurrency.patience import PeerDeadline
 from postroom.concurrency.shards import WHOLE, Shard
 from postroom.concurrency.slots import KeyedSlots
 from postroom.mail.connect.dial import Failure, Resolve
@@ -123,7 +123,7 @@ class HttpsExchange:
         try:
             async with (
                 self._turns.slot(min(pinned), party(), _WAIT_LIMIT),
-                asyncio.timeout(self._limit),
+                PeerDeadline(self._limit),
             ):
                 return await self._post(url, host, pinned, form, ca_bundle)
         except TimeoutError:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What sessions of both protocols share: how far they came, and the report at the end."""
 
-import asyncio
 import math
 import socket
 import ssl
@@ -14,6 +13,7 @@ from datetime import timedelta
 from postroom.api.mailserver import ProbeStage, ServerFacts, TLSFacts, TLSMode
 from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
+from postroom.concurrency.patience import PeerDeadline
 from postroom.concurrency.shortage import Shortage, shortage_in
 from postroom.concurrency.tls_faults import TLSFault, fault_in
 from postroom.mail.connect import tls
@@ -283,7 +283,7 @@ class SessionState:
     async def _sight(self, prelude: Prelude | None = None) -> Sight:
         """Connect once more to see what there is, whatever we would accept of it."""
         try:
-            async with asyncio.timeout(self.deadlines.tls):
+            async with PeerDeadline(self.deadlines.tls):
                 connection = await self.connector.dialler.dial(self.endpoint)
                 try:
                     if prelude is None or await prelude(connection):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sessions over SMTP that are signed in, by one attempt with one mechanism; and the check."""
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +8,7 @@ from dataclasses import replace
 
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.reasons import Reason
+from postroom.concurrency.patience import PeerDeadline
 from postroom.mail.connect import tls
 from postroom.mail.connect.dial import Failure
 from postroom.mail.replies import Meaning, Stage, enhanced_code, meaning_of_smtp
@@ -50,7 +50,7 @@ async def signed_in(state: SessionState) -> AsyncIterator[SmtpSession]:
     client: SmtpClient | None = None
     try:
         # An operation's time must not be what slow greetings leave of it.
-        async with asyncio.timeout(state.deadlines.total):
+        async with PeerDeadline(state.deadlines.total):
             context = None
             if endpoint.tls is not TLSMode.NONE:
                 context = await state.connector.trust.context(endpoint.ca_bundle)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One conversation over SMTP: connect, secure, greet, read capabilities; and its commands."""
 
-import asyncio
 import re
 import ssl
 from collections.abc import Awaitable
@@ -13,6 +12,7 @@ from aiosmtplib import SMTPResponse
 
 from postroom.api.mailserver import ProbeStage, ServerFacts, TLSMode
 from postroom.api.reasons import Reason
+from postroom.concurrency.patience import PeerDeadline
 from postroom.mail.connect.certificate import facts_of
 from postroom.mail.connect.dial import Failure
 from postroom.mail.operations import Acceptance, Answer
@@ -69,15 +69,13 @@ class SmtpSession:
         """Connect (with TLS, if implicit) and read the greeting."""
         implicit = self.state.endpoint.tls is TLSMode.IMPLICIT
         self.state.stage = ProbeStage.TLS if implicit else ProbeStage.GREETING
-        now = asyncio.get_running_loop().time
         try:
-            async with asyncio.timeout(self.state.deadlines.tls) as deadline:
+            async with PeerDeadline(self.state.deadlines.tls) as deadline:
 
                 def opened() -> None:
                     self.state.stage = ProbeStage.GREETING
                     self.state.tls = facts_of(self.client.secured)
-                    if not deadline.expired():
-                        deadline.reschedule(now() + self.state.deadlines.greeting)
+                    deadline.begin_anew(self.state.deadlines.greeting)
 
                 self.client.opened = opened
                 response = await self.client.connect()
@@ -142,7 +140,7 @@ class SmtpSession:
             raise self.state.failure(Reason.START_TLS_NOT_OFFERED, message)
         self.state.stage = ProbeStage.TLS
         try:
-            async with asyncio.timeout(self.state.deadlines.tls):
+            async with PeerDeadline(self.state.deadlines.tls):
                 await self.client.secure(context, self.state.endpoint.server_name)
         except TimeoutError:
             message = (
@@ -178,7 +176,7 @@ class SmtpSession:
         """Await an answer as a stage, for some seconds; what goes wrong is the stage's failure."""
         self.state.stage = stage
         try:
-            async with asyncio.timeout(seconds):
+            async with PeerDeadline(seconds):
                 return await answer
         except TimeoutError:
             raise self.state.silent() from None
@@ -279,7 +277,7 @@ async def interruption(
     """The answer to what a transaction did not come to in its time; None where it came to all."""
     session.state.stage = ProbeStage.DONE
     try:
-        async with asyncio.timeout(seconds):
+        async with PeerDeadline(seconds):
             await transaction
     except Failure as failure:
         end = failure

@@ -221,20 +221,20 @@ def _ill_before(case: Case) -> tuple[str, ...]:
 
 async def _look_before(case: Case) -> tuple[str, ...]:
     stage = stage_of(case)
-    asker = _asker_in(stage)
+    asker = asker_in(stage)
     report = await verify(stage.plan, asker)
     await asker.close()
     return tuple(record.id for record in report.records if record.state is not RecordState.VALID)
 
 
-def _asker_in(stage: Stage) -> DnsAsker:
+def asker_in(stage: Stage) -> DnsAsker:
     address = stage.world.resolver_address
     return DnsAsker([(address.address, address.port)], transport=stage.world.transport)
 
 
 async def _play(case: Case, ill: tuple[str, ...]) -> Outcome:
     stage = stage_of(case)
-    asker = _asker_in(stage)
+    asker = asker_in(stage)
     # Caches and servers have the healthy state no more.
     await settle(stage.world, DNSHost(stage.world, stage.zone))
     case.mistake(stage)

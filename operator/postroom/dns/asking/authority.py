@@ -136,9 +136,10 @@ class AuthorityView:
         for _ in range(_REFERRAL_LIMIT):
             found = await self.ask_servers(servers, question)
             if isinstance(found, Answer):
-                if not found.conclusive and found.outcome is not Outcome.DENIED:
-                    self._zones.forget(servers)
-                return found
+                if found.conclusive or found.outcome is Outcome.DENIED:
+                    return found
+                self._zones.forget(servers)
+                return await self._kept(found)
             if isinstance(found, Servers):
                 servers = found
                 continue
@@ -147,6 +148,14 @@ class AuthorityView:
             answer = await self._resolver.answer(question)
             return found.answer(question) if found.cut_off and not answer.conclusive else answer
         return Answer(question, Outcome.MALFORMED)
+
+    async def _kept(self, failure: Answer) -> Answer:
+        """What the world still sees where all servers refuse, as where all are silent: what the
+        resolver keeps, until that expires."""
+        if failure.server is None or failure.outcome is Outcome.MALFORMED:
+            return failure
+        answer = await self._resolver.answer(failure.question)
+        return answer if answer.outcome is Outcome.FOUND else failure
 
     async def _ask_host(
         self,

@@ -71,21 +71,28 @@ def findings(
 
 
 def unserved(
-    serials: Sequence[answers.ServerAnswer], families: _Families
+    serials: Sequence[answers.ServerAnswer], families: _Families, *, kept: bool
 ) -> tuple[Code, str] | None:
-    """Return the code and the message where not one name server serves the zone."""
+    """Return the code and the message where not one name server serves the zone; `kept`: the
+    resolver still has records of it."""
     serials = [serial for serial in serials if not is_denied(serial)]
     if not serials or any(serial.answer.conclusive for serial in serials):
         return None
     names = [serial.nameserver for serial in serials]
+    seen = "Nobody sees its records"
+    if kept:
+        seen = (
+            "Only resolvers that asked before, such as postroom's, still see its records, and only "
+            "until their caches expire"
+        )
     if any(map(is_lame, serials)):
         message = (
-            f"None of the name servers serves the zone: {_listed(names)}. Nobody sees its records: "
+            f"None of the name servers serves the zone: {_listed(names)}. {seen}: "
             "set up the zone there, or name the servers that have it at the registrar."
         )
         return Code.LAME, message
     message = (
-        f"No name server answers: {_why(names, serials, families)}. Nobody sees its records: mend "
+        f"No name server answers: {_why(names, serials, families)}. {seen}: mend "
         "them, or name others at the registrar."
     )
     return Code.NS_UNREACHABLE, message

@@ -72,10 +72,11 @@ def agreed(serials: Sequence[ServerAnswer]) -> bool:
     return len({serial.answer.values for serial in serials if serial.answer.conclusive}) <= 1
 
 
-def root_cause(view: ZoneView, outcomes: Collection[Outcome]) -> Root | None:
+def root_cause(view: ZoneView, outcomes: Collection[Outcome], *, kept: bool = False) -> Root | None:
     """Find what makes the records moot: there is no such domain, or no way to its zone.
 
-    `outcomes` are those of the records at and below the domain.
+    `outcomes` are those of the records at and below the domain; `kept`: the resolver has some that
+    the servers of the zone do not answer with.
     """
     gone = isinstance(view.zone, Answer) and view.zone.conclusive
     apex = view.zone.apex if isinstance(view.zone, Zone) else view.domain
@@ -99,7 +100,9 @@ def root_cause(view: ZoneView, outcomes: Collection[Outcome]) -> Root | None:
     bogus = resolving.bogus(view.domain, view.resolver, view.unvalidated, view.delegation)
     if bogus is not None:
         return Root(finding(Code.DNSSEC_BOGUS, DOMAIN, bogus, external()), _OF_RESOLVER)
-    unserved = nameservers.unserved(view.serials, view.families) if view.open else None
+    unserved = None
+    if view.open:
+        unserved = nameservers.unserved(view.serials, view.families, kept=kept)
     if unserved is not None:
         code, message = unserved
         made = finding(code, DOMAIN, message, external())

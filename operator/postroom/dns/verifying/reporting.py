@@ -165,8 +165,10 @@ def report(
     """Report on a domain; `single` is what single servers answered."""
     domain = context.plan.domain
     inside = [record.planned for record in judged if is_within(record.planned.name, domain)]
-    outcomes = {seen.at(planned.name, planned.type).outcome for planned in inside}
-    root = zone_diagnosis.root_cause(view, outcomes)
+    heard = [seen.at(planned.name, planned.type) for planned in inside]
+    kept = any(answer.values and not (answer.authoritative or answer.aliases) for answer in heard)
+    outcomes = {answer.outcome for answer in heard}
+    root = zone_diagnosis.root_cause(view, outcomes, kept=kept)
     judged = [_settled(record, view, root, seen) for record in with_strays(judged, seen)]
     answers = {
         record.planned.id: seen.at(record.planned.name, record.planned.type) for record in judged

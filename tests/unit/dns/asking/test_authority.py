@@ -84,6 +84,28 @@ def test_where_the_way_is_blocked_the_resolver_s_word_stands_but_not_as_the_zone
     assert (found.values, found.authoritative) == (("v=spf1 -all",), False)
 
 
+@pytest.mark.parametrize("how", [None, Lame.REFUSED, Lame.SERVFAIL, Lame.NOT_AUTHORITATIVE])
+@pytest.mark.parametrize("kept", [True, False])
+def test_servers_that_refuse_and_silent_ones_leave_what_the_resolver_keeps(
+    how: Lame | None, kept: bool
+) -> None:
+    async def story() -> Answer:
+        there = world()
+        views = Views(there)
+        if kept:
+            await views.resolver.answer(Question(APEX, TXT))
+        for server in there.servers_of(APEX):
+            if how is None:
+                server.dead = True
+            else:
+                server.make_lame(APEX, how)
+        return await views.authorities.ask(Question(APEX, TXT))
+
+    found = run(story())
+    assert found.values == (("v=spf1 -all",) if kept else ())
+    assert (found.conclusive, found.authoritative) == (kept, False)
+
+
 def test_each_server_is_told_by_itself() -> None:
     there = world()
     dead, lame, *_ = there.servers_of(APEX)

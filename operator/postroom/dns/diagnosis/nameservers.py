@@ -76,7 +76,7 @@ def unserved(
     """Return the code and the message where not one name server serves the zone; `kept`: the
     resolver still has records of it."""
     serials = [serial for serial in serials if not is_denied(serial)]
-    if not serials or any(serial.answer.conclusive for serial in serials):
+    if not serials or is_served(serials):
         return None
     names = [serial.nameserver for serial in serials]
     seen = "Nobody sees its records"
@@ -124,6 +124,11 @@ def _lacks_edns(seen: answers.ServerAnswer) -> bool:
 def sound(serials: Sequence[answers.ServerAnswer]) -> bool:
     """Whether every server of the zone answers for it, with EDNS."""
     return all(serial.answer.conclusive and not _lacks_edns(serial) for serial in serials)
+
+
+def is_served(serials: Sequence[answers.ServerAnswer]) -> bool:
+    """Whether some server of the zone answers for it."""
+    return any(serial.answer.conclusive for serial in serials)
 
 
 def is_lame(seen: answers.ServerAnswer) -> bool:

@@ -146,19 +146,18 @@ class Observation:
         answers = await asyncio.gather(*map(self._asker.every_server, wanted))
         self._every.update(zip(wanted, answers, strict=True))
 
-    async def ask_delegations(self, context: Context) -> None:
-        """Learn whether the zone has handed the names away that nobody answers for."""
-        records = context.plan.records
-        lost = [
-            record
-            for record in records
-            if not self.authoritative.at(record.name, record.type).conclusive
-        ]
+    async def ask_delegations(self, context: Context, *, served: bool) -> None:
+        """Learn whether the zone has handed the names away that nobody answers for; `served`: some
+        server answers for the zone itself."""
         if context.zone is None:
             return
-        if len(lost) == len(records):
-            # Where nobody answers for anything, the zone itself is at fault, unless all that is
-            # asked for is a delegation.
+        lost = [
+            record
+            for record in context.plan.records
+            if not self.authoritative.at(record.name, record.type).conclusive
+        ]
+        if not served and len(lost) == len(context.plan.records):
+            # The zone itself is at fault, unless all that is asked for is a delegation.
             lost = [record for record in lost if isinstance(record.wanted, DelegationWanted)]
         names = {name for record in lost for name in handed_away(record, context)}
         wanted = sorted(names, key=lambda name: (name.count("."), name))[:_DELEGATIONS_LIMIT]

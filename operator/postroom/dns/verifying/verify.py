@@ -13,7 +13,7 @@ from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Asker, Zone
 from postroom.dns.diagnosis.diagnose import FAULTY
 from postroom.dns.diagnosis.dkim_rotation import advice
-from postroom.dns.diagnosis.nameservers import OF_NAME_SERVERS, sound
+from postroom.dns.diagnosis.nameservers import OF_NAME_SERVERS, is_served, sound
 from postroom.dns.diagnosis.zone import ZoneView, agreed
 from postroom.dns.judging.judgement import Context
 from postroom.dns.requirements import DomainPlan
@@ -87,7 +87,7 @@ async def verify(
         look_at_zone(view, asker) if thorough else _as_it_is(view),
         seen.ask_causes(judged, context, None if search else scope.known_valid),
         seen.ask_extra(fresh),
-        seen.ask_delegations(context),
+        seen.ask_delegations(context, served=is_served(serials)),
     )
     # Another server may have what the first one lacks.
     late = [record for record in faulty if elected(seen.votes(record, context)) is not None]

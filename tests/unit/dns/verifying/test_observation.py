@@ -143,24 +143,29 @@ def test_every_server_is_asked_once_and_has_one_vote() -> None:
     assert [answer.values for answer in seen.single_answers] == [(GOOD,), (GOOD,)]
 
 
+EVERYTHING = [each.name for each in PLAN.records]
+
+
 @pytest.mark.parametrize(
-    ("failing", "zone", "asked"),
+    ("failing", "zone", "served", "asked"),
     [
-        (["_dmarc.example.com"], ZONE, ["_dmarc.example.com"]),
-        (["_dmarc.example.com"], None, []),
-        # Where nobody answers for anything, the zone itself is at fault.
-        ([each.name for each in PLAN.records], ZONE, []),
-        ([], ZONE, []),
+        (["_dmarc.example.com"], ZONE, True, ["_dmarc.example.com"]),
+        (["_dmarc.example.com"], ZONE, False, ["_dmarc.example.com"]),
+        (["_dmarc.example.com"], None, True, []),
+        # Where nobody answers for anything, the zone itself is at fault, if nobody serves it.
+        (EVERYTHING, ZONE, False, []),
+        (EVERYTHING, ZONE, True, ["_dmarc.example.com", "_postroom-challenge.example.com"]),
+        ([], ZONE, True, []),
     ],
 )
 def test_a_delegation_is_looked_for_where_only_some_names_are_silent(
-    failing: list[str], zone: Zone | None, asked: list[str]
+    failing: list[str], zone: Zone | None, served: bool, asked: list[str]
 ) -> None:
     asker = Asked({DMARC: [GOOD], ("example.com", "MX"): ["10 mx.provider.net"]})
     asker.failing = dict.fromkeys(failing, Outcome.TIMEOUT)
     seen = observe(asker)
     asyncio.run(seen.ask_authoritative(PLAN.records))
-    asyncio.run(seen.ask_delegations(Context(PLAN, zone)))
+    asyncio.run(seen.ask_delegations(Context(PLAN, zone), served=served))
     assert [question.name for who, question in asker.asked if who == "parent"] == asked
 
 

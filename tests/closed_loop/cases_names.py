@@ -272,9 +272,6 @@ def _handed_away(id: str, name: str, zones: tuple[str, ...] = ()) -> Mistake:
     return mistake
 
 
-_BUT_KEYS = ("ownership", "spf", "dmarc", "mx", "returnPath", "tracking")
-
-
 def _delegations() -> list[Case]:
     """(record, the name that is delegated)"""
     code = "SUBDOMAIN_DELEGATED"
@@ -297,21 +294,7 @@ def _delegations() -> list[Case]:
         if name != f"_domainkey.{APEX}"
         for how, zones in (("no servers", ()), ("lame servers", ("elsewhere.net",)))
     ]
-    # Where it is all that is asked for, nobody answers for anything, and still the zone is served.
-    only_keys = tuple((field, None) for field in _BUT_KEYS)
-    alone = [
-        Case(
-            f"{code}: _domainkey, {how} ({id}), nothing else is asked for",
-            id,
-            "Unknown",
-            code,
-            _handed_away(id, f"_domainkey.{APEX}", zones),
-            spec=only_keys,
-        )
-        for id in ("dkim-s1", "dkim-k1")
-        for how, zones in (("no servers", ()), ("lame servers", ("elsewhere.net",)))
-    ]
-    return [*served, *lost, *alone]
+    return [*served, *lost]
 
 
 def _moved_to_another_host(stage: Stage) -> None:

@@ -27,14 +27,17 @@ demo: $(READY) ## the story without a cluster: verify, break, apply the fix; a m
 demo-cluster: $(READY) ## the same story with the operator on a real control plane
 	@$(BIN)/postroom demo --cluster
 
-# What computes is spread over the processors, one process for each. Tests at real servers wait for half
-# of their time and more, so that twice as many processes keep the processors at work. Each has a control
-# plane, of 1 to 1.5 GiB: 16 are enough, and fewer (REAL_PROCESSES=) do where memory is short. One process
+# What computes is spread over the processors, one process for each. Tests at real servers wait for more
+# than half of their time, so that three times as many processes keep the processors at work. Each has a
+# control plane, of 1 to 1.5 GiB: as many as free memory has room for, and 16 are enough. One process
 # runs a file, which may share servers and operators, and has a control plane for all its files; the
 # longest come first. What asks how long something takes runs alone (tests/conftest.py says which).
 PURE := tests/unit tests/closed_loop tests/differential
 REAL := tests/cluster tests/lab
-REAL_PROCESSES ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); echo $$(( n < 8 ? n * 2 : 16 )))
+PROCESSORS := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+REAL_PROCESSES ?= $(shell awk -v n=$(PROCESSORS) '/^MemAvailable/ { room = int($$2 / 1572864) } \
+	END { n = n * 3 < 16 ? n * 3 : 16; n = n < room ? n : room; print (n > 0 ? n : 1) }' \
+	/proc/meminfo 2>/dev/null || echo $(PROCESSORS))
 
 test: $(READY) ## all tests: unit, lab (real servers on loopback), cluster (real kube-apiserver)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(PURE)

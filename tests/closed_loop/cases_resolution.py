@@ -284,6 +284,25 @@ def _denies_no_more(stage: Stage, fix: Fix) -> None:
     stage.world.resolver.flush()
 
 
+def _crowded(id: str, count: int, length: int) -> Mistake:
+    """Verifications of this and that were never taken away."""
+
+    def act(stage: Stage) -> None:
+        for number in range(count):
+            stage.zone.add(stage.record(id).name, "TXT", f"v{number:03}={'x' * length}")
+        stage.world.resolver.flush()
+
+    return act
+
+
+def _cleared(id: str) -> Outsider:
+    def act(stage: Stage, fix: Fix) -> None:
+        record = stage.record(id)
+        stage.zone.replace(record.name, "TXT", record.value)
+
+    return act
+
+
 _EVERY_LAMENESS = (Lame.REFUSED, Lame.SERVFAIL, Lame.NOT_AUTHORITATIVE, Lame.UPWARD)
 _RECORDS = ("ownership", "dkim-k1", "dkim-s1", "spf", "dmarc", _MX, "return-path")
 
@@ -324,6 +343,18 @@ CASES: tuple[Case, ...] = (
             _by_outsider(_lame(None)),
         )
         for how in (Lame.REFUSED, Lame.SERVFAIL)
+    ),
+    *(
+        Case(
+            f"TOO_MANY_RECORDS: {count} texts ({id})",
+            id,
+            "Unknown",
+            "TOO_MANY_RECORDS",
+            _crowded(id, count, length),
+            outsider=_cleared(id),
+        )
+        for id in ("dmarc", "spf")
+        for count, length in ((101, 10), (300, 10), (90, 200))
     ),
     _about_all("LAME", "only at the registrar", _extra_at_parent, _same_at_parent),
     _about_all(

@@ -36,11 +36,18 @@ class Outcome(StrEnum):
     SERVER_FAILURE = "ServerFailure"
     REFUSED = "Refused"
     TIMEOUT = "Timeout"
-    MALFORMED = "Malformed"  # an answer that breaks the protocol, or our bounds
+    MALFORMED = "Malformed"  # an answer that breaks the protocol
+    TOO_LARGE = "TooLarge"  # an answer with more records, or longer ones, than are read
     DENIED = "Denied"  # not asked: whoever could answer has addresses that may not be dialled
 
 
 CONCLUSIVE = frozenset({Outcome.FOUND, Outcome.NO_DATA, Outcome.NX_DOMAIN})
+#: What servers say that is no answer, in the order in which it is told where they differ.
+FAILED = (Outcome.TOO_LARGE, Outcome.SERVER_FAILURE, Outcome.REFUSED, Outcome.MALFORMED)
+
+#: How much is read of one name and type, so that a hostile server cannot make us keep more:
+#: records, and characters of their values.
+RECORDS_LIMIT, TXT_LIMIT = 100, 16 * 1024
 
 #: What we note ourselves among the errors of an answer, beyond the 16 bits of those in messages:
 #: the answer does not fit into a datagram and TCP does not work; the server understands no EDNS.

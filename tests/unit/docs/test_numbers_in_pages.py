@@ -20,6 +20,7 @@ from postroom.cli.check import PATIENT
 from postroom.controller import intake, request_limit, scraping, status_page
 from postroom.controller.inbound import services
 from postroom.delivery.answers import REFUSED_FOR
+from postroom.dns.answers import RECORDS_LIMIT, TXT_LIMIT
 from postroom.dns.asking.limiter import (
     NAMESERVER_LIMITS,
     OVERALL_LIMITS,
@@ -27,7 +28,6 @@ from postroom.dns.asking.limiter import (
     QueryLimits,
 )
 from postroom.dns.asking.retrying import Timing
-from postroom.dns.asking.wire import RECORDS_LIMIT, TXT_LIMIT
 from postroom.dns.diagnosis.diagnose import NEAR_LIMIT
 from postroom.dns.texts.quoting import QUOTE_LIMIT
 from postroom.mail.imap import history, scan

@@ -36,6 +36,10 @@ class Silence:
         return Answer(question, Outcome.TIMEOUT, errors=errors)
 
 
+#: Of these the resolver would say the same.
+_UNREADABLE = frozenset({Outcome.MALFORMED, Outcome.TOO_LARGE})
+
+
 class AuthorityView:
     """Asks the servers of zones. Where the way to them is blocked, the resolver's word stands."""
 
@@ -152,7 +156,7 @@ class AuthorityView:
     async def _kept(self, failure: Answer) -> Answer:
         """What the world still sees where all servers refuse, as where all are silent: what the
         resolver keeps, until that expires."""
-        if failure.server is None or failure.outcome is Outcome.MALFORMED:
+        if failure.server is None or failure.outcome in _UNREADABLE:
             return failure
         answer = await self._resolver.answer(failure.question)
         return answer if answer.outcome is Outcome.FOUND else failure

@@ -44,6 +44,11 @@ def is_bounded(message: bytes) -> bool:
         return False
 
 
+def is_crowded(message: bytes) -> bool:
+    """Whether a message says that it has more records than are parsed."""
+    return len(message) >= _HEADER and sum(_COUNTS.unpack_from(message, 4)[1:]) > RECORDS_LIMIT
+
+
 def _labels_of(message: bytes) -> int:
     """Count labels and jumps, not much further than the limit; raises where names are broken."""
     questions, *others = _COUNTS.unpack_from(message, 4)

@@ -11,7 +11,7 @@ from typing import Any
 
 from postroom.concurrency.patience import awaiting_answer
 from postroom.concurrency.shortage import shortage_in
-from postroom.dns.answers import EDNS_NOT_UNDERSTOOD, TCP_FAILED, Answer, Outcome, Question
+from postroom.dns.answers import EDNS_NOT_UNDERSTOOD, FAILED, TCP_FAILED, Answer, Outcome, Question
 from postroom.dns.asking.attempts import Attempt, plan
 from postroom.dns.asking.exchange import Exchange, Server
 from postroom.dns.asking.health import Health
@@ -84,7 +84,7 @@ class Found:
         """
         if self.usable is not None:
             return self.usable.answer
-        for outcome in (Outcome.SERVER_FAILURE, Outcome.REFUSED, Outcome.MALFORMED):
+        for outcome in FAILED:
             of_kind = [
                 failure.answer for failure in self.failures if failure.answer.outcome is outcome
             ]

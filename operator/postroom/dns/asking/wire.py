@@ -23,15 +23,20 @@ import dns.rdtypes.ANY.TLSA
 import dns.rdtypes.txtbase
 import dns.rrset
 
-from postroom.dns.answers import Answer, Outcome, Question, RecordType
-from postroom.dns.asking.bounds import is_bounded
+from postroom.dns.answers import (
+    RECORDS_LIMIT,
+    TXT_LIMIT,
+    Answer,
+    Outcome,
+    Question,
+    RecordType,
+)
+from postroom.dns.asking.bounds import is_bounded, is_crowded
 from postroom.dns.names import canonical
 
 #: What fits through the internet without fragmentation (DNS flag day 2020).
 EDNS_PAYLOAD = 1232
 #: Bounds on what a hostile server may make us keep.
-RECORDS_LIMIT = 100
-TXT_LIMIT = 16 * 1024
 ALIAS_LIMIT = 8
 _ERRORS_LIMIT = 8
 _QUERIES_LIMIT = 16_384
@@ -121,7 +126,7 @@ def read_reply(message: bytes) -> Reply:
 def _read(after_id: bytes) -> Reply:
     message = b"\0\0" + after_id
     if not is_bounded(message):
-        return Outcome.MALFORMED
+        return Outcome.TOO_LARGE if is_crowded(message) else Outcome.MALFORMED
     try:
         reply = dns.message.from_wire(message, ignore_trailing=True)
         alone = any(dns.rdatatype.is_singleton(rrset.rdtype) for rrset in reply.answer)
@@ -207,7 +212,8 @@ class Section:
 def read_answer(reply: dns.message.Message, question: Question) -> Section | Outcome:
     """Read the records that answer the question, following CNAMEs inside the message.
 
-    Records of other owners are ignored. MALFORMED for loops and for more than our bounds.
+    Records of other owners are ignored. MALFORMED for loops, TOO_LARGE for more than our
+    bounds.
     """
     start = owner = _name(question.name)
     chain, ttls = list[dns.name.Name](), list[int]()
@@ -222,10 +228,10 @@ def read_answer(reply: dns.message.Message, question: Question) -> Section | Out
         chain.append(target)
         ttls.append(cname.ttl)
     if len(rrset) > RECORDS_LIMIT:
-        return Outcome.MALFORMED
+        return Outcome.TOO_LARGE
     values = tuple(_text(rdata) for rdata in rrset)
     if sum(map(len, values)) > TXT_LIMIT:
-        return Outcome.MALFORMED
+        return Outcome.TOO_LARGE
     strings = tuple(
         tuple(string.decode("latin-1") for string in rdata.strings)
         for rdata in rrset

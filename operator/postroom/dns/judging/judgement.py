@@ -2,17 +2,17 @@
 """The shape of a judgement on one record, and what all judges share."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from postroom.api.findings import Finding, Fix
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import dkim, requirements
-from postroom.dns.answers import Question, Zone
+from postroom.dns.answers import RECORDS_LIMIT, TXT_LIMIT, Answer, Outcome, Question, Zone
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
-from postroom.dns.judging.fixes import create
+from postroom.dns.judging.fixes import create, external
 from postroom.dns.spf import Requirement
 from postroom.dns.texts.quoting import shown
 
@@ -154,6 +154,19 @@ def blind(
         value=observed[0] if keep else None,
         observed=displayed(observed),
     )
+
+
+def unanswered(planned: requirements.PlannedRecord, answer: Answer) -> Judgement:
+    """What is said of a record without an answer; what is too much to be read stays so."""
+    judged = blind(planned)
+    if answer.outcome is not Outcome.TOO_LARGE:
+        return judged
+    message = (
+        f"More {planned.type.value} records stand at {planned.name} than are read of one name and "
+        f"type ({RECORDS_LIMIT} records, and {TXT_LIMIT // 1024} KiB of values), so that it cannot "
+        "be said whether what is required is among them: delete those that nobody uses any more."
+    )
+    return replace(judged, message=message, cause=Cause(Code.TOO_MANY_RECORDS, message, external()))
 
 
 def where(planned: requirements.PlannedRecord) -> str:

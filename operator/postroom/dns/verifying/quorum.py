@@ -14,7 +14,7 @@ from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import wait
 from postroom.dns.judging.judge import judge
-from postroom.dns.judging.judgement import Cause, Context, Judgement, blind, where
+from postroom.dns.judging.judgement import Cause, Context, Judgement, blind, unanswered, where
 from postroom.dns.judging.seen import Seen
 from postroom.dns.requirements import PlannedRecord
 
@@ -65,7 +65,7 @@ def _vote(
             return Vote(voter.nameserver, answer, blind(planned))
         answer = whole
     if not answer.conclusive:
-        return Vote(voter.nameserver, answer, blind(planned))
+        return Vote(voter.nameserver, answer, unanswered(planned, answer))
     # Servers mostly have the same, and who says it, and for how long, is nothing to judges.
     said = replace(answer, ttl=None, server=None)
     if said not in judged:

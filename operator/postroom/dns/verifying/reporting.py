@@ -18,7 +18,15 @@ from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding, question
 from postroom.dns.judging.fixes import told, wait
 from postroom.dns.judging.judge import judge, needs
-from postroom.dns.judging.judgement import Cause, Context, Judgement, blind, named, where
+from postroom.dns.judging.judgement import (
+    Cause,
+    Context,
+    Judgement,
+    blind,
+    named,
+    unanswered,
+    where,
+)
 from postroom.dns.judging.seen import Seen
 from postroom.dns.names import host_label, is_within
 from postroom.dns.requirements import PlannedRecord
@@ -50,7 +58,7 @@ def across_views(
     """The authoritative view decides; where it is satisfied, the resolver's, if it was asked,
     decides between Valid and Propagating. What could not be looked at decides nothing."""
     if not authoritative.at(planned.name, planned.type).conclusive:
-        return blind(planned)
+        return unanswered(planned, authoritative.at(planned.name, planned.type))
     judged = judge(planned, coherent(planned, authoritative), context)
     if judged.state is not RecordState.VALID or recursive is None:
         return judged

@@ -189,7 +189,18 @@ _OF_THE_DOMAIN = {
     if code.value.split("_")[0]
     in {"NAME", "SUBDOMAIN", "WRONG", "IDN", "TYPE", "CNAME", "WILDCARD", "ENT", "VALUE", "DOMAIN"}
     or code.value.split("_")[0]
-    in {"LOOKUP", "RESOLVER", "STALE", "NS", "LAME", "DELEGATION", "DNSSEC", "SERVFAIL", "TCP"}
+    in {
+        "LOOKUP",
+        "RESOLVER",
+        "STALE",
+        "NS",
+        "LAME",
+        "DELEGATION",
+        "DNSSEC",
+        "SERVFAIL",
+        "TCP",
+        "TOO",
+    }
     or code.value.split("_")[0] in {"EDNS", "SPLIT", "PUBLIC", "PRIVATE", "TTL", "FIX"}
 }
 

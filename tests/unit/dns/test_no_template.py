@@ -20,6 +20,7 @@ OTHERS: dict[Key, list[str]] = {
     (name, "TXT"): ["v=spf1 ip4:203.0.113.0/24 -all"]
     for name in (
         "spf.old.example.net",
+        "pphosted.com",  # what is below it depends on the message
         "spf.your-server.de",
         "yourhosting.nl",
         "replaceme.com",

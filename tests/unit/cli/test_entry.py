@@ -13,10 +13,12 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-#: SIGINT arrives when a module is about to be imported.
+#: SIGINT arrives when a module is about to be imported. What a shell starts beside itself ignores
+#: it, and so would what these tests start then.
 INTERRUPTED = """
 import os, signal, sys
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Interrupted:
     @staticmethod

@@ -45,8 +45,22 @@ def is_bounded(message: bytes) -> bool:
 
 
 def is_crowded(message: bytes) -> bool:
-    """Whether a message says that it has more records than are parsed."""
-    return len(message) >= _HEADER and sum(_COUNTS.unpack_from(message, 4)[1:]) > RECORDS_LIMIT
+    """Whether a message has more records than are parsed: they are there, not only counted."""
+    try:
+        questions, *others = _COUNTS.unpack_from(message, 4)
+        if questions > 1 or sum(others) <= RECORDS_LIMIT:
+            return False
+        total, at = 0, _HEADER
+        for place in range(questions + RECORDS_LIMIT + 1):
+            labels, at = _name(message, at)
+            total += labels
+            if total > LABELS_LIMIT:
+                return False
+            asked = place < questions
+            at += 4 if asked else _FIXED.size + _FIXED.unpack_from(message, at)[3]
+        return at <= len(message)
+    except (IndexError, struct.error, ValueError):
+        return False
 
 
 def _labels_of(message: bytes) -> int:

@@ -99,8 +99,23 @@ def test_the_heaviest_that_passes_is_light() -> None:
 )
 def test_broken_messages_are_refused(wire: bytes) -> None:
     assert not is_bounded(wire)
-    crowded = wire == message(count=RECORDS_LIMIT + 1)
-    assert read_reply(wire) is (Outcome.TOO_LARGE if crowded else Outcome.MALFORMED)
+    assert read_reply(wire) is Outcome.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("records", "count", "outcome"),
+    [
+        (RECORDS_LIMIT + 1, RECORDS_LIMIT + 1, Outcome.TOO_LARGE),
+        (RECORDS_LIMIT + 9, RECORDS_LIMIT + 9, Outcome.TOO_LARGE),
+        (RECORDS_LIMIT, RECORDS_LIMIT + 1, Outcome.MALFORMED),
+        (1, 65_535, Outcome.MALFORMED),
+    ],
+)
+def test_more_records_than_are_parsed_are_there_and_not_only_counted(
+    records: int, count: int, outcome: Outcome
+) -> None:
+    wire = message(*[(b"\x01a\x00", 16, b"\x01x")] * records, count=count)
+    assert read_reply(wire) is outcome
 
 
 QUESTION = Question("a.example", RecordType.TXT)

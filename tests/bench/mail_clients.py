@@ -7,7 +7,7 @@ import asyncio
 import ipaddress
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiosmtplib
 from aioimaplib import aioimaplib
@@ -39,13 +39,18 @@ from postroom.mail.smtp import auth as smtp
 #: One probe; the number tells it from the others. Returns whether all went well.
 Attempt = Callable[[int], Awaitable[bool]]
 LOGIN = Login(USER, Masked(PASSWORD))
+#: As many as are probed for at a time.
+TENANTS = 50
 _MAILBOX = "INBOX"
 _COUNTS = "(MESSAGES UNSEEN UIDNEXT UIDVALIDITY)"
 
 
 @dataclass(frozen=True)
 class Ours:
-    """Our probes of the servers at a place, without the limits of `NetworkProbes`."""
+    """Our probes of the servers at a place, without the limits of `NetworkProbes`.
+
+    They are of many tenants: of one, at most twelve would sign in at an address at a time.
+    """
 
     place: Place
     connector: Connector
@@ -59,9 +64,11 @@ class Ours:
     def attempt(self, port: int, mode: TLSMode) -> Attempt:
         """Probe whatever listens at the port, with everything that a check does."""
         target = endpoint(self.place, port, mode)
+        targets = [replace(target, namespace=f"tenant{number}") for number in range(TENANTS)]
 
-        async def probe(_: int) -> bool:
+        async def probe(number: int) -> bool:
             is_imap = port % FAR in (IMAP_TLS, IMAP_BARE)
+            target = targets[number % TENANTS]
             made = self.imap(target) if is_imap else self.smtp(target)
             return works(await made)
 

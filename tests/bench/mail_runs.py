@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from bench.mail_clients import (
     LOGIN,
+    TENANTS,
     Attempt,
     Ours,
     bare_handshake,
@@ -24,7 +25,7 @@ from bench.mail_clients import works as is_healthy
 from bench.mail_servers import FAR, IMAP_BARE, IMAP_TLS, SMTP_STARTTLS, SMTP_TLS, Place
 from postroom.api.mailserver import TLSMode
 
-CONCURRENCY = 50
+CONCURRENCY = TENANTS
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ login that is under way may be refused yet: it counts as if it were, until its o
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 from postroom.mail.limits.hosts import REFUSALS, WINDOW
@@ -33,9 +34,10 @@ class RefusingPeers:
         self._clock, self._patience = clock, patience
         #: When, by namespace and address; whoever was refused last stands last.
         self._refused: dict[tuple[str, str], list[float]] = {}
-        #: Logins whose outcome is not known, and who is told of the next one, by the same.
+        #: Logins whose outcome is not known, and who waits for one of these, by the same. Whoever
+        #: waits is handed the place itself, and a pause where there will be none.
         self._under_way: dict[tuple[str, str], int] = {}
-        self._settled: dict[tuple[str, str], asyncio.Event] = {}
+        self._waiting: dict[tuple[str, str], deque[asyncio.Future[float]]] = {}
 
     async def reserve(self, namespace: str, address: str | None) -> float | None:
         """Seconds until a namespace may sign in at an address.
@@ -46,15 +48,34 @@ class RefusingPeers:
         if address is None:
             return 0.0
         place = (namespace, address)
+        pause = self.frees_in(*place)
+        if pause:
+            return pause
+        if place in self._waiting or self._is_full(place):
+            return await self._turn(place)
+        self._begin(place)
+        return 0.0
+
+    async def _turn(self, place: tuple[str, str]) -> float | None:
+        """Wait for an outcome that leaves a place, or none to anybody: as `reserve`."""
+        turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(place, deque()).append(turn)
+        self._admit(place)
         try:
             async with asyncio.timeout(self._patience):
-                while not (pause := self.frees_in(*place)) and self._is_full(place):
-                    await self._settled.setdefault(place, asyncio.Event()).wait()
+                return await turn
         except TimeoutError:
-            return None
-        if not pause:
-            self._under_way[place] = self._under_way.get(place, 0) + 1
-        return pause
+            # Perhaps it came in the moment in which we gave up.
+            return None if turn.cancelled() else turn.result()
+        except asyncio.CancelledError:
+            if not turn.cancelled() and not turn.result():
+                self.settle(*place, refused=False)
+            raise
+        finally:
+            # Whose turn came stands there no more.
+            if turn.cancelled() and turn in (waiting := self._waiting.get(place, deque())):
+                waiting.remove(turn)
+                self._admit(place)
 
     def settle(self, namespace: str, address: str | None, *, refused: bool) -> None:
         """A login that was reserved for has ended; without a verdict it counts for nothing."""
@@ -66,8 +87,23 @@ class RefusingPeers:
         left = self._under_way.pop(place) - 1
         if left:
             self._under_way[place] = left
-        if (settled := self._settled.pop(place, None)) is not None:
-            settled.set()
+        self._admit(place)
+
+    def _begin(self, place: tuple[str, str]) -> None:
+        self._under_way[place] = self._under_way.get(place, 0) + 1
+
+    def _admit(self, place: tuple[str, str]) -> None:
+        """Hand out what is free, in the order of coming: to wake all for one place costs more."""
+        waiting = self._waiting.get(place, deque())
+        while waiting:
+            pause = self.frees_in(*place)
+            if not pause and self._is_full(place):
+                return
+            if not (turn := waiting.popleft()).done():
+                turn.set_result(pause)
+                if not pause:
+                    self._begin(place)
+        self._waiting.pop(place, None)
 
     def _is_full(self, place: tuple[str, str]) -> bool:
         began = self._clock() - WINDOW

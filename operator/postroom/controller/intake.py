@@ -83,6 +83,12 @@ class Intake:
         key = Key.of(kind, raw)
         self._apply(key, self.cache.put(kind, raw, force=force))
 
+    def answered(self, kind: Kind, raw: Raw) -> None:
+        """An object looked like this when we asked for it, or wrote to it: what has been deleted
+        since is not there again, whichever of the two is told first."""
+        if Key.of(kind, raw) in self.cache:
+            self.seen(kind, raw)
+
     def gone(self, key: Key, uid: str | None = None) -> None:
         """An object is no more; with `uid`, only that very object."""
         change = self.cache.drop(key, uid)

@@ -42,6 +42,7 @@ class RequestLimiter:
         moment = max(now, whole_at - (BURST - 1) * EVERY)
         if key not in self._whole_at and len(self._whole_at) >= self._room:
             self._whole_at = {key: at for key, at in self._whole_at.items() if at > now}
+            self._promised = {key: at for key, at in self._promised.items() if at > now}
             # Whoever makes objects by the thousand has not each of them look at all others.
             self._room = max(_REMEMBERED, 2 * len(self._whole_at))
         self._whole_at[key] = whole_at + EVERY

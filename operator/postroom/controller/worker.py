@@ -165,8 +165,9 @@ class Worker:
 
     async def _apply(self, key: Key, uid: str, outcome: Outcome) -> None:
         """Make children come true; what is news of them is told at once, by another run."""
-        if outcome.children is None:
-            return
+        raw = self._intake.cache.get(key)
+        if outcome.children is None or raw is None or metadata_of(raw).get("uid") != uid:
+            return  # the children of what is gone go with it
         memory = self._intake.memory(key)
         states = await self._children.apply(key, uid, outcome.children)
         if states != memory.children:

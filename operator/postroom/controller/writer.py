@@ -197,7 +197,7 @@ class Writer:
         if fresh is None:
             self._intake.gone(key)
         else:
-            self._intake.seen(key.kind, fresh)
+            self._intake.answered(key.kind, fresh)
         return True
 
     def _rejected(self, evaluated: Evaluated, error: ApiError) -> WriteResult:

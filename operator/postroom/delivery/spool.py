@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -89,9 +89,12 @@ class SpooledMessage:
             offset += len(piece)
 
     def close(self) -> None:
-        """Let it go."""
+        """Let it go, and with it what the disk did not take."""
         if self._file is not None:
-            self._file.close()
+            # What is left in the buffer is written when it is closed: a full disk would refuse it
+            # once more, by another error than the one that is told.
+            with suppress(OSError):
+                self._file.close()
 
 
 class Spool:

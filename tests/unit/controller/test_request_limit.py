@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.api.names import Key, Kind
+from postroom.controller import request_limit
 from postroom.controller.cache import Cache
 from postroom.controller.intake import Intake
 from postroom.controller.queue import KeyedQueue
@@ -59,6 +60,18 @@ def test_no_minute_holds_more_looks_than_that(pauses: list[float]) -> None:
     for first in looks:
         within = [look for look in looks if first <= look < first + 60]
         assert len(within) <= BURST + 60 / EVERY + 1
+
+
+def test_what_comes_and_goes_under_ever_other_names_fills_no_memory(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_limit, "_REMEMBERED", 10)
+    limiter = RequestLimiter(clock)
+    for number in range(100):
+        for _ in range(BURST + 1):
+            limiter.wait(Key(Kind.MAIL_SERVER, "mail", f"smtp-{number}"))
+        clock.now += BURST * EVERY
+    assert len(limiter._whole_at) + len(limiter._promised) < 40
 
 
 async def test_an_annotation_that_is_patched_in_a_loop_is_one_look_in_ten_seconds() -> None:

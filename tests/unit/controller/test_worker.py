@@ -395,6 +395,26 @@ async def test_a_child_that_meets_trouble_is_told_once_for_each_kind_of_trouble(
     assert seen == [None, ChildState.UNAVAILABLE, ChildState.CONFLICT]
 
 
+@pytest.mark.parametrize("anew", [False, True])
+async def test_no_child_comes_for_what_is_gone_once_its_status_is_written(
+    anew: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_status = Bench.replace_status
+
+    async def late(self: Bench, key: Key, *args: Any) -> Mapping[str, Any]:
+        answer = await replace_status(self, key, *args)
+        self.intake.gone(key, "uid-1")  # the watch is faster than the answer
+        if anew and not self.intake._memories:
+            self.intake.seen(key.kind, stored(key, version=20, uid="uid-2"))
+        return answer
+
+    monkeypatch.setattr(Bench, "replace_status", late)
+    written = Written(ChildState.APPLIED)
+    one, _ = await with_child(written)
+    assert {owner.uid for owner, _ in written.applied} == ({"uid-2"} if anew else set())
+    assert [*one.intake._memories] == [SERVER] * anew
+
+
 @pytest.mark.parametrize("status", [403, 422])
 async def test_no_child_comes_before_the_status_that_names_it(status: int) -> None:
     written = Written(ChildState.APPLIED)

@@ -241,6 +241,20 @@ async def test_after_a_conflict_with_an_equal_write_nothing_is_left_to_do() -> N
     assert await one.write(status_of("False")) is WriteResult.UNCHANGED
 
 
+async def test_what_is_deleted_while_it_is_read_again_is_not_there_again() -> None:
+    one = bench(stored(SERVER, version=12, status=raw_status()))
+    get = one.server.get
+
+    async def late(key: Key) -> Mapping[str, Any] | None:
+        answer = await get(key)
+        one.intake.gone(key)  # the watch is faster than the answer
+        return answer
+
+    one.server.get = late  # type: ignore[method-assign]
+    assert await one.write(status_of("False")) is WriteResult.GONE
+    assert SERVER not in one.intake.cache
+
+
 async def test_endless_conflicts_end() -> None:
     fresh = [stored(SERVER, version=20 + n, status=raw_status()) for n in range(10)]
     one = bench(*fresh)

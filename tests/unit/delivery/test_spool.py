@@ -233,6 +233,23 @@ async def test_a_disk_that_takes_nothing_is_no_crash(place: str, tmp_path: Path)
         await message.add(b"small ones need no disk")
 
 
+@pytest.mark.parametrize("last", [1, 5_000, 9_000, 300 * KI])
+async def test_a_disk_that_fills_up_is_no_crash_whatever_it_does_not_take(
+    last: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is smaller than the buffer of the file is still in it when the file is closed.
+    full = Path("/dev/full").open("r+b", buffering=8192)  # noqa: ASYNC230, SIM115
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: full)
+    spool = Spool(1024 * KI)
+    with pytest.raises(Failure) as raised:
+        async with spool.message("a", 600 * KI) as message:
+            message.size = 256 * KI  # beyond what memory keeps
+            await message.add(b"." * last)
+    assert "--spool-dir" in raised.value.message
+    assert full.closed
+    assert spool.used == 0
+
+
 @given(
     st.lists(
         st.tuples(

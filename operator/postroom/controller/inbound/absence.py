@@ -158,7 +158,7 @@ class Absence:
         part = {**status.part_of(status_of(raw)), "conditions": [condition]}
         await self._bucket.take(key.namespace)
         try:
-            self._intake.seen(key.kind, await put(self._client, key, raw, part))
+            self._intake.answered(key.kind, await put(self._client, key, raw, part))
         except ApiError as error:
             if error.status not in (404, 409):
                 logger.warning("absence not written: %s", error, extra=about(key))

@@ -286,7 +286,7 @@ class InboundStatus:
             paid = max(self._paid.get(key, now), now) + _PAUSE
             self._paid[key] = min(paid, now + (_AHEAD + 1) * _PAUSE)
             self.wrote(WriteResult.WRITTEN)
-            self._intake.seen(key.kind, answer)
+            self._intake.answered(key.kind, answer)
             return
 
     async def _refresh(self, key: Key) -> None:
@@ -294,7 +294,7 @@ class InboundStatus:
         if fresh is None:
             self._intake.gone(key)
         else:
-            self._intake.seen(key.kind, fresh)
+            self._intake.answered(key.kind, fresh)
 
     def _part(self, told: _Told, raw: Mapping[str, Any]) -> dict[str, Any]:
         if told.progress is None:

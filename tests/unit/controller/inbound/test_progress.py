@@ -2,6 +2,7 @@
 """How often progress is written, and that none of it is lost on the way."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -220,6 +221,21 @@ async def test_one_that_is_gone_is_forgotten() -> None:
     await world.seconds_later(300)
     await world.told.flush()
     assert world.writes == 0
+
+
+async def test_one_that_is_deleted_while_it_is_written_is_not_there_again() -> None:
+    world = World()
+    world.deliver(6)
+    replace = world.server.replace_status_as
+
+    async def late(*args: Any) -> Mapping[str, Any]:
+        answer = await replace(*args)
+        world.intake.gone(ACCOUNT)  # the watch is faster than the answer
+        return answer
+
+    world.server.replace_status_as = late  # type: ignore[method-assign]
+    await world.let_write()
+    assert (world.writes, ACCOUNT in world.intake.cache) == (1, False)
 
 
 async def test_what_is_no_longer_said_is_taken_away() -> None:

@@ -176,7 +176,7 @@ def _ends_at_others(
     what is required passes before is in the user's own hands."""
     said = f"The {where(look.planned)} {ends[0].sentence}"
     required = {canonical(include) for include in look.wanted.includes}
-    theirs = any({end.cost.name, end.owner, end.name} & required for end in ends)
+    theirs = any(end.concerns(required) for end in ends)
     if trial.all_pass and not theirs:
         message = (
             f"{said}. What this spec requires passes before that, other senders get permerror. "
@@ -184,23 +184,35 @@ def _ends_at_others(
         )
         return _valid(look, finding(Code.SPF_DEAD_IN_CHAIN, look.planned.id, message))
     message = f"{said}: receivers give permerror to all who have not passed before."
-    value = spf_chains.put_last(found.record, ends)
-    fix, offered = external(), look.records[0]
-    if value is not None and not theirs and _trial(look, value).all_pass:
-        fix, offered = replacing(look.planned, look.answer, look.records, value) or fix, value
-        message += (
-            f" Only who runs {quoted(ends[0].owner)} can mend that. The fix puts "
-            f"{quoted(ends[0].cost.term)} last, so that all others pass before it."
-        )
+    fix, value = external(), look.records[0]
+    offer = _offered(look, look.records)
+    if offer.value not in (None, value) and not theirs and _trial(look, offer.value).all_pass:
+        value = offer.value
+        fix = replacing(look.planned, look.answer, look.records, value) or fix
+        also = changed(offer, ends=()).consequences
+        message = f"{message} {ends[0].remedy(moved=offer.moved)} {also}".rstrip()
     else:
+        last = spf_chains.put_last(spf.parse(value, look.planned.name), ends)
         message += (
             f" No record is offered: only who runs {quoted(ends[0].owner)} can mend that. Who "
             f"passes by {quoted(ends[0].cost.term)} all the same does so as long as it stays there"
-            f"{'.' if value is None else ': put it last meanwhile, so that all others pass first.'}"
+            f"{'.' if last is None else ': put it last meanwhile, so that all others pass first.'}"
         )
     code = Code.SPF_LOOP if ends[0].circle else Code.SPF_DEAD_INCLUDE
     cause = Cause(code, message, fix, Evidence.SHOWN)
-    return faulty(RecordState.WRONG, Reason.INVALID_RECORD, cause, look.records, offered)
+    return faulty(RecordState.WRONG, Reason.INVALID_RECORD, cause, look.records, value)
+
+
+def _offered(look: _Look, existing: Sequence[str]) -> spf_merge.Offer:
+    """Merge what is required into records, so that it passes by the result."""
+
+    def refuses(text: str) -> bool:
+        if spf_chains.of_others(spf.reach(text, look.others, look.planned.name)):
+            return not _trial(look, text).all_pass
+        return spf_faults.may_refuse(text) and spf_faults.of_trial(_trial(look, text)) is not None
+
+    plan = look.context.plan
+    return spf_merge.offered(existing, look.planned, look.wanted, look.others, plan, refuses)
 
 
 def _may_find_nothing(look: _Look, found: spf.Reach) -> Finding:
@@ -305,16 +317,7 @@ def _faulty(
     Handing out a record that breaks a limit would only move the fault.
     """
     planned, observed = look.planned, look.records
-    offer = spf_merge.offered(
-        observed if existing is None else existing,
-        planned,
-        look.wanted,
-        look.others,
-        look.context.plan,
-        lambda text: (
-            spf_faults.may_refuse(text) and spf_faults.of_trial(_trial(look, text)) is not None
-        ),
-    )
+    offer = _offered(look, observed if existing is None else existing)
     message = f"The {where(planned)} {fault.sentence}."
     code, reason, fix, value = fault.code, fault.reason, external(), offer.value
     if value is not None:
@@ -322,13 +325,13 @@ def _faulty(
         message = f"{message} {offer.consequences}".rstrip()
     else:
         why = offer.why
-        merged = spf.reach(offer.candidate, look.others, planned.name)
-        if offer.too_dear and merged.loops:
+        alone = spf.reach(spf_includes.as_record(look.wanted), look.others, planned.name)
+        if offer.too_dear and alone.loops:
             code, reason = Code.SPF_LOOP, Reason.INVALID_RECORD
             # No record here can break a circle of others.
             why = (
                 "No record is offered: what spec.spf requires leads in a circle itself, through "
-                f"{quoted(min(merged.loops))}, so that receivers give up. Only who publishes that "
+                f"{quoted(min(alone.loops))}, so that receivers give up. Only who publishes that "
                 "can mend it; until then leave it out of spec.spf."
             )
         elif offer.too_dear:

@@ -6,13 +6,14 @@ What a record was plainly meant to say is read out of it first, so that nothing 
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 
 from postroom.dns import spf
 from postroom.dns.finding_codes import Code
-from postroom.dns.judging import spf_faults
+from postroom.dns.judging import spf_chains, spf_faults
+from postroom.dns.names import canonical
 from postroom.dns.requirements import VALUE_LIMIT, DomainPlan, PlannedRecord
 from postroom.dns.spf.merge import Merged, merge
 from postroom.dns.spf.record import VERSION
@@ -70,7 +71,8 @@ class Offer:
 
     `candidate` is what the merge came to; `too_dear` tells that the number of lookups is why.
     `taken_out` are terms of no use that had to go, and `left_out` clauses on terms by which
-    somebody was meant to pass and does not; `doubts` say what was read as something else.
+    somebody was meant to pass and does not; `doubts` say what was read as something else. `ends`
+    are faults of others that it leads to all the same, `moved` tells that these are put last.
     """
 
     value: str | None
@@ -80,6 +82,8 @@ class Offer:
     taken_out: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    ends: tuple[spf_chains.DeadEnd, ...] = ()
+    moved: bool = False
 
     @property
     def consequences(self) -> str:
@@ -95,6 +99,9 @@ class Offer:
                 said = _listed([clause.partition(", which ")[0] for clause in self.left_out])
             who = "who was to pass by that alone does not"
             sentences.append(f"The fix leaves out {said}: {who}.")
+        if self.ends:
+            first = self.ends[0]
+            sentences.append(f"The record {first.sentence}. {first.remedy(moved=self.moved)}")
         # As many as the message has room for.
         lengths = accumulate(map(len, self.doubts))
         sentences += [
@@ -147,13 +154,28 @@ def offered(
 ) -> Offer:
     """Merge what is required into the records, and see that receivers get through the result.
 
-    `refuses` tells of a record whether a term of it refuses what is required, which then has to
-    come first.
+    `refuses` tells of a record whether what is required fails by it, which then has to come first.
+    Dead ends of others stay, and whoever passes before them.
     """
-    offer = _offered(existing, planned, wanted, others, plan, admit=False)
-    if offer.value is None or not refuses(offer.value):
-        return offer
-    return _offered(existing, planned, wanted, others, plan, admit=True)
+    required = {canonical(include) for include in wanted.includes}
+    passable = spf_chains.up_to_dead_ends(existing, others, planned.name, required)
+    for admit in (False, True):
+        offer = _offered(existing, planned, wanted, passable, plan, admit=admit)
+        if offer.value is not None:
+            offer = _ends_last(offer, offer.value, others, planned.name)
+        if offer.value is None or not refuses(offer.value):
+            break
+    return offer
+
+
+def _ends_last(offer: Offer, value: str, others: Mapping[str, spf.Fetched], domain: str) -> Offer:
+    """Put behind all others what leads to a fault of others, where that takes nothing away."""
+    found = spf.reach(value, others, domain)
+    ends = spf_chains.dead_ends(found)
+    last = spf_chains.put_last(found.record, ends) if ends else None
+    if last is None or len(last) > VALUE_LIMIT:
+        return replace(offer, ends=ends)
+    return replace(offer, value=last, ends=ends, moved=True)
 
 
 def _offered(

@@ -553,8 +553,6 @@ def passing(zone: FakeZone, text: str) -> set[str]:
 @pytest.mark.parametrize(
     ("terms", "spec", "meanwhile"),
     [
-        # Behind a term that refuses, who passes now might not.
-        (f"include:vendor.net -ip4:203.0.113.0/30 {OURS}", {}, False),
         # What is required is the very record.
         (f"{OURS} include:vendor.net", {"spf": VENDOR_TOO}, False),
         (f"include:vendor.net {OURS}", {"spf": VENDOR_TOO}, True),
@@ -571,11 +569,70 @@ def test_a_dead_include_that_only_others_can_mend_is_said_to_be_theirs(
     assert ("put it last meanwhile" in found.message) is meanwhile
 
 
+MORE = {
+    "a term that refuses": (
+        f"include:vendor.net -ip4:203.0.113.0/30 {OURS} ~all",
+        # Behind that one, who passes now might not.
+        f"{OURS} include:vendor.net -ip4:203.0.113.0/30 ~all",
+    ),
+    "nothing of what is required": (
+        "include:vendor.net ip4:203.0.113.200 ~all",
+        f"{OURS} ip4:203.0.113.200 include:vendor.net ~all",
+    ),
+    "nothing and a redirect to it": (
+        "ip4:203.0.113.200 redirect=vendor.net",
+        f"{OURS} ip4:203.0.113.200 redirect=vendor.net",
+    ),
+    "a slip": (
+        f"include:vendor.net {OURS} ipv4:203.0.113.200 ~all",
+        f"{OURS} ip4:203.0.113.200 include:vendor.net ~all",
+    ),
+    "everybody": (f"{OURS} include:vendor.net +all", f"{OURS} include:vendor.net ~all"),
+    "what is required behind it alone": (
+        "include:vendor.net include:whole.net ~all",
+        f"{OURS} include:vendor.net include:whole.net ~all",
+    ),
+}
+
+
+@pytest.mark.parametrize("there", [VENDOR, CIRCLE], ids=["dead", "circle"])
+@pytest.mark.parametrize(("text", "made"), MORE.values(), ids=MORE)
+def test_another_mistake_beside_an_end_of_others_is_mended_and_takes_nobody_away(
+    there: dict[Key, list[str]], text: str, made: str
+) -> None:
+    whole = {("whole.net", "TXT"): [f"v=spf1 include:vendor.net {OURS} -all"]}
+    text, made = f"v=spf1 {text}", f"v=spf1 {made}"
+    zone = with_spf(text, records=there | whole)
+    found = about_spf(look(zone))[0]
+    assert found.fix is not None
+    assert found.fix.value == made
+    before = passing(zone, text) - (set(ADDRESSES[-1:]) if "+all" in text else set())
+    zone.apply(found.fix)
+    report = look(zone)
+    assert record(report, "spf").state is RecordState.VALID
+    assert "SPF_DEAD_IN_CHAIN" in [one.code for one in about_spf(report)]
+    assert before <= passing(zone, made)
+    assert "vendor.net can mend that" in found.message
+
+
+def test_several_records_are_united_before_an_end_of_others() -> None:
+    zone = with_spf("v=spf1 include:vendor.net ~all", records=CIRCLE)
+    zone.records[APEX_TXT].append(f"v=spf1 {OURS} -all")
+    found = about_spf(look(zone))[0]
+    assert (found.code, found.fix and found.fix.value) == (
+        "SPF_MULTIPLE",
+        f"v=spf1 {OURS} include:vendor.net ~all",
+    )
+
+
 def test_an_own_dead_include_is_told_before_that_of_others() -> None:
     zone = with_spf(f"v=spf1 include:vendor.net include:gone.net {OURS} ~all", records=VENDOR)
     (found,) = about_spf(look(zone))
     assert found.code == "SPF_DEAD_INCLUDE"
     assert "includes gone.net, which has no single" in found.message
+    assert found.fix is not None
+    # What is dead goes, and what leads there stays behind all others.
+    assert found.fix.value == f"v=spf1 {OURS} include:vendor.net ~all"
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def reach(text: str) -> spf.Reach:
         ("include:half.net include:gone.net", []),
         ("include:own.net include:half.net", []),
         ("include:lost.net", []),
-        (f"include:half.net {' '.join(f'a:h{n}.net' for n in range(9))}", []),
+        (f"include:half.net {' '.join(f'a:h{n}.net' for n in range(10))}", []),
     ],
 )
 def test_dead_ends_are_those_of_others_alone(text: str, ends: list[tuple[str, str, str]]) -> None:

@@ -27,7 +27,7 @@ from postroom.mail.round_trip.header import read_header
 KEY = "whsec_" + base64.b64encode(b"k" * 32).decode()
 OTHER_KEY = "whsec_" + base64.b64encode(b"o" * 32).decode()
 NAME = "tickets.mail.svc"
-PLACE = Place("8e0c", "mail", "support", "INBOX", 7, 4711)
+PLACE = Place("mail", "support", "INBOX", 7, 4711, "8e0c", 1)
 MESSAGE = b"From: a@example.com\r\nMessage-ID: <1@example.com>\r\nSubject: s\r\n\r\nHello\r\n"
 #: What no test waits for.
 SHORT = http.Limits(connect=2.0, silence=0.3, total=5.0)

@@ -41,9 +41,10 @@ from postroom.delivery import cursors, status
 from postroom.delivery.answers import Answer
 from postroom.delivery.contract import Plan, Progress, Route
 from postroom.delivery.courier import Courier
-from postroom.delivery.events import Place
+from postroom.delivery.events import Place, mark_of
 from postroom.delivery.spool import Spool
 from postroom.mail.report import Endpoint, Login
+from postroom.mail.round_trip.header import read_header
 
 T = TypeVar("T")
 
@@ -134,8 +135,9 @@ class Story(RuleBasedStateMachine):
 
     def key(self, uid: int) -> str:
         """The one under which a message is to be handed over."""
-        owner = cursors.owner_of("u1", WHERE.host, WHERE.port, PASSWORD_LOGIN.username)
-        return Place("u1", "mail", "a", MAILBOX, VALIDITY, uid, f"{owner}.1").event_id
+        owner = cursors.owner_of("mail/a", WHERE.host, WHERE.port, PASSWORD_LOGIN.username)
+        mark = mark_of(read_header(self.box.ever[uid]))
+        return Place("mail", "a", MAILBOX, VALIDITY, uid, owner, 1, mark).event_id
 
     @rule(sizes=st.lists(st.sampled_from(SIZES), min_size=1, max_size=4))
     def come(self, sizes: list[int]) -> None:

@@ -240,11 +240,13 @@ class DeliveryCursor(fields.Model):
     )
     owner: Annotated[str, StringConstraints(max_length=64)] | None = Field(
         default=None,
-        description="A hash of account, server and user: with another one the mailbox is another.",
+        description="A hash of namespace, name, server and user: with another one the mailbox "
+        "is another.",
     )
     epoch: Annotated[int, Field(ge=0)] | None = Field(
         default=None,
-        description="Grows whenever the mailbox was made anew; ids of events are made of it, too.",
+        description="Grows whenever the mailbox was made anew; ids of messages without Message-ID "
+        "and Date are made of it, too.",
     )
     anew_at: Timestamp | None = Field(
         default=None,

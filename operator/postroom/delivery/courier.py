@@ -73,8 +73,9 @@ class Courier:
         self._place: Place
         #: Messages that wait, by mailboxes, and when the next of them arrived.
         self._left: dict[str, tuple[int, datetime]] = {}
-        #: The mailbox that is worked on, or the session, and whose mailboxes it is for.
-        self._at, self._owner = SESSION, ""
+        #: The mailbox that is worked on, or the session, and whose mailboxes it is for: by name of
+        #: the account, and as it was stored once by the UID of its object.
+        self._at, self._owner, self._owner_once = SESSION, "", ""
         #: The mailbox that is open and has nothing for us.
         self._empty: str | None = None
         self._finishing = False
@@ -103,8 +104,10 @@ class Courier:
                 ) as self._place:
                     begun = _clock()
                     login, at = await self._route.login(), self._route.endpoint
-                    uid, user = self._route.account_uid, login.username
-                    self._owner = cursors.owner_of(uid, at.host, at.port, user)
+                    route, of = self._route, (at.host, at.port, login.username)
+                    name = f"{route.namespace}/{route.account}"
+                    self._owner = cursors.owner_of(name, *of)
+                    self._owner_once = cursors.owner_of(route.account_uid, *of)
                     async with self._mailboxes.reading(at, login) as reader:
                         await self._serve(reader)
             except GaveWay as gave_way:
@@ -181,7 +184,8 @@ class Courier:
         """How far a mailbox is, as it is opened now."""
         plan, at, owner = self._route.plan, (validity, uid_next, self._now()), self._owner
         if (before := self.progress.cursors.get(mailbox)) is not None:
-            found = cursors.resume(before, *at, owner=owner, promised=promised)
+            once = self._owner_once
+            found = cursors.resume(before, *at, owner=owner, owner_once=once, promised=promised)
             return self._numbering.settled(before, found)
         return cursors.begin(mailbox, *at, owner=owner, start=plan.start, backfill=plan.backfill)
 
@@ -235,8 +239,18 @@ class Courier:
         oversized: bool = False,
     ) -> Mapping[str, str]:
         route = self._route
-        where = cursor.mailbox, cursor.uid_validity, message.uid, cursor.era
-        place = events.Place(route.account_uid, route.namespace, route.account, *where)
+        by_uid = not cursor.epoch or cursor.owner == self._owner_once
+        place = events.Place(
+            route.namespace,
+            route.account,
+            cursor.mailbox,
+            cursor.uid_validity,
+            message.uid,
+            cursor.owner,
+            cursor.epoch,
+            mark=events.mark_of(header),
+            account_uid=route.account_uid if by_uid else "",
+        )
         return events.attributes(
             place,
             header,

@@ -61,7 +61,8 @@ class Cursor:
     messages for long after they were opened.
 
     `owner` tells whose mailbox it is (see `owner_of`), and `epoch` how often UIDs began anew; they
-    are empty and 0 where cursors were stored before there was either.
+    are empty and 0 where cursors were stored before there was either. One that was stored under an
+    object's UID keeps that, and the ids of its messages with it, until the mailbox is made anew.
     """
 
     mailbox: str
@@ -75,11 +76,6 @@ class Cursor:
     owner: str = ""
     epoch: int = 0
     anew_at: datetime | None = None
-
-    @property
-    def era(self) -> str:
-        """What tells a UID from the same one before the mailbox was made anew."""
-        return f"{self.owner}.{self.epoch}" if self.epoch else ""
 
     def wants(self, uid: int, arrived_at: datetime) -> bool:
         """Whether a message is to be handed over."""
@@ -125,11 +121,15 @@ def bounded(
     return {name: cursor for name, cursor in found.items() if name in kept}
 
 
-def owner_of(account_uid: str, host: str, port: int, username: str) -> str:
+def owner_of(account: str, host: str, port: int, username: str) -> str:
     """Whose mailboxes at which server: the same whatever is signed in with, and however host and
-    user are written. Who reads it learns neither, and not that two accounts have the same."""
+    user are written. Who reads it learns neither, and not that two accounts have the same.
+
+    `account` is its namespace and name, so that one that is created again has the same; once it was
+    the UID of its object.
+    """
     at = host.lower().rstrip("."), "" if port in _PORTS else str(port), username.casefold()
-    return _hash("\n".join((account_uid, *at)))
+    return _hash("\n".join((account, *at)))
 
 
 def addressee_of(deliver: inbound_delivery.Deliver) -> str:
@@ -175,18 +175,20 @@ def resume(
     now: datetime,
     *,
     owner: str,
+    owner_once: str = "",
     promised: bool = True,
 ) -> Cursor:
     """The cursor for a mailbox as it is opened now: another one if it was made anew.
 
-    `promised`: UIDNEXT is the server's own. Where it was reckoned from the messages that are
-    there, it goes back when the last one is expunged.
+    `owner_once` is the owner by the UID of the account's object. `promised`: UIDNEXT is the
+    server's own. Where it was reckoned from the messages that are there, it goes back when the last
+    one is expunged.
     """
-    same = cursor.uid_validity == uid_validity and cursor.owner in ("", owner)
+    same = cursor.uid_validity == uid_validity and cursor.owner in ("", owner, owner_once)
     if same and (cursor.uid < uid_next or not promised):
         # Whatever was written there: what comes from now on was not there before.
         known_below = min(cursor.known_below, uid_next) if promised else cursor.known_below
-        return replace(cursor, owner=owner, known_below=known_below)
+        return replace(cursor, owner=cursor.owner or owner, known_below=known_below)
     # A clock that went wrong for a while must not hide what came since.
     since = min(cursor.arrived_at, now) - OVERLAP
     # Backfill that was not through goes on from where it was to begin.

@@ -55,27 +55,37 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a message lies: the account, and the three numbers that tell it for good.
+    """Where a message lies: the account, and the numbers that tell it for good.
 
-    `era` tells them from the same three of another mailbox, or of the same before it was made anew:
-    see `postroom.delivery.cursors.Cursor`.
+    `owner` and `epoch` tell them from the same ones of another mailbox, or of the same before it
+    was made anew: see `postroom.delivery.cursors.Cursor`. `mark` tells a message from another one
+    that once had its numbers (`mark_of`): who restores a mailbox gives them out anew, and an epoch
+    is known no more once its account was created again.
+
+    `account_uid` is of the object where the owner was made of it; such places go by no mark.
     """
 
-    account_uid: str
     namespace: str
     account: str
     mailbox: str
     uid_validity: int
     uid: int
-    era: str = ""
+    owner: str = ""
+    epoch: int = 0
+    mark: str = ""
+    account_uid: str = ""
 
     @property
     def event_id(self) -> str:
-        """The key of the message: the same whenever it is handed over again."""
-        told = f"{self.account_uid}\n{self.mailbox}\n{self.uid_validity}\n{self.uid}"
-        if self.era:
-            told = f"{told}\n{self.era}"
-        return hashlib.sha256(told.encode()).hexdigest()[:32]
+        """The key of the message: the same whenever it is handed over again, also for an account
+        that was deleted and created again."""
+        numbers = self.mailbox, str(self.uid_validity), str(self.uid)
+        era = f"{self.owner}.{self.epoch}"
+        if self.account_uid:
+            told = (self.account_uid, *numbers, *([era] if self.epoch else ()))
+        else:
+            told = (*numbers, *((self.owner, self.mark) if self.mark else (era,)))
+        return hashlib.sha256("\n".join(told).encode()).hexdigest()[:32]
 
     @property
     def source(self) -> str:
@@ -83,6 +93,13 @@ class Place:
         return (
             f"/apis/postroom.dev/v1alpha1/namespaces/{self.namespace}/emailaccounts/{self.account}"
         )
+
+
+def mark_of(header: Header) -> str:
+    """What tells a message from others as long as it lies anywhere: what its sender called it, and
+    when; empty where it says neither."""
+    said = [header.first(name) for name in ("Message-ID", "Date")]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16] if any(said) else ""
 
 
 def attributes(

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a mailbox was made anew, or its server merely cannot keep its numbers.
 
-Of a mailbox that was made anew a day is handed over again, under other ids. There are servers that
-give it another UIDVALIDITY in each session, and some of several machines that do not agree: of
-these that day would be handed over without end. So one is believed that two sessions in a row find.
-UIDs that went back are believed at once: they grow, and soon nothing would tell.
+Of a mailbox that was made anew a day is handed over again, mostly under other ids. There are
+servers that give it another UIDVALIDITY in each session, and some of several machines that do not
+agree: of these that day would be handed over without end. So one is believed that two sessions in a
+row find. UIDs that went back are believed at once: they grow, and soon nothing would tell.
 """
 
 from postroom.api.mailserver import ProbeStage

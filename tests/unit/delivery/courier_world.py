@@ -276,6 +276,7 @@ class Worker:
         namespace: str = "mail",
         interval: timedelta = timedelta(minutes=5),
         places: Places | None = None,
+        account_uid: str = "u1",
     ) -> None:
         self.spool = spool or Spool(100_000)
         self.told: list[Progress] = [stored or Progress()]
@@ -288,7 +289,7 @@ class Worker:
         endpoint = Endpoint(
             "imap.example.com", 993, TLSMode.IMPLICIT, "imap.example.com", None, "m"
         )
-        route = Route("u1", namespace, "support", plan, endpoint, login, world, is_ours)
+        route = Route(account_uid, namespace, "support", plan, endpoint, login, world, is_ours)
         self.courier = Courier(
             route,
             world,

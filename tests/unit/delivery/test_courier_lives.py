@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from dnsworld.clock import run
 from postroom.delivery.answers import Answer
+from postroom.delivery.cursors import Start
 from postroom.delivery.spool import Spool
 from unit.delivery.courier_world import MAX_SIZE, OK, Killed, Worker, World
 
@@ -199,5 +200,57 @@ def test_nothing_is_lost_in_any_lives(lives: list[Life], poisonous: bool) -> Non
         # Long enough for a poisonous message of each mailbox to be passed by.
         worker = await play.live(Life(3 * DAY, {}, [], None, 0), worker)
         play.judge(worker)
+
+    run(perform())
+
+
+@dataclass(frozen=True)
+class Object:
+    """An account's object, which is deleted some time and created again."""
+
+    lasts: float
+    come: int
+    killed_at: int | None
+    #: Whether the mailbox is restored from a snapshot before the next one comes.
+    restored: bool
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(
+        st.builds(
+            Object,
+            lasts=st.sampled_from([0.05, 1.0, 30.0]),
+            come=st.integers(0, 4),
+            killed_at=st.none() | st.integers(1, 40),
+            restored=st.booleans(),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+@example([Object(30.0, 4, None, restored=True), Object(30.0, 4, None, restored=False)])
+def test_who_deletes_an_account_and_creates_it_again_gets_its_mail_under_the_same_ids(
+    objects: list[Object],
+) -> None:
+    async def perform() -> None:
+        world = World(BOXES[:1])
+        for number, each in enumerate([*objects, Object(DAY, 0, None, restored=False)]):
+            for _ in range(each.come):
+                world.arrive()
+            if each.killed_at is not None:
+                world.at = {world.steps + each.killed_at: kill}
+            made = Worker(world, start=Start.BACKFILL, account_uid=f"u{number}")
+            ended = await made.works(each.lasts)
+            assert ended is None or isinstance(ended, Killed), ended
+            world.at = {}
+            if each.restored:
+                world.snapshot("INBOX")
+        events: dict[bytes, set[str]] = defaultdict(set)
+        for taken in world.taken:
+            events[taken.content or b""].add(taken.uid)
+        assert {content for _, content in world.came} - world.expunged <= events.keys()
+        assert all(len(ids) == 1 for ids in events.values()), "recognised"
+        assert len(set().union(*events.values())) == len(events), "none is taken for another"
 
     run(perform())

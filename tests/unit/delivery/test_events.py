@@ -16,10 +16,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from postroom.delivery import events
-from postroom.delivery.events import Place, as_headers, as_json, attributes, encoded
+from postroom.delivery.events import Place, as_headers, as_json, attributes, encoded, mark_of
 from postroom.mail.round_trip.header import read_header
 
-PLACE = Place("8e0c", "mail", "support", "INBOX", 7, 4711)
+PLACE = Place("mail", "support", "INBOX", 7, 4711, "5d41402abc4b2a76", 1, "8e0c")
+#: As places were before accounts were told by their names.
+BY_UID = replace(PLACE, account_uid="u1")
 ARRIVED = datetime(2026, 11, 29, 12, 0, 3, tzinfo=UTC)
 TEXT = st.text(st.characters(exclude_categories=("Cs",)))
 
@@ -65,11 +67,15 @@ def test_a_time_is_told_as_utc_without_fractions() -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"account_uid": "8e0d"},
+        {"owner": "5d41402abc4b2a77"},
+        {"mark": "8e0d"},
+        {"mark": ""},
+        {"mark": "", "epoch": 2},
+        {"account_uid": "u1"},
+        {"account_uid": "u1", "epoch": 2},
         {"mailbox": "INBOX2"},
         {"uid_validity": 8},
         {"uid": 471},
-        {"era": "5d41402abc4b2a76.1"},
         {"uid_validity": 74, "uid": 711},
     ],
 )
@@ -78,13 +84,27 @@ def test_another_place_is_another_id(changed: dict[str, str | int]) -> None:
     assert re.fullmatch("[0-9a-f]{32}", PLACE.event_id)
 
 
-def test_an_id_that_was_given_before_there_were_eras_stays() -> None:
-    told = f"{PLACE.account_uid}\n{PLACE.mailbox}\n{PLACE.uid_validity}\n{PLACE.uid}"
-    assert PLACE.event_id == sha256(told.encode()).hexdigest()[:32]
+def test_ids_of_other_places_are_others() -> None:
+    ids = {replace(PLACE, mark=mark, epoch=epoch).event_id for mark in "ab" for epoch in (1, 2)}
+    assert len(ids) == 2, "what a message is called tells more than how often numbers began anew"
+    assert len({replace(PLACE, mark="", epoch=epoch).event_id for epoch in (1, 2)}) == 2
 
 
-def test_a_name_that_is_used_again_does_not_change_the_id() -> None:
-    assert replace(PLACE, namespace="other", account="other").event_id == PLACE.event_id
+@pytest.mark.parametrize(("epoch", "more"), [(0, ""), (1, "\n5d41402abc4b2a76.1")])
+def test_an_id_that_was_given_by_the_uid_of_an_object_stays(epoch: int, more: str) -> None:
+    told = f"u1\nINBOX\n7\n4711{more}"
+    assert replace(BY_UID, epoch=epoch).event_id == sha256(told.encode()).hexdigest()[:32]
+
+
+def test_a_message_is_marked_by_what_its_sender_called_it_and_when() -> None:
+    def mark(header: bytes) -> str:
+        return mark_of(read_header(header))
+
+    found = mark(b"Message-ID: <1@x>\r\nDate: today\r\nReceived: a\r\n")
+    assert found == mark(b"Received: b\r\nDATE: today\r\nMessage-Id:\r\n <1@x>\r\n\r\nDate: b")
+    others = [b"Message-ID: <2@x>\r\nDate: today", b"Message-ID: <1@x>", b"Date: today"]
+    assert len({found, "", *map(mark, others)}) == 5
+    assert mark(b"Subject: x") == mark(b"\xff\x00") == ""
 
 
 @pytest.mark.parametrize(

@@ -265,6 +265,11 @@ async def test_what_may_not_be_published_is_told(tmp_path: Path) -> None:
         # What it says of that is no answer, and the answer is waited for.
         trouble = await refused(url, limits=SHORT)
         assert trouble.startswith("NATS lets postroom not publish postroom.mail.mail.support_eu")
+        async with sink(url, limits=SHORT) as to:
+            # However often it says so over one connection.
+            several = 2 * jetstream._COMPLAINTS
+            told_of = [(await send(to)).trouble for _ in range(several)]
+        assert set(told_of) == {trouble}
         assert "NATS does not let postroom sign in" in await refused(url.replace(":p@", ":x@"))
         assert "NATS does not let postroom sign in" in await refused(url.replace("worker:p@", ""))
 

@@ -14,6 +14,7 @@ import hashlib
 import io
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ _TAKEN = Answer(200)
 _HEADER = 16 * 1024
 #: Messages that are in memory at a time, because the server takes them only whole.
 _AT_A_TIME = 8
+#: Complaints of the server that are kept.
+_COMPLAINTS = 10
 #: Seconds for a connection to end.
 _CLOSING = 1.0
 
@@ -93,9 +96,11 @@ class Connection:
         self._client: Client | None = None
         self._tls: ssl.SSLContext | None = None
         self._connecting = asyncio.Lock()
-        self._failed: tuple[float, NotTaken] | None = None
-        #: What the server has complained of beside answers, such as a subject that is not allowed.
-        self.complaints = list[str]()
+        self._failed: tuple[float, str] | None = None
+        #: What the server has complained of beside answers, such as a subject that is not allowed:
+        #: how often, and the last of it.
+        self.complained = 0
+        self._complaints: deque[str] = deque(maxlen=_COMPLAINTS)
 
     async def client(self) -> "Client":
         """The client, connected; raises `NotTaken`."""
@@ -104,15 +109,20 @@ class Connection:
             if client is not None and client.is_connected:
                 return client
             if self._failed is not None and time.monotonic() < self._failed[0]:
-                raise self._failed[1]
+                raise NotTaken(self._failed[1])  # one that is raised again keeps all who met it
             await self._end()
             try:
                 self._client = await self._connected()
             except NotTaken as trouble:
-                self._failed = (time.monotonic() + self.limits.pause, trouble)
+                self._failed = (time.monotonic() + self.limits.pause, str(trouble))
                 raise
             self._failed = None
             return self._client
+
+    def heard_since(self, complained: int) -> list[str]:
+        """What the server has complained of since it had so often; no more than is kept."""
+        new = min(self.complained - complained, len(self._complaints))
+        return list(self._complaints)[-new:] if new else []
 
     async def close(self) -> None:
         """End the connection."""
@@ -131,7 +141,8 @@ class Connection:
 
         async def complained(error: Exception) -> None:
             met.append(error)
-            self.complaints = [*self.complaints[-9:], str(error)]
+            self.complained += 1
+            self._complaints.append(str(error))
 
         options: dict[str, Any] = {}
         try:
@@ -188,11 +199,11 @@ class JetStreamSink:
         try:
             async with connection.places:
                 client = await connection.client()
-                said = len(connection.complaints)
+                complained = connection.complained
                 try:
                     await self._publish(client, told, message)
                 except Exception as error:
-                    heard = connection.complaints[said:]
+                    heard = connection.heard_since(complained)
                     lack = shortage_in(error)
                     raise (
                         lack or nats_troubles.of_publishing(error, self._subject.name, heard)

@@ -188,11 +188,18 @@ class Refusing:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        #: When, by namespace and host; whoever was refused last stands last.
         self._since: dict[str, dict[str, float]] = {}
 
     def note(self, namespace: str, host: str) -> None:
         """A host has refused a login of a namespace."""
-        self._since.setdefault(namespace, {})[host] = self._clock()
+        now, hosts = self._clock(), self._since.pop(namespace, {})
+        hosts[host] = now
+        self._since[namespace] = hosts
+        # Also of namespaces that are gone.
+        since = self._since
+        while max(since[oldest := next(iter(since))].values(), default=-math.inf) + WINDOW <= now:
+            del since[oldest]
 
     def may_begin(self, namespace: str, host: str) -> bool:
         """Whether a namespace may send a host what that has not accepted before."""
@@ -200,9 +207,9 @@ class Refusing:
         if host in hosts or len(hosts) < REFUSING_HOSTS:
             return True
         ended = self._clock() - WINDOW
-        fresh = {name: moment for name, moment in hosts.items() if moment > ended}
-        self._since[namespace] = fresh
-        return len(fresh) < REFUSING_HOSTS
+        for name in [name for name, moment in hosts.items() if moment <= ended]:
+            del hosts[name]
+        return len(hosts) < REFUSING_HOSTS
 
 
 class Known:

@@ -17,10 +17,12 @@ from postroom.mail.limits.hosts import (
     HOST_LIMIT,
     QUIET,
     REFUSALS,
+    REFUSING_HOSTS,
     WINDOW,
     Hosts,
     Proven,
     RefusalBudget,
+    Refusing,
     was_refused,
 )
 from postroom.mail.report import Login, ProbeReport
@@ -316,3 +318,29 @@ async def test_shards_divide_what_a_host_bears_of_all_namespaces(shard: Shard, m
     assert together == most
     release.set()
     await asyncio.gather(*visits)
+
+
+def test_who_was_refused_by_many_hosts_begins_anew_once_that_is_long_ago() -> None:
+    clock = Clock()
+    refusing = Refusing(clock)
+    for number in range(REFUSING_HOSTS):
+        assert refusing.may_begin("a", f"{number}.example.com")
+        refusing.note("a", f"{number}.example.com")
+        clock.now += 1
+    assert not refusing.may_begin("a", "other.example.com")
+    assert refusing.may_begin("a", "0.example.com") and refusing.may_begin("b", "0.example.com")
+    clock.now = WINDOW
+    assert refusing.may_begin("a", "other.example.com"), "the first of them counts no more"
+    clock.now += WINDOW
+    assert refusing.may_begin("a", "other.example.com")
+    refusing.note("b", "other.example.com")
+    assert refusing.may_begin("a", "other.example.com")
+
+
+def test_of_a_namespace_that_is_gone_no_refusal_is_left() -> None:
+    clock = Clock()
+    refusing = Refusing(clock)
+    for number in range(100):
+        clock.now += WINDOW / 10
+        refusing.note(f"n{number}", "smtp.example.com")
+        assert len(refusing._since) <= 11

@@ -184,7 +184,8 @@ class Settings(BaseModel):
         description="Connections from one namespace to one mail host at a time; all namespaces "
         "together make at most four times as many.",
     )
-    # An API server takes 220 to 265 a second: its own fairness is the real limit.
+    # An API server takes some 300 of ours a second, and 550 of a bare client: its own fairness is
+    # the real limit.
     status_writes_per_second: _Rate = Field(
         default=300.0, description="Status writes per second on average."
     )

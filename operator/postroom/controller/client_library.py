@@ -2,7 +2,7 @@
 """The asynchronous half of the Kubernetes client library, without the other one.
 
 Whoever imports its asyncio part runs the __init__ of the whole first, which imports the synchronous
-client and with it requests, oauthlib and websocket-client: 8 MB and half a second of CPU at each
+client and with it requests, oauthlib and websocket-client: 6 MB and half a second of CPU at each
 start, for what nobody calls. That of the asyncio part imports its dynamic client, and with it
 urllib3. So both packages are put in place without being run; what somebody asks for of the rest, as
 kopf may, is imported then.

@@ -41,7 +41,6 @@ NEEDED: Rights = {
     ("", "secrets", "get"),
     ("", "configmaps", "get"),
     ("", "events", "create"),
-    ("", "events", "patch"),
 }
 SCANNING: Rights = {
     ("apiextensions.k8s.io", "customresourcedefinitions", verb) for verb in ("list", "watch")

@@ -4,6 +4,7 @@
 Command lines are held to the programs by test_commands_in_pages.py.
 """
 
+import ast
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -106,3 +107,32 @@ def test_every_name_in_a_page_is_there(page: Path) -> None:
 )
 def test_a_name_that_is_not_there_is_found(text: str, wrong: int) -> None:
     assert len(unknown_names(text)) == wrong
+
+
+def classes_in(path: str) -> set[str]:
+    """The names of classes of a file of the package, without the underscore of private ones."""
+    tree = ast.parse((ROOT / "operator/postroom" / path).read_text("utf-8"))
+    return {node.name.lstrip("_") for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def test_a_word_of_several_meanings_is_in_the_files_that_are_named() -> None:
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.M)
+    assert len(rows) > 20
+    for name, meanings in rows:
+        files = re.findall(r"`([\w/]+\.py)`", meanings)
+        assert len(files) > 1, name
+        assert [path for path in files if name not in classes_in(path)] == [], name
+
+
+def test_what_imports_aioimaplib_is_the_module_that_the_decision_names() -> None:
+    text = (ROOT / "docs/decisions/0005-imap-adapter.md").read_text("utf-8")
+    named = re.findall(r"imported in one module, `([\w.]+)`", text)
+    importing = re.compile(r"^\s*(?:from|import) aioimaplib\b", re.M)
+    source = ROOT / "operator"
+    found = [
+        ".".join(path.relative_to(source).with_suffix("").parts)
+        for path in source.rglob("*.py")
+        if importing.search(path.read_text("utf-8"))
+    ]
+    assert found == named

@@ -17,7 +17,7 @@ from postroom.api.inbound_delivery import LARGEST
 from postroom.api.mailserver import SERVER_TEXT_LIMIT
 from postroom.api.status import USERS_LIMIT
 from postroom.cli.check import PATIENT
-from postroom.controller import intake, request_limit, scraping, status_page
+from postroom.controller import intake, request_limit, scraping, secret_guard, status_page
 from postroom.controller.inbound import services
 from postroom.delivery.answers import REFUSED_FOR
 from postroom.dns.answers import RECORDS_LIMIT, TXT_LIMIT
@@ -29,12 +29,18 @@ from postroom.dns.asking.limiter import (
 )
 from postroom.dns.asking.retrying import Timing
 from postroom.dns.diagnosis.diagnose import NEAR_LIMIT
+from postroom.dns.finding_codes import Code
+from postroom.dns.presets import load as dns_presets
 from postroom.dns.texts.quoting import QUOTE_LIMIT
+from postroom.mail.identities import reading
 from postroom.mail.imap import history, scan
 from postroom.mail.limits import hosts, limiter, peers
+from postroom.mail.oauth import tokens
 from postroom.mail.presets.load import providers
 from postroom.mail.replies.catalogue import rows
 from postroom.mail.round_trip.verdict import DEADLINE
+from postroom.reconcile.account import identity_sources
+from postroom.reconcile.domain import publishing
 from postroom.reconcile.signing_in import probing, retrying
 from postroom.reconcile.status import schedule
 from postroom.reconcile.tenancy import budgets
@@ -140,9 +146,23 @@ def _of_mail() -> Iterator[tuple[str, str]]:
     yield "limits", f"(that of a locked account every {word(locked)} hours)"
     again = f"and {probing.CONFIRM_AFTER.seconds} seconds apart for servers"
     yield from (("verification", again), ("status", again))
+    ahead, part = tokens._AHEAD / 60, round(1 / tokens._AHEAD_PART)
+    fifth = {5: "fifth"}[part // 2]
+    renewed = f"{word(ahead)} to {word(2 * ahead)} minutes before its end, or in the last {fifth}"
+    yield "oauth", renewed
+    open_ones = f"hourly; every {identity_sources.WHILE_OPEN.seconds // 60} minutes while one is"
+    yield "identities", open_ones
+    yield "identities", f"Of either list {reading._KEPT_LIMIT} addresses are read"
 
 
 def _of_the_operator() -> Iterator[tuple[str, str]]:
+    benchmark = (ROOT / "tests/bench/README.md").read_text("utf-8")
+    (grows,) = re.findall(r"S3 (\d+) KB, S4", benchmark)
+    for page in ("limits", "high-availability"):
+        yield page, f"grows by some {grows} KB per object"
+    for page in ("binding", "publishing"):
+        yield page, f"and again after {minutes(secret_guard._HOLDS)} minutes; where that is"
+    yield "publishing", f"It is looked at again every {minutes(publishing._AGAIN)} minutes"
     at_once, every = word(request_limit.BURST), word(request_limit.EVERY)
     yield "limits", f"has it looked at {at_once} times at once, and then once in {every} seconds**"
     yield "status", f"at most {USERS_LIMIT} of its namespace"
@@ -166,13 +186,45 @@ def test_these_pages_are_read_by_other_tests_too() -> None:
     assert {page for page, _ in told()} <= {name_of(page) for page in OF_NOW}
 
 
+def _said(page: str, claim: str) -> int:
+    """The number in a sentence that stands once in a page."""
+    (said,) = re.findall(claim, " ".join((ROOT / page).read_text("utf-8").split()))
+    return int(said)
+
+
 @pytest.mark.parametrize(
-    ("counted", "claim"),
+    ("counted", "page", "claim"),
     [
-        (len(providers()), r"more than (\d+) \[mail providers\]"),
-        (len(rows()), r"more than (\d+) replies"),
+        (len(providers()), "README.md", r"more than (\d+) \[mail providers\]"),
+        (len(rows()), "README.md", r"more than (\d+) replies"),
+        (len(Code), "CHANGELOG.md", r"Diagnosis: more than (\d+) codes"),
     ],
 )
-def test_what_is_more_than_a_number_is_not_much_more(counted: int, claim: str) -> None:
-    (said,) = re.findall(claim, " ".join((ROOT / "README.md").read_text("utf-8").split()))
-    assert int(said) < counted <= 1.25 * int(said)
+def test_what_is_more_than_a_number_is_not_much_more(counted: int, page: str, claim: str) -> None:
+    said = _said(page, claim)
+    assert said < counted <= 1.25 * said
+
+
+def test_the_changelog_counts_the_presets_of_domains() -> None:
+    assert _said("CHANGELOG.md", r"presets for (\d+) providers") == len(dns_presets.providers())
+
+
+@pytest.mark.parametrize(
+    ("page", "claim", "file"),
+    [
+        ("0013-lease-election", r"(\d+) lines and their tests", "controller/lease.py"),
+        ("0015-keyed-queue", r"\*\*Price\.\*\* (\d+) lines\.", "controller/queue.py"),
+        ("0017-zensical", r"`docs/build_site\.py`, which is (\d+) lines", "docs/build_site.py"),
+    ],
+)
+def test_a_file_is_about_as_long_as_a_decision_says(page: str, claim: str, file: str) -> None:
+    place = ROOT / file if file.startswith("docs/") else ROOT / "operator/postroom" / file
+    said = _said(f"docs/decisions/{page}.md", claim)
+    assert len(place.read_text("utf-8").splitlines()) == pytest.approx(said, rel=0.1)
+
+
+def test_about_as_many_pages_are_built_as_the_decision_says() -> None:
+    navigation = (ROOT / "zensical.toml").read_text("utf-8")
+    pages = set(re.findall(r'"([\w./-]+\.md)"', navigation))
+    said = _said("docs/decisions/0017-zensical.md", r"(\d+) pages are built")
+    assert len(pages) == pytest.approx(said, rel=0.1)

@@ -49,12 +49,17 @@ def what_is_wrong(message: str, fix: Fix | None) -> str:
     return head if not head or head.endswith((".", "!", "?")) else message
 
 
-def what_to_do(message: str) -> str:
-    """What a sentence says to do: what stands behind its first colon, or the sentences after the
-    first; "" where it is one that only tells what is wrong."""
-    ends = [found for mark in (": ", ". ") if (found := message.find(mark)) > 0]
-    told = message[min(ends) + 2 :] if ends else ""
-    return f"{told[0].upper()}{told[1:]}" if told else ""
+def in_full(wrong: str, fix: str) -> str:
+    """One text of what is wrong, a sentence or one that a colon ends, and what to do, if anything.
+
+    They are carried apart until somebody reads them: nothing tells them apart again for certain.
+    """
+    return f"{wrong} {fix}" if fix else wrong
+
+
+def as_instruction(fix: str) -> str:
+    """What to do as a text of its own, which may go on where another text ends with a colon."""
+    return f"{fix[:1].upper()}{fix[1:]}"
 
 
 def fix_in(finding: Mapping[str, Any]) -> Fix | None:

@@ -25,13 +25,16 @@ _DEPTH = 16
 
 
 class Shortage(Exception):
-    """This process lacks what it needs to look; `sentence` tells it to people."""
+    """This process lacks what it needs to look; `sentence` tells it to people, made of what is
+    `wrong` and the `fix`."""
+
+    fix = "If it stays so, raise the limits of the operator."
 
     def __init__(self, lacks: str) -> None:
-        self.sentence = (
-            f"postroom itself is short of {lacks}, and could not look; the look is repeated. If it "
-            "stays so, raise the limits of the operator."
+        self.wrong = (
+            f"postroom itself is short of {lacks}, and could not look; the look is repeated."
         )
+        self.sentence = f"{self.wrong} {self.fix}"
         super().__init__(self.sentence)
 
 

@@ -136,12 +136,13 @@ class NetworkProbes:
             try:
                 await stack.enter_async_context(self._lasting.slot(whose, namespace, _HANDOVER))
             except TimeoutError:
-                message = (
-                    f"The username already reads over {_SESSIONS} sessions at {name}, which bounds "
-                    "them: give each account a login of its own."
-                )
                 raise Failure(
-                    ProbeStage.RESOLVE, Reason.SERVER_THROTTLED, message, conclusive=False
+                    ProbeStage.RESOLVE,
+                    Reason.SERVER_THROTTLED,
+                    f"The username already reads over {_SESSIONS} sessions at {name}, which bounds "
+                    "them:",
+                    conclusive=False,
+                    fix="give each account a login of its own.",
                 ) from None
             host = self._hosts.of(name)
             async with host.signing_in(namespace, login) as attempt:
@@ -230,7 +231,7 @@ def _cooling_down(
         return report
     end = cooling_down(endpoint.host, budget.frees_in)
     pause = ProbeReport(
-        end.stage, end.reason, end.message, end.conclusive, retry_after=end.retry_after
+        end.stage, end.reason, end.wrong, end.conclusive, retry_after=end.retry_after
     )
     if report is None:
         return pause
@@ -248,8 +249,9 @@ def _failure_of(report: ProbeReport) -> Failure:
     return Failure(
         report.stage,
         report.reason,
-        report.message,
+        report.wrong,
         conclusive=report.conclusive,
         retry_after=pause,
         cause=report.cause,
+        fix=report.fix,
     )

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from postroom.api.conditions import MESSAGE_LIMIT, shorten
+from postroom.api.finding_texts import in_full
 from postroom.api.mailserver import ProbeStage, ServerFacts, TLSFacts, TLSMode
 from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
@@ -86,20 +88,21 @@ class ProbeReport:
     """How far one probe came.
 
     `stage` is the stage that failed, or DONE; `reason` is PROBE_SUCCEEDED when DONE, else the
-    cause in catalogue terms; `message` is one deterministic sentence with the remedy: no server
-    text, times, ports of ours or ids in it. `conclusive` is False for passing causes (4xx, broken
-    off), which must not turn a verified thing False. `authenticated` is None when no AUTH was
-    asked for or reached, else whether it was accepted. `retry_after` is how long to wait at least,
+    cause in catalogue terms; `wrong` is one deterministic sentence, or ends with a colon where
+    `fix`, what to do about it, goes on: no server text, times, ports of ours or ids in them.
+    `conclusive` is False for passing causes (4xx, broken off), which must not turn a verified thing
+    False. `authenticated` is None when no AUTH was asked for or reached, else whether it was
+    accepted. `retry_after` is how long to wait at least,
     where the server or its provider says so; `cause` is the precise cause, as in
     `postroom.mail.replies.Cause`, where one is known. `server_text` is what the server said when it
     refused, as `postroom.mail.replies.normalised` writes it: for `lastProbe` alone, in no repr.
     `refusals` is how often these credentials were refused when nobody had asked for the check, as
-    far as a refusal of them stands.
+    far as a refusal of them stands. `after` is what becomes of it by itself.
     """
 
     stage: ProbeStage
     reason: Reason
-    message: str
+    wrong: str
     conclusive: bool
     authenticated: bool | None = None
     code: int | None = None
@@ -111,3 +114,13 @@ class ProbeReport:
     cause: str | None = None
     server_text: str | None = field(default=None, repr=False)
     refusals: int | None = None
+    fix: str = ""
+    after: str = ""
+
+    @property
+    def message(self) -> str:
+        """All that is to be said, in one text; of too long a one the end is kept."""
+        said = in_full(self.wrong, self.fix)
+        if not self.after:
+            return said
+        return f"{shorten(said, MESSAGE_LIMIT - len(self.after) - 1)} {self.after}"

@@ -197,7 +197,8 @@ class NoTokens:
         return TokenFailure(
             OAuthReason.ENDPOINT_DENIED,
             FailureClass.CONFIGURATION,
-            "This process asks no token endpoint: use credentialsRef.",
+            "This process asks no token endpoint:",
+            fix="use credentialsRef.",
         )
 
     def drop(self, grant: Grant) -> None:

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.api.finding_texts import fix_in, joined, steps, what_is_wrong, what_to_do
+from postroom.api.finding_texts import (
+    as_instruction,
+    ends_with,
+    fix_in,
+    in_full,
+    joined,
+    steps,
+    what_is_wrong,
+)
 from postroom.api.findings import FINDING_LIMIT, Fix, FixAction, RecordToRemove
 
 SET = Fix(action=FixAction.EXTERNAL, instruction="Set it.")
@@ -67,25 +75,24 @@ def test_what_is_wrong_is_told_from_what_to_do(message: str, fix: Fix | None, le
 
 
 @pytest.mark.parametrize(
-    ("message", "told", "wrong"),
+    ("wrong", "fix", "message", "left"),
     [
-        ("h:587 is silent: look at its load; wait.", "Look at its load; wait.", "h:587 is silent."),
-        ("h:1 says 5.7.8. Set it: now. Or not.", "Set it: now. Or not.", "h:1 says 5.7.8."),
-        ("h:1 is silent, and is looked at again.", "", "h:1 is silent, and is looked at again."),
-        ("", "", ""),
-        (": ", "", ": "),
-        ("It is gone: ", "", "It is gone: "),
+        ("It is gone:", "set it.", "It is gone: set it.", "It is gone."),
+        ("It is gone.", "Set it: now. Or not.", "It is gone. Set it: now. Or not.", "It is gone."),
+        ("a: b. c.", "", "a: b. c.", "a: b. c."),
     ],
 )
-def test_a_sentence_is_parted_where_it_says_what_to_do(message: str, told: str, wrong: str) -> None:
-    assert what_to_do(message) == told
-    fix = Fix(action=FixAction.EXTERNAL, instruction=told) if told else None
-    assert what_is_wrong(message, fix) == wrong
+def test_what_is_carried_apart_is_one_text_for_readers(
+    wrong: str, fix: str, message: str, left: str
+) -> None:
+    assert in_full(wrong, fix) == message
+    told = Fix(action=FixAction.EXTERNAL, instruction=as_instruction(fix)) if fix else None
+    assert what_is_wrong(message, told) == left
 
 
-@given(TEXT)
-def test_what_a_sentence_says_to_do_stands_at_its_end(message: str) -> None:
-    assert message.lower().endswith(what_to_do(message).lower())
+@given(st.text(st.characters(codec="ascii"), max_size=80))
+def test_an_instruction_says_what_the_text_ends_with(fix: str) -> None:
+    assert ends_with(in_full("It is gone:", fix), as_instruction(fix))
 
 
 def test_steps_leave_room_for_what_is_wrong() -> None:

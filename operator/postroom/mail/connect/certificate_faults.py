@@ -39,37 +39,33 @@ def certificate_reason(verify_code: int, facts: TLSFacts | None = None) -> Reaso
     return _REASONS.get(fault, Reason.CERTIFICATE_UNTRUSTED)
 
 
-def certificate_sentence(verify_code: int, endpoint: Endpoint, facts: TLSFacts | None) -> str:
-    """Why a certificate was not accepted, what mends that, and what else it needs."""
+def what_to_mend(verify_code: int, endpoint: Endpoint, facts: TLSFacts | None) -> tuple[str, str]:
+    """Why a certificate was not accepted; and what mends that, and what else it needs."""
     place = f"{endpoint.host}:{endpoint.port}"
     match certificate_reason(verify_code, facts):
         case Reason.CERTIFICATE_EXPIRED:
-            main = _expired(place, endpoint, facts)
+            wrong, fix = _expired(place, endpoint, facts)
         case Reason.CERTIFICATE_NOT_YET_VALID:
-            main = (
-                f"{_whose(facts, 'not_yet_valid', place)} is not valid yet: check its dates and "
-                "the clocks of both sides."
-            )
+            wrong = f"{_whose(facts, 'not_yet_valid', place)} is not valid yet:"
+            fix = "check its dates and the clocks of both sides."
         case Reason.CERTIFICATE_NAME_MISMATCH:
             names = ", ".join(shown_names(facts.dns_names)) if facts else ""
             shown = f", only for {names}" if names else ""
-            main = (
-                f"The certificate of {place} is not for {endpoint.server_name}{shown}: use one of "
-                "its names as host, or set tls.serverName."
-            )
+            wrong = f"The certificate of {place} is not for {endpoint.server_name}{shown}:"
+            fix = "use one of its names as host, or set tls.serverName."
         case Reason.CERTIFICATE_WEAK:
-            main = _weak(verify_code, place, facts)
+            wrong, fix = _weak(verify_code, place, facts)
         case Reason.CERTIFICATE_CHAIN_INCOMPLETE:
-            main = (
-                f"{place} sends its certificate without the intermediate that vouches for it: have "
-                "the server send the whole chain or, if the authority is a private one, reference "
-                "it in tls.caBundleRef."
+            wrong = f"{place} sends its certificate without the intermediate that vouches for it:"
+            fix = (
+                "have the server send the whole chain or, if the authority is a private one, "
+                "reference it in tls.caBundleRef."
             )
         case _:
-            main = _untrusted(verify_code, place, facts)
+            wrong, fix = _untrusted(verify_code, place, facts)
     if not isinstance(facts, ShownFacts):
-        return main
-    return " ".join([main, *_what_else(verify_code, endpoint, facts)])
+        return wrong, fix
+    return wrong, " ".join([fix, *_what_else(verify_code, endpoint, facts)])
 
 
 def _whose(facts: TLSFacts | None, fault: str, place: str) -> str:
@@ -80,95 +76,99 @@ def _whose(facts: TLSFacts | None, fault: str, place: str) -> str:
     return f"The certificate of {place}"
 
 
-def _expired(place: str, endpoint: Endpoint, facts: TLSFacts | None) -> str:
+def _expired(place: str, endpoint: Endpoint, facts: TLSFacts | None) -> tuple[str, str]:
     if not isinstance(facts, ShownFacts) or facts.expired == 0:
-        return f"The certificate of {place} has expired: renew it on the server."
+        return f"The certificate of {place} has expired:", "renew it on the server."
     if facts.expired is not None:
         return (
-            f"{_whose(facts, 'expired', place)} has expired: renew it on the server. Its authority "
-            "offers the current one, which takes its place in the chain; the certificate itself "
-            "stays."
+            f"{_whose(facts, 'expired', place)} has expired:",
+            "renew it on the server. Its authority offers the current one, which takes its place "
+            "in the chain; the certificate itself stays.",
         )
     if endpoint.ca_bundle is not None:
         return (
             f"The certificate of {place} is good, but its authority in tls.caBundleRef has "
-            "expired: reference the authority's current certificate there."
+            "expired:",
+            "reference the authority's current certificate there.",
         )
     return (
-        f"The certificate of {place} is good, but the authority behind it has expired: have the "
-        "server send a chain that ends at a current one."
+        f"The certificate of {place} is good, but the authority behind it has expired:",
+        "have the server send a chain that ends at a current one.",
     )
 
 
-def _weak(verify_code: int, place: str, facts: TLSFacts | None) -> str:
+def _weak(verify_code: int, place: str, facts: TLSFacts | None) -> tuple[str, str]:
     """Nothing that is referenced helps against a weak key or signature (RFC 9325 section 4.5)."""
     weakness = facts.weakness if isinstance(facts, ShownFacts) else None
     at, why = weakness or (None, "")
     if at == 0:
         return (
-            f"The certificate of {place} {why}, which is too weak: have it issued anew, with a key "
-            "of EC or RSA of 2048 bits at least and a signature with SHA-256."
+            f"The certificate of {place} {why}, which is too weak:",
+            "have it issued anew, with a key of EC or RSA of 2048 bits at least and a signature "
+            "with SHA-256.",
         )
     if at is not None:
         return (
-            f"An intermediate that {place} sends with its certificate {why}, which is too weak: "
-            "have the certificate issued by an authority with stronger keys and signatures."
+            f"An intermediate that {place} sends with its certificate {why}, which is too weak:",
+            "have the certificate issued by an authority with stronger keys and signatures.",
         )
     fault = of_certificate(verify_code)
     what = "certificate" if fault is TLSFault.WEAK_KEY else "authority"
     weak = "signs with a digest" if fault is TLSFault.WEAK_DIGEST else "has a key"
     return (
-        f"The {what} of {place} {weak} that is too weak: have the certificate issued anew, with a "
-        "key of EC or RSA of 2048 bits at least, by an authority that signs with SHA-256 and has "
-        "such a key itself."
+        f"The {what} of {place} {weak} that is too weak:",
+        "have the certificate issued anew, with a key of EC or RSA of 2048 bits at least, by an "
+        "authority that signs with SHA-256 and has such a key itself.",
     )
 
 
-def _untrusted(verify_code: int, place: str, facts: TLSFacts | None) -> str:
+def _untrusted(verify_code: int, place: str, facts: TLSFacts | None) -> tuple[str, str]:
     # With certificates above it, these are judged all the same.
     alone = isinstance(facts, ShownFacts) and facts.count == 1
     instead = ", or reference the server's own certificate in tls.caBundleRef." if alone else "."
     certificate, fault = f"The certificate of {place}", of_certificate(verify_code)
     if fault is TLSFault.SELF_SIGNED:
         return (
-            f"{certificate} is signed by itself alone: have an authority issue one, or reference "
-            "this one in tls.caBundleRef."
+            f"{certificate} is signed by itself alone:",
+            "have an authority issue one, or reference this one in tls.caBundleRef.",
         )
     if fault is TLSFault.OWN_AUTHORITY:
         return (
-            f"{certificate} comes from an authority that is not trusted: reference that authority "
-            "in tls.caBundleRef, or use a certificate of a public one."
+            f"{certificate} comes from an authority that is not trusted:",
+            "reference that authority in tls.caBundleRef, or use a certificate of a public one.",
         )
     if fault is TLSFault.WRONG_SIGNATURE:
         return (
-            f"{certificate} is not signed with the key of the authority that it names: reference "
-            "in tls.caBundleRef the one that has issued it, not another of the same name."
+            f"{certificate} is not signed with the key of the authority that it names:",
+            "reference in tls.caBundleRef the one that has issued it, not another of the same "
+            "name.",
         )
     if fault is TLSFault.NO_AUTHORITY:
         return (
             f"{certificate} is issued by a certificate that may issue none (it is no CA, or lacks "
-            f"keyCertSign): have it issued by a real authority{instead}"
+            "keyCertSign):",
+            f"have it issued by a real authority{instead}",
         )
     if fault is TLSFault.OTHER_PURPOSE:
         return (
-            f"{certificate} is made for another purpose than servers (extended key usage): have it "
-            "issued anew with serverAuth."
+            f"{certificate} is made for another purpose than servers (extended key usage):",
+            "have it issued anew with serverAuth.",
         )
     if fault is TLSFault.TOO_DEEP:
         return (
-            f"{certificate} has more intermediates above it than its authority permits "
-            f"(pathlen): have it issued by the authority that sets this limit{instead}"
+            f"{certificate} has more intermediates above it than its authority permits (pathlen):",
+            f"have it issued by the authority that sets this limit{instead}",
         )
     if fault is TLSFault.CONSTRAINED:
         return (
-            f"{certificate} is for names that its authority may not issue for (name "
-            f"constraints): have it issued by another{instead}"
+            f"{certificate} is for names that its authority may not issue for (name constraints):",
+            f"have it issued by another{instead}",
         )
     if fault is TLSFault.MALFORMED:
-        return f"{certificate} is malformed: have it issued anew."
+        return f"{certificate} is malformed:", "have it issued anew."
     return (
-        f"No trusted authority vouches for the certificate of {place}: reference its authority in "
-        "tls.caBundleRef, or have the server send its intermediate."
+        f"No trusted authority vouches for the certificate of {place}:",
+        "reference its authority in tls.caBundleRef, or have the server send its intermediate.",
     )
 
 

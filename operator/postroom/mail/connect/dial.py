@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import zip_longest
 
+from postroom.api.finding_texts import in_full
 from postroom.api.hosts import AliasedAddresses
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
@@ -53,19 +54,26 @@ class Deadlines:
 
 @dataclass(eq=False)
 class Failure(Exception):
-    """A probe's end: the stage, the reason and the sentence that its report will carry.
+    """A probe's end: the stage, the reason, what is wrong and what to do, as its report will carry
+    them.
 
-    `retry_after` and `cause` as in `postroom.mail.report.ProbeReport`.
+    `wrong`, `fix`, `retry_after` and `cause` as in `postroom.mail.report.ProbeReport`.
     """
 
     stage: ProbeStage
     reason: Reason
-    message: str
+    wrong: str
     conclusive: bool = True
     code: int | None = None
     enhanced_code: str | None = None
     retry_after: timedelta | None = None
     cause: str | None = None
+    fix: str = ""
+
+    @property
+    def message(self) -> str:
+        """What is wrong and what to do, in one text."""
+        return in_full(self.wrong, self.fix)
 
 
 class Dialler:
@@ -84,7 +92,7 @@ class Dialler:
             tenant = endpoint.services_of or endpoint.namespace
             denied = judge_addresses(endpoint.host, addresses, tenant, self._policy)
         if denied is not None:
-            raise Failure(ProbeStage.GUARD, denied.reason, denied.sentence)
+            raise Failure(ProbeStage.GUARD, denied.reason, denied.wrong, fix=denied.fix)
         return await self._connect(interleaved(addresses)[:_ADDRESS_LIMIT], endpoint)
 
     async def _addresses(self, host: str) -> tuple[str, ...]:
@@ -100,21 +108,16 @@ class Dialler:
         if found is None:
             message = f"The addresses of {host} could not be looked up now; the look is repeated."
             raise Failure(ProbeStage.RESOLVE, Reason.LOOKUP_FAILED, message, conclusive=False)
-        provider = by_whole_name(host)
+        provider, wrong = by_whole_name(host), f"{host} has no address in DNS"
         if identify(host) is None:
-            message = f"{host} has no address in DNS: correct the name of the host."
+            fix = "correct the name of the host."
         elif provider is None:
-            message = (
-                f"{host} has no address in DNS: correct the name of the host, or what it is made "
-                "of, such as the region."
-            )
+            fix = "correct the name of the host, or what it is made of, such as the region."
         else:
             # A host that is a provider's for certain is no misspelling.
-            message = (
-                f"{host} has no address in DNS as it is seen from here, yet it is a host of "
-                f"{provider}: look at the resolver and the network that postroom uses."
-            )
-        raise Failure(ProbeStage.RESOLVE, Reason.HOST_NOT_FOUND, message)
+            wrong = f"{wrong} as it is seen from here, yet it is a host of {provider}"
+            fix = "look at the resolver and the network that postroom uses."
+        raise Failure(ProbeStage.RESOLVE, Reason.HOST_NOT_FOUND, f"{wrong}:", fix=fix)
 
     async def _connect(self, addresses: Sequence[str], endpoint: Endpoint) -> socket.socket:
         """Try the addresses one after the other, a little apart (RFC 8305); the first wins."""
@@ -158,32 +161,35 @@ def unreachable(errors: Sequence[BaseException], place: str) -> Failure:
     for lack in filter(None, map(shortage_in, errors)):
         return starved(ProbeStage.CONNECT, lack)
     numbers = {error.errno if isinstance(error, OSError) else None for error in errors}
-    if numbers & {errno.ECONNRESET, errno.ECONNABORTED}:
-        message = (
-            f"{place} resets the connection at once: see that the server is the one that listens "
-            "there, and that it lets this address in; its log tells more."
-        )
-        return Failure(ProbeStage.CONNECT, Reason.CONNECTION_REFUSED, message)
+    reason = Reason.CONNECTION_TIMEOUT
     without_route = {errno.ENETUNREACH, errno.EHOSTUNREACH}
-    if errno.ECONNREFUSED in numbers and numbers <= {errno.ECONNREFUSED, *without_route}:
-        message = f"Nothing listens at {place}: correct host and port, or start the server."
-        return Failure(ProbeStage.CONNECT, Reason.CONNECTION_REFUSED, message)
-    if numbers <= without_route:
-        message = (
-            f"There is no route to {place}: check the network, and whether the host has only "
-            "addresses of an IP version that the network lacks."
+    if numbers & {errno.ECONNRESET, errno.ECONNABORTED}:
+        reason, wrong = Reason.CONNECTION_REFUSED, f"{place} resets the connection at once:"
+        fix = (
+            "see that the server is the one that listens there, and that it lets this address in; "
+            "its log tells more."
         )
-        return Failure(ProbeStage.CONNECT, Reason.CONNECTION_TIMEOUT, message)
-    message = (
-        f"{place} does not answer: a firewall or NetworkPolicy may be in the way; many clouds "
-        "block ports 25 and 465, try 587."
-    )
-    return Failure(ProbeStage.CONNECT, Reason.CONNECTION_TIMEOUT, message)
+    elif errno.ECONNREFUSED in numbers and numbers <= {errno.ECONNREFUSED, *without_route}:
+        reason, wrong = Reason.CONNECTION_REFUSED, f"Nothing listens at {place}:"
+        fix = "correct host and port, or start the server."
+    elif numbers <= without_route:
+        wrong = f"There is no route to {place}:"
+        fix = (
+            "check the network, and whether the host has only addresses of an IP version that the "
+            "network lacks."
+        )
+    else:
+        wrong = f"{place} does not answer:"
+        fix = (
+            "a firewall or NetworkPolicy may be in the way; many clouds block ports 25 and 465, "
+            "try 587."
+        )
+    return Failure(ProbeStage.CONNECT, reason, wrong, fix=fix)
 
 
 def starved(stage: ProbeStage, lack: Shortage) -> Failure:
     """The end of a probe that we had not the means for: no verdict."""
-    return Failure(stage, Reason.RESOURCES_EXHAUSTED, lack.sentence, conclusive=False)
+    return Failure(stage, Reason.RESOURCES_EXHAUSTED, lack.wrong, conclusive=False, fix=lack.fix)
 
 
 async def _open(address: str, port: int) -> socket.socket:

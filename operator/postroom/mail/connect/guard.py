@@ -16,6 +16,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple
 
 from postroom.api import data_files
+from postroom.api.finding_texts import in_full
 from postroom.api.hosts import AliasedAddresses
 from postroom.api.reasons import Reason
 
@@ -120,10 +121,16 @@ class DialPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """Why a target may not be dialled."""
+    """Why a target may not be dialled: `wrong`, and `fix` as in `postroom.mail.report`."""
 
     reason: Reason
-    sentence: str
+    wrong: str
+    fix: str
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong and what to do, in one text."""
+        return in_full(self.wrong, self.fix)
 
 
 def judge_port(port: int, policy: DialPolicy) -> Denied | None:
@@ -133,8 +140,9 @@ def judge_port(port: int, policy: DialPolicy) -> Denied | None:
     allowed = policy.allowed_ports | DEFAULT_PORTS
     return Denied(
         Reason.PORT_DENIED,
-        f"Port {port} is not a port of mail: use one of {', '.join(map(str, sorted(allowed)))}, "
-        "or have the operator's --allow-port name it.",
+        f"Port {port} is not a port of mail:",
+        f"use one of {', '.join(map(str, sorted(allowed)))}, or have the operator's --allow-port "
+        "name it.",
     )
 
 
@@ -208,7 +216,8 @@ def _denied(host: str, kind: str, *, openable: bool) -> Denied:
         remedy += ", or have the operator's --allow-cidr name the range"
     return Denied(
         Reason.ADDRESS_DENIED,
-        f"{host} resolves to an address that may not be dialled ({kind}): {remedy}.",
+        f"{host} resolves to an address that may not be dialled ({kind}):",
+        f"{remedy}.",
     )
 
 

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
+from postroom.api.finding_texts import in_full
 from postroom.concurrency.patience import PeerDeadline
 from postroom.concurrency.shortage import Shortage, shortage_in
 from postroom.mail.connect.dial import Resolve, interleaved
@@ -21,14 +22,22 @@ REQUEST_LIMIT = 10.0
 _ADDRESS_LIMIT = 8
 #: Seconds; what a server asks for beyond that is kept as this.
 _LONGEST_PAUSE = 24 * 3600.0
+_WAY = "check the way to it."
 
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """Why there is no answer; `denied` where we did not ask because we may not."""
+    """Why there is no answer: `wrong`, and `fix` as in `postroom.mail.report`; `denied` where we
+    did not ask because we may not."""
 
-    sentence: str
+    wrong: str
     denied: bool = False
+    fix: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong and what to do, in one text."""
+        return in_full(self.wrong, self.fix)
 
 
 async def judged_addresses(
@@ -44,14 +53,15 @@ async def judged_addresses(
     except TimeoutError:
         found = None
     except Shortage as lack:
-        return NoAnswer(lack.sentence)
+        return NoAnswer(lack.wrong, fix=lack.fix)
     if found is None:
         return NoAnswer(f"The addresses of {host} could not be looked up now.")
     if not found:
-        return NoAnswer(f"{host} has no address in DNS: correct the name, or check DNS.")
+        fix = "correct the name, or check DNS."
+        return NoAnswer(f"{host} has no address in DNS:", fix=fix)
     denied = judge_addresses(host, found, namespace, guard)
     if denied is not None:
-        return NoAnswer(denied.sentence, denied=True)
+        return NoAnswer(denied.wrong, denied=True, fix=denied.fix)
     return interleaved(found)[:_ADDRESS_LIMIT]
 
 
@@ -93,19 +103,20 @@ def date_in(text: str) -> datetime | None:
 
 def silent(host: str) -> NoAnswer:
     """Nothing came in time."""
-    return NoAnswer(f"{host} does not answer in time: check the way to it.")
+    return NoAnswer(f"{host} does not answer in time:", fix=_WAY)
 
 
 def fault_of(error: aiohttp.ClientError | OSError, host: str) -> NoAnswer:
     """What an error on the way means; none of them says anything about what was asked."""
     if (lack := shortage_in(error)) is not None:
-        return NoAnswer(lack.sentence)
+        return NoAnswer(lack.wrong, fix=lack.fix)
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         return NoAnswer(
-            f"The certificate that is shown for {host} is not trusted: a proxy may be in the way."
+            f"The certificate that is shown for {host} is not trusted:",
+            fix="a proxy may be in the way.",
         )
     if isinstance(error, aiohttp.ClientConnectorSSLError):
-        return NoAnswer(f"TLS with {host} could not be negotiated: check the way to it.")
+        return NoAnswer(f"TLS with {host} could not be negotiated:", fix=_WAY)
     if isinstance(error, aiohttp.ClientConnectorError):
-        return NoAnswer(f"{host} cannot be connected to: check the way to it.")
+        return NoAnswer(f"{host} cannot be connected to:", fix=_WAY)
     return NoAnswer(f"{host} breaks the connection off, or does not speak HTTP.")

@@ -18,8 +18,8 @@ from postroom.concurrency.shortage import Shortage, shortage_in
 from postroom.concurrency.tls_faults import TLSFault, fault_in
 from postroom.mail.connect.certificate_faults import (
     certificate_reason,
-    certificate_sentence,
     shown_names,
+    what_to_mend,
 )
 from postroom.mail.connect.dial import Failure, starved
 from postroom.mail.connect.handshake import Sight, let_go
@@ -121,8 +121,8 @@ def _unreadable_bundle() -> Failure:
     return Failure(
         ProbeStage.TLS,
         Reason.CA_BUNDLE_INVALID,
-        f"The CA bundle is no readable PEM of at most {BUNDLE_LIMIT // 1024} KiB: mend the data "
-        "under the referenced key.",
+        f"The CA bundle is no readable PEM of at most {BUNDLE_LIMIT // 1024} KiB:",
+        fix="mend the data under the referenced key.",
     )
 
 
@@ -141,51 +141,53 @@ def failure_of(
     place = f"{endpoint.host}:{endpoint.port}"
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = certificate_reason(error.verify_code, facts)
-        sentence = certificate_sentence(error.verify_code, endpoint, facts)
-        return Failure(ProbeStage.TLS, reason, sentence)
+        wrong, fix = what_to_mend(error.verify_code, endpoint, facts)
+        return Failure(ProbeStage.TLS, reason, wrong, fix=fix)
     fault = fault_in(error)
+    reason = Reason.HANDSHAKE_FAILED
     if fault is TLSFault.NO_TLS:
-        message = f"{place} does not begin with TLS: {where_tls_begins}."
-        return Failure(ProbeStage.TLS, Reason.HANDSHAKE_FAILED, message)
+        wrong = f"{place} does not begin with TLS:"
+        return Failure(ProbeStage.TLS, reason, wrong, fix=f"{where_tls_begins}.")
     if fault is TLSFault.CERTIFICATE_WANTED or (sight and sight.wants_certificate):
         return wants_certificate(place)
     if sight is not None and sight.version is not None:
         return _not_acceptable(fault, place, sight)
     # What fails whatever the client accepts, or was not tried again.
     if fault is TLSFault.TOO_OLD:
-        message = f"{place} speaks no TLS 1.2 or newer: enable it on the server."
-        return Failure(ProbeStage.TLS, Reason.PROTOCOL_TOO_OLD, message)
-    if fault is TLSFault.NAME_UNKNOWN:
-        message = (
+        reason = Reason.PROTOCOL_TOO_OLD
+        wrong, fix = f"{place} speaks no TLS 1.2 or newer:", "enable it on the server."
+    elif fault is TLSFault.NAME_UNKNOWN:
+        wrong = (
             f"{place} has no certificate for the name {endpoint.server_name}, which it was asked "
-            "for (SNI): set tls.serverName to a name that the server has, or add the name there."
+            "for (SNI):"
         )
+        fix = "set tls.serverName to a name that the server has, or add the name there."
     elif fault is TLSFault.INTERNAL_ERROR:
-        message = (
-            f"{place} reports an error of its own in the TLS handshake (internal_error): look into "
-            "its log, and at its certificate and key."
-        )
+        wrong = f"{place} reports an error of its own in the TLS handshake (internal_error):"
+        fix = "look into its log, and at its certificate and key."
     elif fault is TLSFault.BROKEN_OFF:
-        message = (
-            f"{place} breaks off the TLS handshake without a word: see that TLS 1.2 or newer, a "
-            "certificate and its key are set up on this port; the server's log tells more."
+        wrong = f"{place} breaks off the TLS handshake without a word:"
+        fix = (
+            "see that TLS 1.2 or newer, a certificate and its key are set up on this port; the "
+            "server's log tells more."
         )
     else:
-        message = (
-            f"TLS with {place} could not be negotiated: check the server's TLS settings and that "
-            "the port is the right one for the TLS mode."
-        )
-    return Failure(ProbeStage.TLS, Reason.HANDSHAKE_FAILED, message)
+        wrong = f"TLS with {place} could not be negotiated:"
+        fix = "check the server's TLS settings and that the port is the right one for the TLS mode."
+    return Failure(ProbeStage.TLS, reason, wrong, fix=fix)
 
 
 def wants_certificate(place: str) -> Failure:
     """The end of a handshake in which the server asked for what we do not have."""
-    message = (
+    wrong = (
         f"{place} asks for a client certificate and lets nobody in without one, and postroom has "
-        "none to show: have the server ask for none on this port, or accept clients without one, "
-        "or use another of its ports."
+        "none to show:"
     )
-    return Failure(ProbeStage.TLS, Reason.CLIENT_CERTIFICATE_REQUIRED, message)
+    fix = (
+        "have the server ask for none on this port, or accept clients without one, or use another "
+        "of its ports."
+    )
+    return Failure(ProbeStage.TLS, Reason.CLIENT_CERTIFICATE_REQUIRED, wrong, fix=fix)
 
 
 def _not_acceptable(fault: TLSFault, place: str, sight: Sight) -> Failure:
@@ -193,28 +195,25 @@ def _not_acceptable(fault: TLSFault, place: str, sight: Sight) -> Failure:
     reason = Reason.HANDSHAKE_FAILED
     if sight.is_old:
         shown = {"TLSv1": "TLS 1.0", "TLSv1.1": "TLS 1.1"}.get(str(sight.version), "SSL 3.0")
-        message = (
-            f"{place} speaks {shown} and no TLS 1.2 or newer: enable TLS 1.2 or 1.3 on the server."
-        )
+        wrong = f"{place} speaks {shown} and no TLS 1.2 or newer:"
+        fix = "enable TLS 1.2 or 1.3 on the server."
         reason = Reason.PROTOCOL_TOO_OLD
     elif fault is TLSFault.LEGACY_RENEGOTIATION:
-        message = (
+        wrong = (
             f"{place} knows no secure renegotiation (RFC 5746), without which a connection can be "
-            "taken over: update the server's TLS library."
+            "taken over:"
         )
+        fix = "update the server's TLS library."
     elif fault is TLSFault.SMALL_KEY_EXCHANGE:
-        message = (
-            f"{place} uses Diffie-Hellman parameters that are too weak: enable ECDHE on the "
-            "server, or give it parameters of 2048 bits at least."
-        )
+        wrong = f"{place} uses Diffie-Hellman parameters that are too weak:"
+        fix = "enable ECDHE on the server, or give it parameters of 2048 bits at least."
     elif not sight.has_forward_secrecy:
-        message = (
+        wrong = (
             f"{place} offers in TLS 1.2 only cipher suites with RSA key exchange, without forward "
-            f"secrecy ({sight.cipher}): enable ECDHE cipher suites or TLS 1.3 on the server."
+            f"secrecy ({sight.cipher}):"
         )
+        fix = "enable ECDHE cipher suites or TLS 1.3 on the server."
     else:
-        message = (
-            f"{place} offers in TLS 1.2 only outdated cipher suites ({sight.cipher}): enable ECDHE "
-            "with AES-GCM or ChaCha20, or TLS 1.3, on the server."
-        )
-    return Failure(ProbeStage.TLS, reason, message)
+        wrong = f"{place} offers in TLS 1.2 only outdated cipher suites ({sight.cipher}):"
+        fix = "enable ECDHE with AES-GCM or ChaCha20, or TLS 1.3, on the server."
+    return Failure(ProbeStage.TLS, reason, wrong, fix=fix)

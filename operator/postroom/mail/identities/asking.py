@@ -117,7 +117,7 @@ class BearerExchange:
         try:
             context = await self._trust.context(self._ca_bundle)
         except Failure as failure:
-            return NoAnswer(failure.message)
+            return NoAnswer(failure.wrong, fix=failure.fix)
         try:
             async with (
                 pinned_session(pinned, context, self._limit) as session,

@@ -103,8 +103,8 @@ async def _authenticate(session: ImapSession, login: Login) -> None:
         raise starved(state.stage, lack)
     if protocol.unanswerable is not None:
         # Whatever follows is about our cancelling, and not about the password.
-        message = f"{state.place} asks what no client can answer: its log may tell why."
-        raise state.passing(Reason.PROBE_INCONCLUSIVE, message)
+        wrong = f"{state.place} asks what no client can answer:"
+        raise state.passing(Reason.PROBE_INCONCLUSIVE, wrong, "its log may tell why.")
     if result != "OK":
         answer = "NO" if result == "NO" else "BAD"
         meaning = session.meaning(Stage.AUTH, text_of(lines), answer)
@@ -125,12 +125,8 @@ def _command(session: ImapSession, login: Login) -> text.LoginCommand:
         if command is not None:
             return command
         known = ", ".join(known_mechanisms(text.mechanisms_among(offered))[:8]) or "no mechanism"
-        message = (
-            f"{session.state.place} offers {known} and forbids the command LOGIN; postroom knows "
-            f"{sasl.knows_mechanisms()} for passwords: enable one of these on the server, or use "
-            "oauth where it is offered."
-        )
-        raise session.state.failure(Reason.MECHANISM_UNSUPPORTED, message)
+        does = f"{session.state.place} offers {known} and forbids the command LOGIN"
+        raise session.state.failure(Reason.MECHANISM_UNSUPPORTED, *sasl.none_known(does))
     mechanisms = text.mechanisms_among(sorted(offered))
     try:
         exchange = sasl.token_exchange(mechanisms, session.state.endpoint, login)

@@ -63,12 +63,15 @@ async def or_selected(
     if session.state.endpoint.may_select and (unknown or result == "BAD"):
         return await session.ask("SELECT", name), True
     if unknown:
-        message = (
+        wrong = (
             f"{session.state.place} does not know EXAMINE, which opens a mailbox without changing "
-            "it: set imap.allowSelect to true to have it opened with SELECT, which may take the "
-            "mark \\Recent from new messages."
+            "it:"
         )
-        raise session.state.failure(Reason.CAPABILITY_MISSING, message)
+        fix = (
+            "set imap.allowSelect to true to have it opened with SELECT, which may take the mark "
+            "\\Recent from new messages."
+        )
+        raise session.state.failure(Reason.CAPABILITY_MISSING, wrong, fix)
     return examined, False
 
 
@@ -76,27 +79,27 @@ def not_opened(session: ImapSession, result: str, text: str, more: str = "") -> 
     """The end of a session by the answer to EXAMINE or SELECT; `more` goes with the hint."""
     meaning = session.meaning(Stage.MAILBOX, text, "NO" if result == "NO" else "BAD")
     failure = session.meant(meaning, "signs in, but does not open the mailbox")
-    failure.message += more
+    failure.fix += more
     return failure
 
 
 def no_positions(session: ImapSession) -> Failure:
     """Without these numbers nobody can tell which messages are new (RFC 9051 section 2.3.1)."""
-    message = (
+    wrong = (
         f"{session.state.place} does not number the messages of the mailbox for good "
-        "(UIDVALIDITY, UIDNEXT), so that new ones cannot be told: use another server."
+        "(UIDVALIDITY, UIDNEXT), so that new ones cannot be told:"
     )
-    return session.state.failure(Reason.CAPABILITY_MISSING, message)
+    return session.state.failure(Reason.CAPABILITY_MISSING, wrong, "use another server.")
 
 
 def uncounted(session: ImapSession) -> Failure:
     """The number of messages is part of every answer (RFC 9051 section 6.3.2): without it nobody
     can tell whether the mailbox is empty."""
-    message = (
+    wrong = (
         f"{session.state.place} opens the mailbox, but does not say how many messages it has; it "
-        "is asked again: read its log."
+        "is asked again:"
     )
-    return session.state.passing(Reason.PROBE_INCONCLUSIVE, message)
+    return session.state.passing(Reason.PROBE_INCONCLUSIVE, wrong, "read its log.")
 
 
 def written(mailbox: str) -> str:

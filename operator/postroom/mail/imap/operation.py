@@ -58,5 +58,5 @@ def unless_refused(session: ImapSession, name: str, result: str, lines: list[byt
         failure = session.meant(meaning, does)
         failure.conclusive = False
         raise failure
-    message = f"{session.state.place} {does}: read its log."
-    raise session.state.passing(Reason.PROBE_INCONCLUSIVE, message)
+    wrong = f"{session.state.place} {does}:"
+    raise session.state.passing(Reason.PROBE_INCONCLUSIVE, wrong, "read its log.")

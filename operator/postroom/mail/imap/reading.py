@@ -328,28 +328,29 @@ class MailboxReader:
         validity = self._opened.uid_validity
         said = map(_RENUMBERED.match, without_literals(lines))
         if any(int(found[1]) != validity for found in said if found):
-            message = f"{self._session.state.place} numbers the mailbox anew: it is opened again."
-            raise self._session.state.passing(Reason.PROBE_INCONCLUSIVE, message)
+            wrong = f"{self._session.state.place} numbers the mailbox anew: it is opened again."
+            raise self._session.state.passing(Reason.PROBE_INCONCLUSIVE, wrong, "")
         return result, lines
 
     def _trickles(self, uid: int) -> Failure:
-        message = (
+        wrong = (
             f"{self._session.state.place} gives the message with the UID {uid} too slowly, or in "
-            "parts that are far too small; it is asked again: look at its load, or move the "
-            "message elsewhere."
+            "parts that are far too small; it is asked again:"
         )
-        return self._session.state.passing(Reason.CONNECTION_TIMEOUT, message)
+        fix = "look at its load, or move the message elsewhere."
+        return self._session.state.passing(Reason.CONNECTION_TIMEOUT, wrong, fix)
 
     def _tells_no_last(self) -> Failure:
-        message = (
+        wrong = (
             f"{self._session.state.place} says that there are messages, but not which UID the last "
-            "one has; it is asked again: read its log."
+            "one has; it is asked again:"
         )
-        return self._session.state.passing(Reason.PROBE_INCONCLUSIVE, message)
+        return self._session.state.passing(Reason.PROBE_INCONCLUSIVE, wrong, "read its log.")
 
     def _hides(self, uid: int) -> Failure:
-        message = (
+        wrong = (
             f"{self._session.state.place} lists a message with the UID {uid}, but does not show it "
-            "as it is; it is asked again: read its log, or move the message elsewhere."
+            "as it is; it is asked again:"
         )
-        return self._session.state.passing(Reason.PROBE_INCONCLUSIVE, message)
+        fix = "read its log, or move the message elsewhere."
+        return self._session.state.passing(Reason.PROBE_INCONCLUSIVE, wrong, fix)

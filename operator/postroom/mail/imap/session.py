@@ -66,18 +66,19 @@ class ImapSession:
             # RFC 9051 section 7.1.4: it is too late for STARTTLS.
             raise self._no_start_tls("signs everyone in at once (PREAUTH), without STARTTLS")
         if kind.startswith(b"* PREAUTH") and self.state.login is not None:
-            message = (
+            wrong = (
                 f"{self.state.place} signs everyone in without asking (PREAUTH), so that "
-                "credentials cannot be checked: use a port that asks for them."
+                "credentials cannot be checked:"
             )
-            raise self.state.failure(Reason.CAPABILITY_MISSING, message)
+            fix = "use a port that asks for them."
+            raise self.state.failure(Reason.CAPABILITY_MISSING, wrong, fix)
         if not kind.startswith((b"* OK", b"* PREAUTH")):
             raise self._not_imap()
         return greeting
 
     def _not_imap(self) -> Failure:
-        message = f"What answers at {self.state.place} is no IMAP server: correct host or port."
-        return self.state.failure(Reason.UNEXPECTED_GREETING, message)
+        wrong = f"What answers at {self.state.place} is no IMAP server:"
+        return self.state.failure(Reason.UNEXPECTED_GREETING, wrong, "correct host or port.")
 
     async def _read_capabilities(self, greeting: bytes, *, ask: bool = False) -> None:
         """Keep what the server offers; unless we `ask`, as its greeting tells, if it does."""
@@ -125,10 +126,7 @@ class ImapSession:
                 if result == "OK":
                     await self.protocol.secure(context, self.state.endpoint.server_name)
         except TimeoutError:
-            message = (
-                f"{self.state.place} offers STARTTLS, but does not finish it: look at its load."
-            )
-            raise self.state.passing(Reason.HANDSHAKE_FAILED, message) from None
+            raise self.state.unfinished_tls() from None
         except ConnectionEnded as ended:
             raise self._ended(ended.ending, self.protocol.farewell) from None
         except OSError as error:
@@ -142,11 +140,9 @@ class ImapSession:
         self.capabilities, self.state.server = set(), None
 
     def _no_start_tls(self, does: str) -> Failure:
-        message = (
-            f"{self.state.place} {does}, and nothing is sent in the clear: "
-            f"{self.state.where_tls_begins}, or enable STARTTLS on the server."
-        )
-        return self.state.failure(Reason.START_TLS_NOT_OFFERED, message)
+        wrong = f"{self.state.place} {does}, and nothing is sent in the clear:"
+        fix = f"{self.state.where_tls_begins}, or enable STARTTLS on the server."
+        return self.state.failure(Reason.START_TLS_NOT_OFFERED, wrong, fix)
 
     def meaning(self, stage: Stage, text: str, result: str) -> Meaning:
         """What NO, BAD or BYE means here."""
@@ -163,10 +159,11 @@ class ImapSession:
         return Failure(
             self.state.stage,
             reason,
-            f"{self.state.place} {does}. {meaning.hint}",
+            f"{self.state.place} {does}.",
             conclusive=meaning.conclusive,
             retry_after=meaning.wait,
             cause=meaning.cause.value,
+            fix=meaning.hint,
         )
 
     def _says_goodbye(self, text: bytes, does: str) -> Failure:
@@ -206,10 +203,8 @@ class ImapSession:
             return self.state.broken_off()
         if self.state.stage in (ProbeStage.GREETING, ProbeStage.CAPABILITIES):
             return self._not_imap()
-        message = (
-            f"{self.state.place} breaks the rules of IMAP, or answers without end: read its log."
-        )
-        return self.state.passing(Reason.PROBE_INCONCLUSIVE, message)
+        wrong = f"{self.state.place} breaks the rules of IMAP, or answers without end:"
+        return self.state.passing(Reason.PROBE_INCONCLUSIVE, wrong, "read its log.")
 
 
 def text_of(lines: list[bytes]) -> str:

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass, field
 
+from postroom.api.finding_texts import in_full
 from postroom.api.masked import Masked
 from postroom.api.oauth import OAuthFlow, OAuthProvider
 from postroom.mail.connect.https_answers import NoAnswer
@@ -38,15 +39,21 @@ class AccessToken:
 class TokenFailure:
     """Why there is no token.
 
-    `message` is one deterministic sentence or two with the remedy; `retry_after` is in seconds,
+    `wrong`, and `fix` as in `postroom.mail.report`, are deterministic; `retry_after` is in seconds,
     where the endpoint asked for a pause; `error` is the endpoint's word and number, if any.
     """
 
     reason: OAuthReason
     failure_class: FailureClass
-    message: str
+    wrong: str
     retry_after: float | None = None
     error: str = ""
+    fix: str = ""
+
+    @property
+    def message(self) -> str:
+        """What is wrong and what to do, in one text."""
+        return in_full(self.wrong, self.fix)
 
     @property
     def conclusive(self) -> bool:
@@ -58,8 +65,8 @@ class TokenFailure:
 OUTLIVED = TokenFailure(
     OAuthReason.ENDPOINT_UNEXPECTED,
     FailureClass.TRANSIENT,
-    "The token endpoint takes longer to answer than its tokens last, by its expires_in. Have its "
-    "tokens last for some minutes at least.",
+    "The token endpoint takes longer to answer than its tokens last, by its expires_in.",
+    fix="Have its tokens last for some minutes at least.",
 )
 
 
@@ -106,11 +113,10 @@ def _sendable(token: str) -> bool:
 
 def no_answer_failure(answer: NoAnswer) -> TokenFailure:
     """Why there is no answer: never a verdict on the credentials."""
+    reason, kind = OAuthReason.ENDPOINT_UNAVAILABLE, FailureClass.TRANSIENT
     if answer.denied:
-        return TokenFailure(
-            OAuthReason.ENDPOINT_DENIED, FailureClass.CONFIGURATION, answer.sentence
-        )
-    return TokenFailure(OAuthReason.ENDPOINT_UNAVAILABLE, FailureClass.TRANSIENT, answer.sentence)
+        reason, kind = OAuthReason.ENDPOINT_DENIED, FailureClass.CONFIGURATION
+    return TokenFailure(reason, kind, answer.wrong, fix=answer.fix)
 
 
 def failure_from(answer: TokenAnswer, provider: OAuthProvider, flow: OAuthFlow) -> TokenFailure:
@@ -128,7 +134,8 @@ def failure_from(answer: TokenAnswer, provider: OAuthProvider, flow: OAuthFlow) 
     return TokenFailure(
         reason=meaning.reason,
         failure_class=meaning.failure_class,
-        message=f"{sentence}{cause} {hint}",
+        wrong=f"{sentence}{cause}",
+        fix=hint,
         retry_after=answer.retry_after,
         error=word,
     )

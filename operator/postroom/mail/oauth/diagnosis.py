@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 
+from postroom.api.finding_texts import in_full
 from postroom.api.masked import Masked
 from postroom.api.oauth import MicrosoftCloud, OAuthFlow, OAuthProvider
 from postroom.mail.oauth.answers import AccessToken
@@ -11,13 +12,22 @@ from postroom.mail.oauth.jwt import Claims, claims_of
 from postroom.mail.oauth.reasons import OAuthReason
 from postroom.mail.replies.model import Protocol
 
+_OUTLOOK = "leave spec.oauth.scopes out, or name the scopes of Outlook, and sign in again."
+
 
 @dataclass(frozen=True, slots=True)
 class TokenFault:
-    """Why a mail server would refuse a token; the sentence repeats nothing of the token."""
+    """Why a mail server would refuse a token; `wrong`, and `fix` as in `postroom.mail.report`,
+    repeat nothing of the token."""
 
     reason: OAuthReason
-    sentence: str
+    wrong: str
+    fix: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong and what to do, in one text."""
+        return in_full(self.wrong, self.fix)
 
 
 def fault_of(
@@ -43,8 +53,8 @@ def fault_of(
         return None
     return TokenFault(
         OAuthReason.SCOPE_MISSING,
-        f"The token does not carry {wanted}, the only scope that IMAP and SMTP take: sign in "
-        "again and leave its box ticked.",
+        f"The token does not carry {wanted}, the only scope that IMAP and SMTP take:",
+        "sign in again and leave its box ticked.",
     )
 
 
@@ -55,14 +65,14 @@ def _microsoft_fault(
     if audience & set(known.graph_audiences):
         return TokenFault(
             OAuthReason.WRONG_AUDIENCE,
-            f"The token is for Microsoft Graph, not for {protocol}: leave spec.oauth.scopes out, "
-            "or name the scopes of Outlook, and sign in again.",
+            f"The token is for Microsoft Graph, not for {protocol}:",
+            _OUTLOOK,
         )
     if audience and not audience & set(known.audiences):
         return TokenFault(
             OAuthReason.WRONG_AUDIENCE,
-            f"The token is for another service, not for {protocol}: leave spec.oauth.scopes out, "
-            "or name the scopes of Outlook, and sign in again.",
+            f"The token is for another service, not for {protocol}:",
+            _OUTLOOK,
         )
     permission = directory().microsoft_permissions[protocol]
     if flow is OAuthFlow.CLIENT_CREDENTIALS:
@@ -70,14 +80,16 @@ def _microsoft_fault(
             return None
         return TokenFault(
             OAuthReason.SCOPE_MISSING,
-            f"The application lacks the role {permission.role}: add it to the application's "
-            "permissions for Office 365 Exchange Online, and have an administrator consent.",
+            f"The application lacks the role {permission.role}:",
+            "add it to the application's permissions for Office 365 Exchange Online, and have an "
+            "administrator consent.",
         )
     if permission.scope in {scope.rpartition("/")[2] for scope in claims.scopes}:
         return None
     return TokenFault(
         OAuthReason.SCOPE_MISSING,
-        f"The token lacks the scope {permission.scope}: sign in again and consent to it.",
+        f"The token lacks the scope {permission.scope}:",
+        "sign in again and consent to it.",
     )
 
 
@@ -91,12 +103,13 @@ def signed_in_as(id_token: Masked, wanted: str) -> TokenFault | None:
     if claims is None or not claims.accounts:
         return TokenFault(
             OAuthReason.WRONG_ACCOUNT,
-            "The provider does not say who signed in: the address could not be checked.",
+            "The provider does not say who signed in, so that the address could not be checked.",
         )
     if wanted.lower() not in claims.accounts:
         return TokenFault(
             OAuthReason.WRONG_ACCOUNT,
-            f"{claims.account} signed in, not {wanted}: sign in with the other account.",
+            f"{claims.account} signed in, not {wanted}:",
+            "sign in with the other account.",
         )
     if claims.email_verified is False:
         return TokenFault(

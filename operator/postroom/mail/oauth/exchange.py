@@ -107,15 +107,15 @@ class HttpsExchange:
         host, port = place_of(url)
         if not host or port not in self._ports:
             return NoAnswer(
-                "The port of the token endpoint may not be dialled: use 443, or have the "
-                "operator's --allow-port name it.",
+                "The port of the token endpoint may not be dialled:",
                 denied=True,
+                fix="use 443, or have the operator's --allow-port name it.",
             )
         if not built_in and not host_allowed(host, self._generic_hosts):
             return NoAnswer(
-                f"The operator sends no credentials to {host}: have its list of token hosts name "
-                "it.",
+                f"The operator sends no credentials to {host}:",
                 denied=True,
+                fix="have its list of token hosts name it.",
             )
         pinned = await judged_addresses(host, namespace, self._resolve, self._guard, self._limit)
         if isinstance(pinned, NoAnswer):
@@ -135,7 +135,7 @@ class HttpsExchange:
         try:
             context = await self._trust.context(ca_bundle)
         except Failure as failure:
-            return NoAnswer(failure.message)
+            return NoAnswer(failure.wrong, fix=failure.fix)
         revealed = {name: value.reveal() for name, value in form.masked.items()}
         body = urlencode({**form.open, **revealed}).encode("ascii")
         try:

@@ -64,13 +64,14 @@ def signed_in(answer: TokenAnswer | NoAnswer, request: LoginRequest) -> SignedIn
         return TokenFailure(
             OAuthReason.SCOPE_MISSING,
             FailureClass.CONFIGURATION,
-            "The provider hands out no refresh token: remove the application's access in the "
-            "account's settings and sign in again, or ask for the scope offline_access.",
+            "The provider hands out no refresh token:",
+            fix="remove the application's access in the account's settings and sign in again, or "
+            "ask for the scope offline_access.",
         )
     stated = (answer.document or {}).get("id_token")
     fault = signed_in_as(Masked(stated if isinstance(stated, str) else ""), request.address)
     if fault is not None:
-        return TokenFailure(fault.reason, FailureClass.PERMANENT, fault.sentence)
+        return TokenFailure(fault.reason, FailureClass.PERMANENT, fault.wrong, fix=fault.fix)
     # Microsoft leaves the host of some scopes out, and nobody repeats those that only tell who
     # signed in.
     wanted = set(request.scopes or request.endpoints.scopes_of_user())
@@ -79,7 +80,8 @@ def signed_in(answer: TokenAnswer | NoAnswer, request: LoginRequest) -> SignedIn
         return TokenFailure(
             OAuthReason.SCOPE_MISSING,
             FailureClass.PERMANENT,
-            "Not all that mail needs was consented to: sign in again and leave every box ticked.",
+            "Not all that mail needs was consented to:",
+            fix="sign in again and leave every box ticked.",
         )
     return SignedIn(got.rotated)
 
@@ -88,7 +90,7 @@ def too_late() -> TokenFailure:
     """The failure of a login in which nobody signed in in time."""
     entry = CATALOGUE[OAuthReason.LOGIN_EXPIRED]
     return TokenFailure(
-        OAuthReason.LOGIN_EXPIRED, FailureClass.PERMANENT, f"{entry.meaning} {entry.remedy}"
+        OAuthReason.LOGIN_EXPIRED, FailureClass.PERMANENT, entry.meaning, fix=entry.remedy
     )
 
 

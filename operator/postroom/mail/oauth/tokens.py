@@ -208,10 +208,11 @@ class TokenSource:
             return TokenFailure(
                 OAuthReason.CREDENTIALS_INVALID,
                 FailureClass.CONFIGURATION,
-                f"The private key {problem}: put a PEM key of RSA into the Secret.",
+                f"The private key {problem}:",
+                fix="put a PEM key of RSA into the Secret.",
             )
         except Shortage as lack:
-            return no_answer_failure(NoAnswer(lack.sentence))
+            return no_answer_failure(NoAnswer(lack.wrong, fix=lack.fix))
         self.asked(grant)
         answer = await self._exchange.post(
             grant.token_url,

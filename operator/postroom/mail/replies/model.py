@@ -100,7 +100,8 @@ class CauseEntry(Row):
     """What a cause means; `reason` is what a condition says of it, `wait` seconds to wait.
 
     Once a sign-in has been accepted, `after_sign_in` is the cause instead, and otherwise
-    `remedy_after_sign_in` the remedy: nothing then is mended by credentials.
+    `remedy_after_sign_in` the remedy: nothing then is mended by credentials. What `waits` passes by
+    itself, and to wait is the remedy.
     """
 
     cause: Cause
@@ -110,6 +111,7 @@ class CauseEntry(Row):
     remedy: Sentence
     after_sign_in: Cause | None = None
     remedy_after_sign_in: Sentence | None = None
+    waits: bool = False
     wait: Annotated[int, Field(ge=_HOUR, le=_DAY)] | None = None
 
 

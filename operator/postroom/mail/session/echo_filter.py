@@ -126,8 +126,8 @@ def without_withheld(report: ProbeReport, endpoint: Endpoint, login: Login | Non
         return report
     names = (endpoint.host, endpoint.server_name)
     kept = EchoFilter(login.password, names)
-    message = kept.sentence(report.message, report.tls)
-    return replace(report, message=message, tls=kept.certificate(report.tls))
+    wrong, fix = (kept.sentence(text, report.tls) for text in (report.wrong, report.fix))
+    return replace(report, wrong=wrong, fix=fix, tls=kept.certificate(report.tls))
 
 
 def _shares(said: str, spelt: str, width: int, step: int = 1) -> bool:

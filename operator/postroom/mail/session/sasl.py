@@ -101,9 +101,12 @@ def circumstances(stage: Stage, endpoint: Endpoint, login: Login | None) -> Circ
     return Circumstances(stage, name, SignIn.PASSWORD, shaped, encrypted)
 
 
-def knows_mechanisms() -> str:
-    """The mechanisms for passwords, in words."""
-    return f"{', '.join((*SENDING, *PROVING)[:-1])} and {PROVING[-1]}"
+def none_known(does: str) -> tuple[str, str]:
+    """What is wrong with who `does` something instead of offering a mechanism for passwords that
+    is known here, and what to do."""
+    known = f"{', '.join((*SENDING, *PROVING)[:-1])} and {PROVING[-1]}"
+    fix = "enable one of these on the server, or use oauth where it is offered."
+    return f"{does}; postroom knows {known} for passwords:", fix
 
 
 def refusal_in(challenge: str | bytes | None) -> sasl.TokenRefusal | None:

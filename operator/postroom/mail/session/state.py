@@ -30,6 +30,7 @@ Prelude = Callable[[socket.socket], Awaitable[bool]]
 BeforeLogin = Callable[[], None]
 #: Seconds.
 _LEAST_PAUSE = 60
+_LOAD = "look at its load and at firewalls in between."
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,8 @@ class SessionState:
         except Shortage as lack:
             self._end = starved(self.stage, lack)
         except TimeoutError:
-            message = f"{self.place} answers too slowly to be checked: look at its load."
-            self._end = self.passing(Reason.CONNECTION_TIMEOUT, message)
+            wrong = f"{self.place} answers too slowly to be checked:"
+            self._end = self.passing(Reason.CONNECTION_TIMEOUT, wrong, "look at its load.")
 
     def report(self) -> ProbeReport:
         """How the session ended, once it did; without what the server repeats of the password."""
@@ -136,7 +137,7 @@ class SessionState:
         return ProbeReport(
             stage=end.stage,
             reason=end.reason,
-            message=self.echo_filter.sentence(end.message, self.tls),
+            wrong=self.echo_filter.sentence(end.wrong, self.tls),
             conclusive=end.conclusive,
             authenticated=self.authenticated,
             code=end.code,
@@ -147,13 +148,18 @@ class SessionState:
             retry_after=end.retry_after,
             cause=end.cause,
             server_text=text,
+            fix=self.echo_filter.sentence(end.fix, self.tls),
         )
 
     def keep_login_out_of_the_clear(self) -> None:
         """Raise `Failure` where signing in would need no TLS: before anything is dialled."""
         if self.login is not None and self.endpoint.tls is TLSMode.NONE:
-            message = "Credentials are only sent over TLS: set tls.mode to StartTLS or Implicit."
-            raise Failure(ProbeStage.AUTH, Reason.ENCRYPTION_REQUIRED, message)
+            raise Failure(
+                ProbeStage.AUTH,
+                Reason.ENCRYPTION_REQUIRED,
+                "Credentials are only sent over TLS:",
+                fix="set tls.mode to StartTLS or Implicit.",
+            )
 
     @asynccontextmanager
     async def signing_in(self) -> AsyncIterator[None]:
@@ -169,90 +175,81 @@ class SessionState:
         finally:
             places.settle(*where, refused=self.authenticated is False)
 
-    def failure(self, reason: Reason, message: str) -> Failure:
+    def failure(self, reason: Reason, wrong: str, fix: str) -> Failure:
         """A verdict at the present stage."""
-        return Failure(self.stage, reason, message)
+        return Failure(self.stage, reason, wrong, fix=fix)
 
-    def passing(self, reason: Reason, message: str) -> Failure:
+    def passing(self, reason: Reason, wrong: str, fix: str) -> Failure:
         """An end at the present stage that is no verdict."""
-        return Failure(self.stage, reason, message, conclusive=False)
+        return Failure(self.stage, reason, wrong, conclusive=False, fix=fix)
 
     def silent(self) -> Failure:
-        message = (
-            self._unended_line()
-            or f"{self.place} stops answering: look at its load and at firewalls in between."
-        )
-        return self.passing(Reason.CONNECTION_TIMEOUT, message)
+        usual = f"{self.place} stops answering:", _LOAD
+        return self.passing(Reason.CONNECTION_TIMEOUT, *(self._unended_line() or usual))
 
-    def _unended_line(self) -> str | None:
-        """The sentence on a server that began to answer; None where nothing came."""
+    def _unended_line(self) -> tuple[str, str] | None:
+        """What is wrong with a server that began to answer, and what to do; None where nothing
+        came."""
         begun = self.line_so_far()
         if begun.endswith(b"\r"):
-            return (
-                f"{self.place} ends its lines with a carriage return alone, which clients do not "
-                "take for an end: have it send CRLF (RFC 5321 section 2.3.8, RFC 9051 section 2.2)."
-            )
+            wrong = "ends its lines with a carriage return alone, which clients do not take for an"
+            fix = "have it send CRLF (RFC 5321 section 2.3.8, RFC 9051 section 2.2)."
+            return f"{self.place} {wrong} end:", fix
         if begun:
-            return (
-                f"{self.place} begins to answer, but does not end the line in time: look at its "
-                "load and at firewalls in between."
-            )
+            return f"{self.place} begins to answer, but does not end the line in time:", _LOAD
         return None
 
     def no_tls(self) -> Failure:
-        message = f"{self.place} accepts the connection, but no TLS: {self.where_tls_begins}."
-        return self.failure(Reason.HANDSHAKE_FAILED, message)
+        wrong = f"{self.place} accepts the connection, but no TLS:"
+        return self.failure(Reason.HANDSHAKE_FAILED, wrong, f"{self.where_tls_begins}.")
+
+    def unfinished_tls(self) -> Failure:
+        wrong = f"{self.place} offers STARTTLS, but does not finish it:"
+        return self.passing(Reason.HANDSHAKE_FAILED, wrong, "look at its load.")
 
     def injected(self, instead: str) -> Failure:
         """More came in the clear before TLS began: it may be read as if it had come after that."""
-        message = (
+        wrong = (
             f"{self.place} sends more before TLS begins than its answer to STARTTLS, as someone "
-            f"in between would: {instead}, or mend the server."
+            "in between would:"
         )
-        return self.failure(Reason.HANDSHAKE_FAILED, message)
+        return self.failure(Reason.HANDSHAKE_FAILED, wrong, f"{instead}, or mend the server.")
 
     async def does_not_greet(self) -> Failure:
         """The end before a greeting: the server waits for TLS, or for nothing."""
         begun = self.endpoint.tls is TLSMode.IMPLICIT or self.line_so_far()
         if not begun and (await self._sight()).version:
-            message = f"{self.place} waits for TLS from the first byte: set tls.mode to Implicit."
-            return self.failure(Reason.UNEXPECTED_GREETING, message)
-        message = self._unended_line() or (
-            f"{self.place} accepts the connection, but does not greet: look at its load, and "
-            "whether it delays unknown clients."
+            wrong = f"{self.place} waits for TLS from the first byte:"
+            return self.failure(Reason.UNEXPECTED_GREETING, wrong, "set tls.mode to Implicit.")
+        usual = (
+            f"{self.place} accepts the connection, but does not greet:",
+            "look at its load, and whether it delays unknown clients.",
         )
-        return self.failure(Reason.CONNECTION_TIMEOUT, message)
+        return self.failure(Reason.CONNECTION_TIMEOUT, *(self._unended_line() or usual))
 
     def unsendable(self) -> Failure:
         """A token that no message can carry; nothing was sent."""
-        message = (
-            "The username or the token is empty, or holds a space or control character: correct "
-            "the username, and sign in again."
-        )
-        return self.failure(Reason.INVALID_SPEC, message)
+        wrong = "The username or the token is empty, or holds a space or control character:"
+        fix = "correct the username, and sign in again."
+        return self.failure(Reason.INVALID_SPEC, wrong, fix)
 
     def proves_nothing(self, mechanism: str) -> Failure:
         """A yes of someone who need not know the password (RFC 5802 section 3)."""
-        message = (
+        wrong = (
             f"{self.place} says yes to {mechanism}, but does not prove that it knows the "
-            "password, as it must: read its log."
+            "password, as it must:"
         )
-        return self.passing(Reason.PROBE_INCONCLUSIVE, message)
+        return self.passing(Reason.PROBE_INCONCLUSIVE, wrong, "read its log.")
 
     def takes_no_token(self, offered: Sequence[str]) -> Failure:
         known = ", ".join(known_mechanisms(offered)[:8]) or "no mechanism"
-        message = (
-            f"{self.place} offers {known}; a token needs XOAUTH2 or OAUTHBEARER: enable one of "
-            "these on the server, or use a password instead of oauth."
-        )
-        return self.failure(Reason.MECHANISM_UNSUPPORTED, message)
+        wrong = f"{self.place} offers {known}; a token needs XOAUTH2 or OAUTHBEARER:"
+        fix = "enable one of these on the server, or use a password instead of oauth."
+        return self.failure(Reason.MECHANISM_UNSUPPORTED, wrong, fix)
 
     def broken_off(self) -> Failure:
-        message = (
-            f"{self.place} closes the connection: it may be overloaded or refuse our address; "
-            "its log tells."
-        )
-        return self.passing(Reason.PROBE_INCONCLUSIVE, message)
+        fix = "it may be overloaded or refuse our address; its log tells."
+        return self.passing(Reason.PROBE_INCONCLUSIVE, f"{self.place} closes the connection:", fix)
 
     async def gone(self, error: BaseException | None, prelude: Prelude | None = None) -> Failure:
         """Why a connection ended between commands.

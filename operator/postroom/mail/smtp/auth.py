@@ -113,14 +113,12 @@ async def _present_token(session: SmtpSession, login: Login, offered: list[str])
 def _no_mechanism(session: SmtpSession, offered: list[str]) -> Failure:
     if not offered:
         lacks = session.lacks("offers no")
-        message = f"{session.state.place} {lacks} AUTH: use the submission port (587 or 465)."
-        return session.state.failure(Reason.CAPABILITY_MISSING, message)
+        wrong = f"{session.state.place} {lacks} AUTH:"
+        fix = "use the submission port (587 or 465)."
+        return session.state.failure(Reason.CAPABILITY_MISSING, wrong, fix)
     shown = ", ".join(known_mechanisms(offered)[:8]) or "others"
-    message = (
-        f"{session.state.place} offers only {shown}; postroom knows {sasl.knows_mechanisms()} for "
-        "passwords: enable one of these on the server, or use oauth where it is offered."
-    )
-    return session.state.failure(Reason.MECHANISM_UNSUPPORTED, message)
+    told = sasl.none_known(f"{session.state.place} offers only {shown}")
+    return session.state.failure(Reason.MECHANISM_UNSUPPORTED, *told)
 
 
 def _refused(
@@ -150,8 +148,9 @@ def _rejected(
     return Failure(
         ProbeStage.AUTH,
         meaning.reason,
-        f"{session.state.place} answers AUTH with {said}. {meaning.hint}",
+        f"{session.state.place} answers AUTH with {said}.",
         conclusive=meaning.conclusive,
         retry_after=meaning.wait,
         cause=meaning.cause.value,
+        fix=meaning.hint,
     )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may send: MAIL, RCPT and RSET for each sender. There is no DATA here: nothing is sent."""
 
+from postroom.api.finding_texts import in_full
 from postroom.api.reasons import Reason
 from postroom.mail.connect.dial import Failure
 from postroom.mail.operations import Answer, AskSenders, EnvelopeReport
@@ -40,7 +41,7 @@ async def ask_senders(
 async def _ask(session: SmtpSession, asked: AskSenders, answers: dict[str, Answer]) -> None:
     """Note what the server says to each sender; raises `Failure` where it can say no more."""
     if not fits_an_envelope(asked.recipient):
-        raise session.state.failure(Reason.INVALID_SPEC, unusable("recipient").message)
+        raise session.state.failure(Reason.INVALID_SPEC, unusable("recipient").message, "")
     for sender in dict.fromkeys(asked.senders):
         if not fits_an_envelope(sender):
             answers[sender] = unusable("sender")
@@ -62,6 +63,7 @@ async def _verdict(session: SmtpSession, sender: str, recipient: str) -> Answer:
     ):
         reply = await session.command(word, argument.encode())
         if not accepts(reply.code):
-            meaning, message = session.meaning(stage, reply)
+            meaning, wrong = session.meaning(stage, reply)
+            message = in_full(wrong, meaning.hint)
             return answer_to_sender(reply.code, reply.message, meaning, message)
     return accepted(session.state.place, "the sender", reply.code, reply.message)

@@ -3,6 +3,7 @@
 
 from aiosmtplib import SMTPResponse
 
+from postroom.api.finding_texts import in_full
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.mail.operations import Acceptance, Answer, OutgoingMessage, SendMessage, SendReport
@@ -103,7 +104,8 @@ class _Handover:
             self._note_refusal(Stage.DATA, reply)
 
     def _note_refusal(self, stage: Stage, reply: SMTPResponse) -> None:
-        meaning, message = self._session.meaning(stage, reply)
+        meaning, wrong = self._session.meaning(stage, reply)
+        message = in_full(wrong, meaning.hint)
         self.answer = answers.answer_to_message(reply.code, reply.message, meaning, message)
 
     def _objection(self) -> Answer | None:

@@ -95,16 +95,15 @@ class SmtpSession:
     def _not_smtp(self, found: str) -> Failure:
         """What is no reply; `found` is what is wrong with it."""
         if found == TOO_LONG:
-            message = (
+            wrong = (
                 f"{self.state.place} answers with more than postroom takes, 8,192 octets a line "
-                "and 32 KiB in all (512 a line are allowed, RFC 5321 section 4.5.3.1.5): if it is "
-                "an SMTP server, shorten its texts; else correct host and port."
+                "and 32 KiB in all (512 a line are allowed, RFC 5321 section 4.5.3.1.5):"
             )
-            return self.state.failure(Reason.UNEXPECTED_GREETING, message)
-        message = (
-            f"What answers at {self.state.place} is no SMTP server: correct host, port or tls.mode."
-        )
-        return self.state.failure(Reason.UNEXPECTED_GREETING, message)
+            fix = "if it is an SMTP server, shorten its texts; else correct host and port."
+        else:
+            wrong = f"What answers at {self.state.place} is no SMTP server:"
+            fix = "correct host, port or tls.mode."
+        return self.state.failure(Reason.UNEXPECTED_GREETING, wrong, fix)
 
     async def _capabilities(self, greeting: str) -> None:
         seconds = self.state.deadlines.command
@@ -133,20 +132,16 @@ class SmtpSession:
 
     async def _start_tls(self, context: ssl.SSLContext) -> None:
         if not self.client.supports_extension("starttls"):
-            message = (
-                f"{self.state.place} {self.lacks('does not offer')} STARTTLS, and nothing is sent "
-                "in the clear: correct the port, or set tls.mode to Implicit."
-            )
-            raise self.state.failure(Reason.START_TLS_NOT_OFFERED, message)
+            lacks = self.lacks("does not offer")
+            wrong = f"{self.state.place} {lacks} STARTTLS, and nothing is sent in the clear:"
+            fix = "correct the port, or set tls.mode to Implicit."
+            raise self.state.failure(Reason.START_TLS_NOT_OFFERED, wrong, fix)
         self.state.stage = ProbeStage.TLS
         try:
             async with PeerDeadline(self.state.deadlines.tls):
                 await self.client.secure(context, self.state.endpoint.server_name)
         except TimeoutError:
-            message = (
-                f"{self.state.place} offers STARTTLS, but does not finish it: look at its load."
-            )
-            raise self.state.passing(Reason.HANDSHAKE_FAILED, message) from None
+            raise self.state.unfinished_tls() from None
         except Injected:
             raise self.state.injected("use the port for implicit TLS (465)") from None
         except aiosmtplib.SMTPResponseException as error:
@@ -200,12 +195,13 @@ class SmtpSession:
         return Failure(
             self.state.stage,
             meaning.reason,
-            f"{self.state.place} {does} {code}. {meaning.hint}",
+            f"{self.state.place} {does} {code}.",
             conclusive=meaning.conclusive,
             code=code,
             enhanced_code=enhanced_code(text),
             retry_after=meaning.wait,
             cause=meaning.cause.value,
+            fix=meaning.hint,
         )
 
     def mechanisms(self) -> list[str]:
@@ -227,7 +223,7 @@ class SmtpSession:
         return await self.within(ProbeStage.DONE, seconds, reply)
 
     def meaning(self, stage: Stage, reply: SMTPResponse) -> tuple[Meaning, str]:
-        """What an error reply to a command means, and the sentence for it; raises `Failure`."""
+        """What an error reply to a command means, and what is wrong then; raises `Failure`."""
         if not 400 <= reply.code <= 599:
             raise self.no_reply(reply.message)
         about = replace(
@@ -238,37 +234,33 @@ class SmtpSession:
         meaning = meaning_of_smtp(reply.code, reply.message, about)
         enhanced = enhanced_code(reply.message)
         said = f"{reply.code} {enhanced}" if enhanced else str(reply.code)
-        return meaning, f"{self.state.place} answers {self.asked} with {said}. {meaning.hint}"
+        return meaning, f"{self.state.place} answers {self.asked} with {said}."
 
     def no_reply(self, found: str = "") -> Failure:
         """What came is no reply to what was asked; `found` is what is wrong with it."""
-        message = (
-            f"{self.state.place} answers {self.asked} with what is no reply to it: its log may "
-            "tell why."
-        )
-        return self._ambiguous(found, f"answers {self.asked} with") or self.state.passing(
-            Reason.PROBE_INCONCLUSIVE, message
+        does = f"answers {self.asked} with"
+        wrong = f"{self.state.place} {does} what is no reply to it:"
+        return self._ambiguous(found, does) or self.state.passing(
+            Reason.PROBE_INCONCLUSIVE, wrong, "its log may tell why."
         )
 
     def no_verdict(self, found: str) -> Failure:
         """What came says nothing of the login; `found` is what is wrong with it."""
-        message = (
-            f"{self.state.place} answers AUTH neither with yes nor with no: its log may tell why."
-        )
+        wrong = f"{self.state.place} answers AUTH neither with yes nor with no:"
         return self._ambiguous(found, "answers AUTH with") or self.state.passing(
-            Reason.PROBE_INCONCLUSIVE, message
+            Reason.PROBE_INCONCLUSIVE, wrong, "its log may tell why."
         )
 
     def _ambiguous(self, found: str, does: str) -> Failure | None:
         """A reply of several codes, with which the server `does` something; None for others."""
         if found != AMBIGUOUS:
             return None
-        message = (
+        wrong = (
             f"{self.state.place} {does} lines that do not have one code, which some clients take "
-            "for a yes and others for a no: have it give each line of a reply the same code "
-            "(RFC 5321 section 4.2.1)."
+            "for a yes and others for a no:"
         )
-        return self.state.passing(Reason.PROBE_INCONCLUSIVE, message)
+        fix = "have it give each line of a reply the same code (RFC 5321 section 4.2.1)."
+        return self.state.passing(Reason.PROBE_INCONCLUSIVE, wrong, fix)
 
 
 async def interruption(
@@ -290,6 +282,13 @@ async def interruption(
 
 def refusal(session: SmtpSession, stage: Stage, reply: SMTPResponse) -> Failure:
     """The end of a transaction by an error reply."""
-    meaning, message = session.meaning(stage, reply)
-    code, enhanced = reply.code, enhanced_code(reply.message)
-    return Failure(session.state.stage, meaning.reason, message, meaning.conclusive, code, enhanced)
+    meaning, wrong = session.meaning(stage, reply)
+    return Failure(
+        session.state.stage,
+        meaning.reason,
+        wrong,
+        meaning.conclusive,
+        reply.code,
+        enhanced_code(reply.message),
+        fix=meaning.hint,
+    )

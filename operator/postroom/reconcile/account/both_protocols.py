@@ -75,7 +75,8 @@ def without_signing_in(report: ProbeReport, attempt: Attempt) -> ProbeReport:
         seen,
         stage=ProbeStage.AUTH,
         reason=Reason.NOT_ATTEMPTED,
-        message="Signing in is left out: SMTP has refused the same credentials.",
+        wrong="Signing in is left out: SMTP has refused the same credentials.",
+        fix="",
         conclusive=False,
         authenticated=None,
     )
@@ -107,12 +108,12 @@ def smtp_report(smtp: ProtocolCheck, imap: ProbeReport | None) -> ProbeReport | 
             f"Use port 587 or 2525 with tls.mode {TLSMode.START_TLS.value} if the server has one "
             "of them, or have the port opened."
         )
-    message = (
+    wrong = (
         f"{host}:{port} does not answer, but IMAP works: the network blocks port {port}, as many "
-        f"clouds do. {advice}"
+        "clouds do."
     )
     return replace(
-        report, reason=Reason.PORT_BLOCKED, message=message, cause=Cause.PORT_BLOCKED.value
+        report, reason=Reason.PORT_BLOCKED, wrong=wrong, fix=advice, cause=Cause.PORT_BLOCKED.value
     )
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from postroom.api.conditions import ConditionType, Verdict
-from postroom.api.finding_texts import what_to_do
+from postroom.api.finding_texts import as_instruction, in_full
 from postroom.api.findings import INSTRUCTION_LIMIT, Finding, Fix, FixAction, Severity
 from postroom.api.mailserver import ProbeFacts, ProbeStage
-from postroom.api.reasons import CATALOGUE, Reason
+from postroom.api.reasons import Reason
 from postroom.api.times import parse_timestamp
-from postroom.mail.replies import is_same_refusal
+from postroom.mail.replies import Cause, causes, is_same_refusal
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.mail.session.echo_filter import without_withheld
 from postroom.reconcile.signing_in import retrying
@@ -20,6 +20,7 @@ from postroom.reconcile.signing_in.token_credentials import TokenCredentials
 from postroom.reconcile.signing_in.token_probe import Probe, probe_with_token
 from postroom.reconcile.status.assessment import failed, passed, unknown
 from postroom.reconcile.status.outcome import Memory, RecentProbe, Rejection
+from postroom.reconcile.status.remedies import WAITS
 from postroom.reconcile.world import World
 
 #: How long a working server must be seen failing before its verdict flips.
@@ -28,9 +29,6 @@ CONFIRM_AFTER = timedelta(seconds=30)
 REUSE = timedelta(seconds=30)
 #: How long before its end a certificate is worth a warning.
 EXPIRY_WARNING = timedelta(days=21)
-
-#: How what passes by itself is told to be.
-_WAIT = "Wait"
 
 _STAGES = list(ProbeStage)
 
@@ -359,12 +357,14 @@ def findings_of(report: ProbeReport, protocol: Protocol, now: datetime) -> tuple
 
 
 def _fix_of(report: ProbeReport) -> Fix | None:
-    """What the probe's own sentence says to do, which knows more than the reason's entry in the
-    catalogue; None for what passes by itself by that entry."""
-    told = what_to_do(report.message)
-    if not told or not (report.conclusive or not CATALOGUE[report.reason].remedy.startswith(_WAIT)):
+    """What the probe itself says to do, which knows more than the reason's entry in the catalogue;
+    None for what passes by itself by that entry."""
+    if not report.fix or not (report.conclusive or report.reason not in WAITS):
         return None
-    action = FixAction.WAIT if told.startswith(_WAIT) else FixAction.EXTERNAL
+    waits = report.cause is not None and causes()[Cause(report.cause)].waits
+    action = FixAction.WAIT if waits else FixAction.EXTERNAL
+    # With what becomes of it, which ends the message, too.
+    told = as_instruction(in_full(report.fix, report.after))
     return Fix(action=action, instruction=told[:INSTRUCTION_LIMIT])
 
 

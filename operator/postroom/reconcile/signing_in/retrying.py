@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from postroom.api.conditions import MESSAGE_LIMIT, ConditionStatus, ConditionType, find, shorten
+from postroom.api.conditions import Condition, ConditionStatus, ConditionType, find
+from postroom.api.finding_texts import ends_with
+from postroom.api.findings import Finding
 from postroom.api.mailserver import ProbeFacts, ProbeStage
 from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount, MailServer
@@ -118,7 +120,7 @@ def pause_after(
     count = before.count + 1 if before is not None and again else 1
     hint = report.retry_after
     wait = doubled(*_THROTTLED, count) if hint is None else _clamped(hint)
-    told = replace(report, message=_with(report.message, PAUSED))
+    told = replace(report, after=PAUSED)
     return Pause(protocol, told, now, now + wait, inputs, request, hint is not None, count)
 
 
@@ -140,12 +142,12 @@ def told_by(pause: Pause, protocol: str, host: str) -> ProbeReport:
     """Return what a probe that was not made is answered with."""
     if pause.protocol == protocol:
         return pause.report
-    message = f"{host} has asked to be left alone when it was checked over {pause.protocol}."
     return ProbeReport(
         ProbeStage.CONNECT,
         Reason.SERVER_THROTTLED,
-        f"{message} {PAUSED}",
+        f"{host} has asked to be left alone when it was checked over {pause.protocol}.",
         conclusive=False,
+        after=PAUSED,
     )
 
 
@@ -185,22 +187,11 @@ def next_attempt(rejection: Rejection) -> datetime | None:
 
 
 def worded(rejection: Rejection) -> ProbeReport:
-    """Return the refusal with a word on what becomes of the credentials.
-
-    The last sentence is never cut off.
-    """
-    message = rejection.report.message
-    if rejection.declined:
-        message = _with(message, DECLINED)
+    """Return the refusal with a word on what becomes of the credentials."""
+    told = [DECLINED] if rejection.declined else []
     if next_attempt(rejection) is None:
-        message = _with(message, SUSPENDED)
-    return replace(rejection.report, message=message)
-
-
-def _with(message: str, sentence: str) -> str:
-    if message.endswith(sentence):
-        return message
-    return f"{shorten(message, MESSAGE_LIMIT - len(sentence) - 1)} {sentence}"
+        told.append(SUSPENDED)
+    return replace(rejection.report, after=" ".join(told))
 
 
 def _asks(request: str | None, answered: str | None) -> bool:
@@ -237,14 +228,37 @@ def restored(
         # What an earlier release has written tells it by its last sentence only.
         attempts = ATTEMPTS if stored.message.endswith(SUSPENDED) else 1
     about = facts if facts is not None and facts.reason == stored.reason else None
+    wrong, fix = _parted(stored, resource.status.findings)
     report = ProbeReport(
         ProbeStage.AUTH,
         Reason(stored.reason),
-        stored.message.removesuffix(SUSPENDED).rstrip().removesuffix(DECLINED).rstrip(),
+        wrong,
         conclusive=True,
         authenticated=False,
         code=about.code if about else None,
         enhanced_code=about.enhanced_code if about else None,
         server_text=about.server_text if about else None,
+        fix=fix,
     )
     return Rejection(status.last_handled_reconcile_at, report, now, attempts)
+
+
+def _parted(stored: Condition, findings: Sequence[Finding]) -> tuple[str, str]:
+    """What a stored refusal says is wrong, and what to do, by the fix that is stored beside it.
+
+    What becomes of the credentials is told anew.
+    """
+    message, *instructions = (
+        text.removesuffix(SUSPENDED).rstrip().removesuffix(DECLINED).rstrip()
+        for text in (
+            stored.message,
+            *(
+                each.fix.instruction
+                for each in findings
+                if each.fix and each.message == stored.message
+            ),
+        )
+    )
+    told = next((each for each in instructions if each and ends_with(message, each)), "")
+    begin = len(message) - len(told)
+    return message[:begin].rstrip(), message[begin:]

@@ -8,7 +8,7 @@ from datetime import timedelta
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import CATALOGUE, Reason
 from postroom.mail.oauth.answers import TokenFailure
-from postroom.mail.oauth.diagnosis import fault_of
+from postroom.mail.oauth.diagnosis import TokenFault, fault_of
 from postroom.mail.replies.model import Protocol
 from postroom.mail.report import Login, ProbeReport
 from postroom.reconcile.signing_in.token_credentials import TokenCredentials
@@ -48,7 +48,7 @@ async def probe_with_token(
         got = await tokens.token(grant)
         if isinstance(got, TokenFailure):
             reason = Reason(got.reason.value)
-            report = _unsigned(await probe(None), reason, got.message, conclusive=got.conclusive)
+            report = _unsigned(await probe(None), reason, got, conclusive=got.conclusive)
             if report.reason is reason and got.retry_after is not None:
                 # So long the token endpoint wants to be left alone.
                 wait = timedelta(seconds=min(got.retry_after, _LONGEST_WAIT))
@@ -58,9 +58,8 @@ async def probe_with_token(
         if fault is not None:
             # The next one may carry what was granted meanwhile.
             tokens.drop(grant)
-            return _unsigned(
-                await probe(None), Reason(fault.reason.value), fault.sentence, conclusive=True
-            )
+            reason = Reason(fault.reason.value)
+            return _unsigned(await probe(None), reason, fault, conclusive=True)
         report = await probe(Login(grant.subject, got.value, token=True, secret=grant.secret))
         if report.reason is not Reason.AUTHENTICATION_REJECTED:
             return report
@@ -69,12 +68,11 @@ async def probe_with_token(
             break
     # A token was refused that has just been handed out.
     reason = Reason.OAUTH_TOKEN_REJECTED
-    message = f"{CATALOGUE[reason].meaning} {report.message}"
-    return replace(report, reason=reason, message=message)
+    return replace(report, reason=reason, wrong=f"{CATALOGUE[reason].meaning} {report.wrong}")
 
 
 def _unsigned(
-    report: ProbeReport, reason: Reason, message: str, *, conclusive: bool
+    report: ProbeReport, reason: Reason, why: TokenFailure | TokenFault, *, conclusive: bool
 ) -> ProbeReport:
     """Why nobody signed in, unless the server cannot even be reached."""
     if report.stage is not ProbeStage.DONE:
@@ -83,7 +81,8 @@ def _unsigned(
         report,
         stage=ProbeStage.AUTH,
         reason=reason,
-        message=message,
+        wrong=why.wrong,
+        fix=why.fix,
         conclusive=conclusive,
         authenticated=None,
     )

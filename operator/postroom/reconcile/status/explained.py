@@ -11,15 +11,15 @@ from dataclasses import replace
 
 from postroom.api.conditions import Condition, ConditionStatus, ConditionType, find
 from postroom.api.findings import INSTRUCTION_LIMIT, Finding, Fix, FixAction, Severity
-from postroom.api.reasons import CATALOGUE, Reason
+from postroom.api.reasons import Reason
 from postroom.api.sendingdomain_status import SendingDomainStatus
 from postroom.api.status import CommonStatus, MarkedStatus
 from postroom.dns.verifying.reporting import OF_CACHES
-from postroom.mail import finding_meanings
 from postroom.mail.replies.catalogue import causes
 from postroom.mail.replies.causes import Cause
 from postroom.reconcile.status.assessment import worst_first
 from postroom.reconcile.status.outcome import Outcome
+from postroom.reconcile.status.remedies import remedy_of
 
 _LIFECYCLE = frozenset(
     {
@@ -144,17 +144,8 @@ def with_fix(finding: Finding) -> Finding:
     fix = finding.fix
     if fix is not None and (fix.action not in _IN_WORDS or fix.instruction):
         return finding
-    remedy = remedy_of(finding.code) or finding.message[:INSTRUCTION_LIMIT]
-    action = FixAction.WAIT if remedy.startswith("Wait") else FixAction.EXTERNAL
-    told = fix.model_copy(update={"instruction": remedy}) if fix is not None else None
-    return finding.model_copy(update={"fix": told or Fix(action=action, instruction=remedy)})
-
-
-def remedy_of(code: str) -> str:
-    """Return what to do about a code; empty where no catalogue has it."""
-    if code in Reason.__members__:
-        return CATALOGUE[Reason[code]].remedy
-    if code in Cause.__members__:
-        return causes()[Cause[code]].remedy
-    entry = finding_meanings.catalogue().get(code)
-    return entry.remedy if entry is not None else ""
+    said = finding.message[:INSTRUCTION_LIMIT]
+    remedy = remedy_of(finding.code) or Fix(action=FixAction.EXTERNAL, instruction=said)
+    if fix is not None:
+        remedy = fix.model_copy(update={"instruction": remedy.instruction})
+    return finding.model_copy(update={"fix": remedy})

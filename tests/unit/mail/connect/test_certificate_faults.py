@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from postroom.api.finding_texts import in_full
 from postroom.api.mailserver import TLSFacts, TLSMode
 from postroom.api.reasons import Reason
 from postroom.mail.connect.certificate import ShownFacts
 from postroom.mail.connect.certificate_faults import (
     certificate_reason,
-    certificate_sentence,
     shown_names,
+    what_to_mend,
 )
 from postroom.mail.connect.tls import failure_of
 from postroom.mail.report import Endpoint
@@ -89,12 +90,12 @@ def shown(**facts: Any) -> ShownFacts:
     ],
 )
 def test_the_sentence_names_cause_and_fix(code: int, facts: ShownFacts | None, words: str) -> None:
-    assert words in certificate_sentence(code, MAIL, facts)
+    assert words in in_full(*what_to_mend(code, MAIL, facts))
 
 
 def test_an_authority_of_ones_own_that_has_expired_is_in_the_bundle() -> None:
     own = replace(MAIL, ca_bundle="PEM")
-    assert "in tls.caBundleRef has expired" in certificate_sentence(10, own, shown())
+    assert "in tls.caBundleRef has expired" in in_full(*what_to_mend(10, own, shown()))
 
 
 @pytest.mark.parametrize(
@@ -117,5 +118,5 @@ def test_an_authority_of_ones_own_that_has_expired_is_in_the_bundle() -> None:
 def test_what_the_next_look_would_find_is_said_at_once(
     code: int, facts: dict[str, Any], more: str | None
 ) -> None:
-    sentence = certificate_sentence(code, MAIL, shown(**facts))
+    sentence = in_full(*what_to_mend(code, MAIL, shown(**facts)))
     assert (more in sentence) if more else ("also" not in sentence)

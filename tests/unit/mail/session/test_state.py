@@ -126,12 +126,14 @@ def test_an_end_is_of_the_present_stage() -> None:
     made = state()
     made.stage = ProbeStage.MAILBOX
     for failure, conclusive in (
-        (made.failure(Reason.CAPABILITY_MISSING, "x"), True),
-        (made.passing(Reason.CAPABILITY_MISSING, "x"), False),
+        (made.failure(Reason.CAPABILITY_MISSING, "x:", "y."), True),
+        (made.passing(Reason.CAPABILITY_MISSING, "x:", "y."), False),
         (made.proves_nothing("SCRAM-SHA-256"), False),
         (made.unsendable(), True),
     ):
         assert (failure.stage, failure.conclusive) == (ProbeStage.MAILBOX, conclusive)
+        assert failure.message == f"{failure.wrong} {failure.fix}"
+        assert failure.wrong.endswith(":") and failure.fix.endswith(".")
 
 
 def test_mechanisms_of_a_server_are_shown_only_if_they_are_known() -> None:

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fix of a failed probe is what the probe's own sentence says to do: one reason stands for
+"""The fix of a failed probe is what the probe itself says to do: one reason stands for
 failures that are mended in different ways, over two protocols."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from postroom.api.finding_texts import what_is_wrong
 from postroom.api.findings import FixAction
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import CATALOGUE, Reason
+from postroom.mail.replies import Cause
 from postroom.mail.report import ProbeReport
 from postroom.reconcile.signing_in.probing import IMAP, SMTP, Protocol, findings_of
 from postroom.reconcile.status.explained import with_fix
@@ -19,59 +22,70 @@ NOW = datetime(2026, 11, 30, tzinfo=UTC)
 EXTERNAL, WAIT = FixAction.EXTERNAL, FixAction.WAIT
 
 
+def report(
+    reason: Reason, wrong: str, fix: str, *, conclusive: bool = True, cause: Cause | None = None
+) -> ProbeReport:
+    stage = ProbeStage.CAPABILITIES
+    return ProbeReport(stage, reason, wrong, conclusive=conclusive, cause=cause, fix=fix)
+
+
 @pytest.mark.parametrize(
-    ("protocol", "reason", "message", "conclusive", "action", "told"),
+    ("says", "action", "told"),
     [
         # The catalogue has advice on SMTP for these, on ports, and to wait.
         (
-            *(IMAP, Reason.CAPABILITY_MISSING),
-            *("i:993 does not know EXAMINE: set imap.allowSelect to true.", True),
-            *(EXTERNAL, "Set imap.allowSelect to true."),
+            report(Reason.CAPABILITY_MISSING, "i:993 does not know EXAMINE:", "set i: on. Or not."),
+            *(EXTERNAL, "Set i: on. Or not."),
         ),
         (
-            *(SMTP, Reason.CONNECTION_TIMEOUT),
-            *("s:587 accepts the connection, but does not greet: look at its load.", True),
-            *(EXTERNAL, "Look at its load."),
+            report(Reason.SERVICE_UNAVAILABLE, "s:587 greets with 554.", "Have the entry removed."),
+            *(EXTERNAL, "Have the entry removed."),
         ),
         (
-            *(SMTP, Reason.SERVICE_UNAVAILABLE),
-            *("s:587 greets with 554. Have the entry removed by the list.", True),
-            *(EXTERNAL, "Have the entry removed by the list."),
+            report(Reason.HANDSHAKE_FAILED, "s:587 says 454.", "Mend it.", conclusive=False),
+            *(EXTERNAL, "Mend it."),
         ),
         (
-            *(SMTP, Reason.HANDSHAKE_FAILED),
-            *("s:587 answers STARTTLS with 454. Mend the TLS settings of the server.", False),
-            *(EXTERNAL, "Mend the TLS settings of the server."),
+            report(
+                *(Reason.SERVICE_UNAVAILABLE, "s:587 greets with 554.", "Wait; if not, ask."),
+                cause=Cause.SERVER_BUSY,
+            ),
+            *(WAIT, "Wait; if not, ask."),
         ),
+        # What passes by itself is waited for, whatever the probe guesses.
         (
-            *(SMTP, Reason.SERVICE_UNAVAILABLE),
-            *("s:587 greets with 554. Wait; if it stays, ask its operator.", True),
-            *(WAIT, "Wait; if it stays, ask its operator."),
-        ),
-        # What passes by itself is waited for, whatever a sentence guesses.
-        (
-            *(IMAP, Reason.PROBE_INCONCLUSIVE),
-            *("i:993 says BYE. It may be overloaded.", False),
+            report(
+                *(Reason.PROBE_INCONCLUSIVE, "i:993 ends:", "it may be overloaded."),
+                conclusive=False,
+            ),
             *(WAIT, CATALOGUE[Reason.PROBE_INCONCLUSIVE].remedy),
         ),
-        # A sentence that says nothing of it leaves it to the catalogue.
+        # Who says nothing of it leaves it to the catalogue, however the sentence is built.
         (
-            *(SMTP, Reason.LOOKUP_FAILED),
-            *("The addresses of s could not be looked up now.", False),
-            *(EXTERNAL, CATALOGUE[Reason.LOOKUP_FAILED].remedy),
+            report(Reason.HOST_AUTH_COOLDOWN, "It pauses: too many were refused.", ""),
+            *(EXTERNAL, CATALOGUE[Reason.HOST_AUTH_COOLDOWN].remedy),
         ),
     ],
 )
-def test_the_fix_is_what_the_sentence_says(
-    protocol: Protocol,
-    reason: Reason,
-    message: str,
-    conclusive: bool,
-    action: FixAction,
-    told: str,
+@pytest.mark.parametrize("protocol", [SMTP, IMAP])
+def test_the_fix_is_what_the_probe_says(
+    says: ProbeReport, action: FixAction, told: str, protocol: Protocol
 ) -> None:
-    report = ProbeReport(ProbeStage.CAPABILITIES, reason, message, conclusive=conclusive)
-    (found,) = map(with_fix, findings_of(report, protocol, NOW))
-    assert found.message == message
+    (found,) = map(with_fix, findings_of(says, protocol, NOW))
+    assert found.message == says.message
     assert found.fix is not None
     assert (found.fix.action, found.fix.instruction) == (action, told)
+
+
+@pytest.mark.parametrize("after", ["", "They are not sent again."])
+def test_what_becomes_of_it_is_no_part_of_what_is_wrong(after: str) -> None:
+    said = report(Reason.AUTHENTICATION_REJECTED, "h:1 answers with 535: no.", "Correct it.")
+    (found,) = findings_of(replace(said, after=after), SMTP, NOW)
+    assert what_is_wrong(found.message, found.fix) == "h:1 answers with 535: no."
+
+
+def test_what_becomes_of_it_is_no_fix_where_there_is_none() -> None:
+    said = report(Reason.SERVER_THROTTLED, "h wants to be left alone.", "", conclusive=False)
+    (found,) = findings_of(replace(said, after="It is left alone."), SMTP, NOW)
+    assert found.message == "h wants to be left alone. It is left alone."
+    assert found.fix is None

@@ -175,8 +175,10 @@ async def test_the_number_of_attempts_holds_through_restarts() -> None:
     assert count == 1
 
 
-async def test_a_restart_changes_no_status() -> None:
-    world = world_with(REFUSED)
+@pytest.mark.parametrize("wrong", ["It says no.", "It says no:"])
+@pytest.mark.parametrize("fix", ["", "mend it: now. Or not."])
+async def test_a_restart_changes_no_status(wrong: str, fix: str) -> None:
+    world = world_with(replace(REFUSED, wrong=wrong, fix=fix))
     for minutes in (1, 30, 30):
         before = await world.look(ACCOUNT, minutes * MINUTE)
         restart(world)

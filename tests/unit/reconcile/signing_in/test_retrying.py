@@ -230,9 +230,9 @@ def test_nothing_makes_refused_credentials_be_sent_more_often(
         assert all(later - one >= apart for one, later in pairwise(times))
 
 
-@given(st.text(max_size=2000))
-def test_a_long_message_keeps_its_last_sentence(text: str) -> None:
-    rejection = Rejection(None, replace(REFUSED, message=text), NOW, retrying.ATTEMPTS)
+@given(st.text(max_size=2000), st.text(max_size=2000))
+def test_a_long_message_keeps_its_last_sentence(text: str, fix: str) -> None:
+    rejection = Rejection(None, replace(REFUSED, wrong=text, fix=fix), NOW, retrying.ATTEMPTS)
     message = retrying.worded(rejection).message
     assert message.endswith(retrying.SUSPENDED)
     assert len(message) <= MESSAGE_LIMIT

@@ -33,7 +33,7 @@ GRANT = Grant(
     "mail",
     secret="oauth",
 )
-AWAY = replace(WELL, stage=ProbeStage.CONNECT, reason=Reason.CONNECTION_TIMEOUT, message="Away.")
+AWAY = replace(WELL, stage=ProbeStage.CONNECT, reason=Reason.CONNECTION_TIMEOUT, wrong="Away.")
 
 
 @dataclass

@@ -17,13 +17,11 @@ from hypothesis import strategies as st
 from postroom.api.conditions import ConditionStatus, ConditionType, Verdict, find, place
 from postroom.api.findings import FINDINGS_LIMIT, Finding, FixAction, Severity
 from postroom.api.names import Key, Kind
-from postroom.api.reasons import CATALOGUE, Reason
+from postroom.api.reasons import Reason
 from postroom.api.resource import STATUSES
 from postroom.api.sendingdomain_status import SendingDomainStatus
 from postroom.api.status import CommonStatus, MarkedStatus
-from postroom.mail import finding_meanings
-from postroom.mail.replies.causes import Cause
-from postroom.reconcile.status.explained import explained, remedy_of
+from postroom.reconcile.status.explained import explained
 from postroom.reconcile.status.outcome import Outcome
 from postroom.reconcile.world import LookupUnavailable
 from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, SERVER, MailWorld
@@ -199,13 +197,6 @@ def test_there_is_room_for_what_decides() -> None:
     told = explained(Outcome(status.model_copy(update={"findings": many}), None)).status
     findings = cast("MarkedStatus", told).findings
     assert (len(findings), findings[0].code) == (FINDINGS_LIMIT, "NO_DEFAULT")
-
-
-def test_every_code_has_a_remedy() -> None:
-    codes = [*(each.name for each in CATALOGUE), *(each.name for each in Cause)]
-    for code in (*codes, *finding_meanings.catalogue()):
-        assert remedy_of(code), code
-    assert remedy_of("NOTHING_THAT_IS_KNOWN") == ""
 
 
 PASSWORD = {"credentialsRef": {"name": "mailbox"}}

@@ -3,22 +3,26 @@
 
 Covers: the policy and its console, copying to the letter, what is left without script, keyboard,
 axe-core in both schemes and at both widths, deep links, print, hostile texts, a thousand objects,
-and the same page as the operator serves it.
+and the pages that the operator serves, with their form.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from aiohttp import web
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
 from lab.chromium import Browser, browser
@@ -29,7 +33,7 @@ from postroom.controller.health import serve
 from postroom.controller.status_page import StatusPage, add_status_page
 from postroom.report import page
 from postroom.report.shape import Turn
-from unit.report.samples import FINDING, FIX, broken, report_of, stored
+from unit.report.samples import FINDING, FIX, broken, condition, report_of, stored
 from unit.report.test_page import ATTACKS, filled
 
 SIZES = (360, 1280)
@@ -264,11 +268,11 @@ def test_a_thousand_objects_begin_with_their_summary(chromium: Browser, tmp_path
     )
 
 
-@pytest.fixture
-def served() -> Iterator[str]:
-    """The page as the operator serves it."""
+@contextmanager
+def serving(objects: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """The page of objects as the operator serves it."""
     cache = Cache()
-    for raw in gallery():
+    for raw in objects:
         cache.put(Kind(raw["kind"]), raw)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
@@ -289,6 +293,30 @@ def served() -> Iterator[str]:
         loop.close()
 
 
+@pytest.fixture
+def served() -> Iterator[str]:
+    """The page of an object in every state."""
+    with serving(gallery()) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def served_many() -> Iterator[str]:
+    """The page of several hundred objects in many namespaces, one of which waits for another."""
+    waits = condition("Ready", "False", "MailServerNotReady", "MailServer relay is not ready.")
+    spec = {"address": "desk@a.example", "serverRef": {"name": "relay"}}
+    refused = condition("Ready", "False", "ConnectionRefused", "No.")
+    with serving(
+        [
+            *(broken(f"d{number}", namespace=f"n{number % 30}") for number in range(228)),
+            *(stored(name=f"w{number}", namespace=f"n{number % 30}") for number in range(90)),
+            stored("EmailAccount", "desk", waits, spec=spec),
+            stored("MailServer", "relay", refused, spec={"host": "h.example"}),
+        ]
+    ) as url:
+        yield url
+
+
 def test_the_operators_page_is_the_same_and_leads_to_each_namespace(
     chromium: Browser, served: str
 ) -> None:
@@ -307,6 +335,76 @@ def test_the_operators_page_is_the_same_and_leads_to_each_namespace(
     assert chromium.driver.current_url == served
     button_of(chromium, str(FIX["value"])).click()
     assert pasted(chromium) == FIX["value"]
+
+
+def until_shown(chromium: Browser, said: str) -> None:
+    """Wait for the page that says how much of a list it shows."""
+
+    def is_said(_: object) -> bool:
+        try:
+            return bool(chromium.driver.find_element(By.CLASS_NAME, "shown").text == said)
+        except (NoSuchElementException, StaleElementReferenceException):
+            return False  # of a page that goes or comes
+
+    WebDriverWait(chromium.driver, 60).until(is_said)
+
+
+def test_the_form_filters_without_script_and_keeps_what_was_asked_for(
+    chromium: Browser, served: str
+) -> None:
+    chromium.look(script=False)
+    chromium.open(served)
+    everything = chromium.driver.find_element(By.CLASS_NAME, "shown").text
+    Select(chromium.driver.find_element(By.NAME, "state")).select_by_visible_text("Not ready")
+    Select(chromium.driver.find_element(By.NAME, "kind")).select_by_visible_text("Mail server")
+    field = chromium.driver.find_element(By.NAME, "q")
+    field.send_keys("Relay", Keys.ENTER)
+    WebDriverWait(chromium.driver, 60).until(lambda driver: "q=Relay" in driver.current_url)
+    asked = parse_qs(urlsplit(chromium.driver.current_url).query)
+    assert asked == {"q": ["Relay"], "state": ["NotReady"], "kind": ["MailServer"]}
+    assert chromium.complaints() == []
+    ids = [
+        each.get_attribute("id")
+        for each in chromium.driver.find_elements(By.CSS_SELECTOR, "article, tr[id]")
+    ]
+    assert ids == ["mailserver/mail/relay"]
+    chosen = Select(chromium.driver.find_element(By.NAME, "state")).first_selected_option
+    assert chosen.text == "Not ready"
+    assert chromium.driver.find_element(By.NAME, "q").get_property("value") == "Relay"
+    # A tile of the summary asks for its turn, and keeps the rest.
+    chromium.driver.find_element(By.CSS_SELECTOR, ".counts a").click()
+    WebDriverWait(chromium.driver, 60).until(lambda driver: "Yours" in driver.current_url)
+    assert parse_qs(urlsplit(chromium.driver.current_url).query)["q"] == ["Relay"]
+    chromium.driver.find_element(By.LINK_TEXT, "Show all").click()
+    until_shown(chromium, everything)
+    chromium.look()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("wide", SIZES)
+def test_a_list_of_many_pages_fits_and_is_gone_through(
+    chromium: Browser, served_many: str, wide: int, scheme: str
+) -> None:
+    chromium.look(wide=wide, scheme=scheme)
+    chromium.open(f"{served_many}?state=NotReady")
+    assert chromium.complaints() == []
+    assert chromium.axe_violations() == []
+    assert chromium.run("return document.documentElement.scrollWidth") == wide
+    until_shown(chromium, "1 to 100 of 230")
+    chromium.driver.find_element(By.CSS_SELECTOR, "[aria-label='Page 3']").click()
+    until_shown(chromium, "201 to 230 of 230")
+    assert len(chromium.driver.find_elements(By.CSS_SELECTOR, "article, tr[id]")) == 30
+    chromium.driver.find_element(By.CSS_SELECTOR, "[aria-label='Page 1']").click()
+    until_shown(chromium, "1 to 100 of 230")
+    chromium.driver.find_element(By.PARTIAL_LINK_TEXT, "SPF_MISSING_INCLUDE").click()
+    until_shown(chromium, "1 to 100 of 228")
+    # An object that stands on another page is a link away, too.
+    chromium.open(f"{served_many}?q=mail/desk")
+    chromium.driver.find_element(By.LINK_TEXT, "mail server relay").click()
+    WebDriverWait(chromium.driver, 60).until(lambda driver: "relay" in driver.current_url)
+    until_shown(chromium, "1 object")
+    assert chromium.run("return document.querySelector(':target').id") == "mailserver/mail/relay"
+    chromium.look()
 
 
 def test_nobody_frames_the_operators_page(chromium: Browser, served: str, tmp_path: Path) -> None:

@@ -1,25 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report as a page of the operator itself: read-only, from the cache, never with actions.
+"""The report as pages of the operator itself: read-only, from the cache, never with actions.
 
-A page is made in a thread, one at a time, and serves whoever asks within the next seconds: no
-number of readers keeps the operator from its work, or makes it ask anybody.
+What an object is found by is kept until the object is another one, and looked for in pieces, with
+a pause after each in which everything else goes on. A page is made in a thread, one at a time and
+so many a second, and serves whoever asks for the same within the next seconds: no number of readers
+keeps the operator from its work, or makes it ask anybody.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from aiohttp import web
 
-from postroom.api.names import Key
+from postroom.api.names import Key, Kind
 from postroom.concurrency.flights import Flights
+from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.scraping import Permission, ScrapePermission
 
+if TYPE_CHECKING:
+    from postroom.report.query import Query
+    from postroom.report.shape import Listed
+
 PAGE_PATH = "/ui"
-#: Seconds for which a page serves others, too.
-_LINGER = 10.0
+#: Seconds for which a page serves others, too, and how many pages do.
+_LINGER, _LINGERING = 10.0, 16
+#: Pages that are made in a second, in the long run and at once: each takes some hundredths.
+_RATE, _BURST = 5.0, 20.0
+#: Pages that are waited for at a time, and those for which a reader does.
+_WAITED_FOR, _OF_A_READER = 64, 16
+#: Objects between two pauses: those of which nothing is known yet, and those of which it is.
+_SLICE, _KNOWN_SLICE = 8, 2_000
+#: Namespaces of which there are links; of more the form has the choice.
+_MOST_PLACES = 24
 _HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -27,14 +44,19 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_CROWDED = "more pages are asked for than can be made at once: ask again in some seconds"
 _UNKNOWN = "this operator has not listed the objects yet, or stands by for another one"
 
 #: An object of the cache; never changed, only replaced.
 Stored = tuple[Key, Mapping[str, Any]]
 
 
+class TooManyAsked(Exception):
+    """More pages are waited for than can be made soon."""
+
+
 class StatusPage:
-    """Makes the page of all objects that are shown, or of those of one namespace.
+    """Makes pages of all objects that are shown, or of those of one namespace.
 
     `shown` are the only namespaces of which there is a page; empty: all. `is_filled` tells
     whether `objects` are all that there are.
@@ -47,16 +69,33 @@ class StatusPage:
         is_filled: Callable[[], bool],
     ) -> None:
         self._objects, self._shown, self.is_filled = objects, frozenset(shown), is_filled
-        self._pages: Flights[str, str] = Flights(_LINGER)
+        self._pages: Flights[tuple[str, Query], str] = Flights(_LINGER, most=_LINGERING)
         self._one_at_a_time = asyncio.Lock()
+        self._pace = TokenBucket(_RATE, _BURST)
+        #: For how many pages that are made for them readers wait.
+        self._waiting: Counter[str] = Counter()
+        self._listed: dict[Key, tuple[Mapping[str, Any], Listed]] = {}
 
     def namespaces(self) -> set[str]:
         """The namespaces that are shown and have objects."""
         return {key.namespace for key, _ in self._visible()}
 
-    async def html(self, namespace: str = "") -> str:
-        """The page of a namespace, or of all."""
-        return await self._pages.join(namespace, lambda: self._make(namespace))
+    async def html(self, namespace: str, query: "Query", reader: str = "") -> str:
+        """The page that a query asks for of a namespace, or of all; readers wait in turns.
+
+        Raises `TooManyAsked`.
+        """
+        asked, waiting = (namespace, query), self._waiting
+        page = partial(self._pages.join, asked, lambda: self._make(namespace, query, reader))
+        if asked in self._pages:
+            return await page()
+        if waiting.total() >= _WAITED_FOR or waiting[reader] >= _OF_A_READER:
+            raise TooManyAsked
+        waiting[reader] += 1
+        try:
+            return await page()
+        finally:
+            self._waiting -= Counter([reader])
 
     async def close(self) -> None:
         """Have nobody wait for a page any more."""
@@ -66,34 +105,68 @@ class StatusPage:
         shown = self._shown
         return [each for each in self._objects() if not shown or each[0].namespace in shown]
 
-    async def _make(self, namespace: str) -> str:
+    async def _make(self, namespace: str, query: "Query", reader: str) -> str:
+        await self._pace.take(reader)
         async with self._one_at_a_time:
-            found = [each for each in self._visible() if namespace in ("", each[0].namespace)]
-            return await asyncio.to_thread(_written, found, namespace)
+            self._listed = await _listed(self._visible(), self._listed)
+            return await asyncio.to_thread(_written, self._listed, namespace, query)
 
 
-def _written(found: Iterable[Stored], namespace: str) -> str:
+async def _listed(
+    found: Sequence[Stored], before: Mapping[Key, tuple[Mapping[str, Any], "Listed"]]
+) -> "dict[Key, tuple[Mapping[str, Any], Listed]]":
+    """What objects are found by; only of those that are others than `before` it is made."""
     # Most processes show no page, and need not remember how one is made.
-    from postroom.report import page, reading, shape
+    from postroom.report import listing
 
-    objects = ({**raw, "kind": key.kind.value} for key, raw in found)
-    made = reading.report_of(objects, shape.ReportSource.OPERATOR, datetime.now(UTC))
+    made: dict[Key, tuple[Mapping[str, Any], Listed]] = {}
+    work = 0
+    for key, raw in found:
+        known = before.get(key)
+        if known is None or known[0] is not raw:
+            known = raw, listing.listed(key.kind, key.namespace, key.name, raw)
+            work += _KNOWN_SLICE // _SLICE
+        made[key] = known
+        work += 1
+        if work >= _KNOWN_SLICE:
+            work = 0
+            await asyncio.sleep(0)
+    return made
+
+
+def _written(
+    known: "Mapping[Key, tuple[Mapping[str, Any], Listed]]", namespace: str, query: "Query"
+) -> str:
+    from postroom.report import listing, page
+
+    everything = [each for _, each in known.values() if namespace in ("", each.namespace)]
+    if namespace:
+        query = query._replace(namespace="")
     # Relative, as there may be a proxy before it. Who may see one namespace need not know others.
-    here = "../ui" if namespace else "ui"
-    places = [page.PagePlace("All namespaces", here, here=not namespace)]
-    for name in made.namespaces:
-        link = quote(name, safe="") if namespace else f"ui/{quote(name, safe='')}"
+    asked = query._replace(namespace="", page=1).link.removesuffix("?")
+    here, below = ("../ui", "") if namespace else ("ui", "ui/")
+    places = [page.PagePlace("All namespaces", here + asked, here=not namespace)]
+    names = sorted({each.namespace for each in everything})
+    for name in names if len(names) <= _MOST_PLACES else ():
+        link = f"{below}{quote(name, safe='')}{asked}"
         places.append(page.PagePlace(name, link, here=name == namespace))
-    return page.render(made, places)
+
+    def get(place: tuple[str, str, str]) -> Mapping[str, Any] | None:
+        kind, *where = place
+        return known[Key(Kind(kind), *where)][0]
+
+    return listing.html(
+        everything, query, get, datetime.now(UTC), places if len(places) > 1 else ()
+    )
 
 
 def add_status_page(
     app: web.Application, status_page: StatusPage, permission: ScrapePermission | None = None
 ) -> None:
     """Serve /ui and /ui/NAMESPACE; with a `permission`, only to whom that path is granted."""
-    from postroom.report import page
+    from postroom.report import page, query
 
-    policy = {"Content-Security-Policy": page.policy(header=True)}
+    policy = {"Content-Security-Policy": page.policy(header=True, form=True)}
 
     async def answer(request: web.Request) -> web.Response:
         namespace = request.match_info.get("namespace", "")
@@ -108,8 +181,16 @@ def add_status_page(
             return _refused(503, _UNKNOWN)
         if namespace and namespace not in status_page.namespaces():
             return _refused(404, "no object of this namespace is shown here")
+        try:
+            asked = query.query_of(request.query.items())
+        except query.QueryUnusable as error:
+            return _refused(400, str(error))
+        try:
+            text = await status_page.html(namespace, asked, request.remote or "")
+        except TooManyAsked:
+            return _refused(429, _CROWDED)
         return web.Response(
-            text=await status_page.html(namespace),
+            text=text,
             content_type="text/html",
             charset="utf-8",
             headers={**_HEADERS, **policy},
@@ -118,7 +199,9 @@ def add_status_page(
     async def without_slash(request: web.Request) -> web.Response:
         # Relative as all links are; it tells nothing of what is there.
         place = request.match_info.get("namespace") or PAGE_PATH.strip("/")
-        raise web.HTTPPermanentRedirect(f"../{quote(place, safe='')}", headers=_HEADERS)
+        asked = request.rel_url.raw_query_string
+        link = f"../{quote(place, safe='')}{'?' if asked else ''}{asked}"
+        raise web.HTTPPermanentRedirect(link, headers=_HEADERS)
 
     for path in (PAGE_PATH, f"{PAGE_PATH}/{{namespace}}"):
         app.add_routes([web.get(path, answer), web.get(f"{path}/", without_slash)])

@@ -4,7 +4,7 @@
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -24,9 +24,11 @@ from postroom.report import shape
 _MOST, _FEW, _MANY = 2_000, 12, 200
 #: Characters of all objects that the page shows; some 4,000 domains with much to say.
 _HEAVIEST = 16_000_000
+#: The same of one page of a list.
+_HEAVIEST_PAGE = 4_000_000
 #: Objects of a turn from which on a list of causes leads to them.
 _SEVERAL = 5
-_KINDS = {
+KINDS = {
     Kind.SENDING_DOMAIN: "Domain",
     Kind.MAIL_SERVER: "Mail server",
     Kind.EMAIL_ACCOUNT: "Address",
@@ -90,24 +92,67 @@ _LOOKS = {
         "Switched off", "Suspended or disconnected: nothing is checked.", "rest"
     ),
 }
+TITLES = {turn: look.title for turn, look in _LOOKS.items()}
 _TABULAR = {
     shape.Turn.BEHIND, shape.Turn.UNSEEN, shape.Turn.NOBODY, shape.Turn.RESTING,
 }  # fmt: skip
 
 
 class PagePlace(NamedTuple):
-    """A link to the same page about another namespace, or about all."""
+    """A link to the same page about something else, such as another namespace."""
 
     label: str
     href: str
     here: bool
 
 
+class PageChoice(NamedTuple):
+    """A field of the form that filters a list: what may be chosen, and what it is called; nothing
+    to choose from is typed."""
+
+    label: str
+    name: str
+    options: Mapping[str, str]
+    chosen: str
+
+
+class PageListing(NamedTuple):
+    """Of a list of which a page shows a part: which part, and the ways to the rest."""
+
+    text: str
+    choices: Sequence[PageChoice]
+    #: By turn the link to all of it, and whether that is shown.
+    tiles: Mapping[shape.Turn, tuple[str, bool]]
+    #: The link to the whole list; empty: it is shown.
+    clear: str
+    first: int
+    last: int
+    found: int
+    pages: Sequence[PagePlace]
+    #: All objects of the turns that begin on this page, wherever they are shown.
+    causes: Mapping[shape.Turn, Sequence[shape.Listed]]
+    #: The link to what has a cause, and to an object of the list.
+    of_cause: Callable[[shape.Turn, str], str]
+    beyond: Callable[[shape.ReportedName], str]
+
+
+class _Tile(NamedTuple):
+    """How many objects there are of a turn, and where."""
+
+    title: str
+    look: str
+    number: int
+    href: str
+    here: bool
+
+
 class _Cause(NamedTuple):
-    """A cause, and the objects of which it was found."""
+    """A cause, the objects of which it was found, by title, and a link to all of them."""
 
     code: str
-    objects: Sequence[shape.ReportedObject]
+    objects: Sequence[tuple[str, str]]
+    number: int
+    href: str
 
 
 class _Group(NamedTuple):
@@ -121,9 +166,14 @@ class _Section:
     """All objects of one turn, as the page shows them."""
 
     def __init__(
-        self, turn: shape.Turn, objects: Sequence[shape.ReportedObject], fitting: Collection[str]
+        self,
+        turn: shape.Turn,
+        objects: Sequence[shape.ReportedObject],
+        fitting: Collection[str],
+        listing: PageListing | None,
+        count: int,
     ) -> None:
-        self.turn, self.count = turn, len(objects)
+        self.turn, self.count = turn, count
         self.title, self.lead, self.look = _LOOKS[turn]
         self.tabular = turn in _TABULAR
         self.explained = turn is not shape.Turn.NOBODY
@@ -133,22 +183,41 @@ class _Section:
             _Group(namespace, list(mine))
             for namespace, mine in groupby(shown, key=lambda each: each.namespace)
         ]
-        self.causes = [] if self.tabular or len(shown) < _SEVERAL else _by_cause(shown)
+        self.causes = list[_Cause]()
+        if not self.tabular:
+            self.causes = _causes(shown) if listing is None else _listed_causes(turn, listing)
 
 
-def _by_cause(objects: Iterable[shape.ReportedObject]) -> list[_Cause]:
-    """Each object under its first cause, what is found most often first."""
-    found: dict[str, list[shape.ReportedObject]] = {}
-    for each in objects:
-        code = each.problems[0].code if each.problems else each.reason
-        found.setdefault(code, []).append(each)
+def _causes(shown: Sequence[shape.ReportedObject]) -> list[_Cause]:
+    return _by_cause(
+        [
+            (each.problems[0].code if each.problems else each.reason, each.title, f"#{each.anchor}")
+            for each in shown
+        ],
+        lambda code: "",
+    )
+
+
+def _listed_causes(turn: shape.Turn, listing: PageListing) -> list[_Cause]:
+    """Those of all that the list has of a turn, though the page shows a part of it."""
+    return _by_cause(
+        [(each.cause, each.title, "") for each in listing.causes.get(turn, ())],
+        lambda code: listing.of_cause(turn, code),
+    )
+
+
+def _by_cause(objects: Sequence[tuple[str, str, str]], link: Callable[[str], str]) -> list[_Cause]:
+    """Each object under its first cause, what is found most often first; few need no list."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for code, title, href in objects if len(objects) >= _SEVERAL else ():
+        found.setdefault(code, []).append((title, href))
     return [
-        _Cause(code, mine)
+        _Cause(code, mine[:_FEW], len(mine), link(code))
         for code, mine in sorted(found.items(), key=lambda entry: (-len(entry[1]), entry[0]))
     ]
 
 
-def _fitting(objects: Iterable[shape.ReportedObject]) -> set[str]:
+def _fitting(objects: Iterable[shape.ReportedObject], room: int) -> set[str]:
     """The anchors of what the page has room for, turn by turn and in all.
 
     What its own namespace has least before it goes first, so that nobody's many or heavy objects
@@ -161,7 +230,7 @@ def _fitting(objects: Iterable[shape.ReportedObject]) -> set[str]:
         weight = len(each.model_dump_json(exclude=unseen))
         before[each.namespace] += weight
         waiting.append((before[each.namespace], number, weight, each))
-    fitting, room = set[str](), _HEAVIEST
+    fitting = set[str]()
     for _, _, weight, each in sorted(waiting, key=lambda entry: entry[:2]):
         counts[each.turn] += 1
         if weight <= room and counts[each.turn] <= _MOST:
@@ -186,34 +255,55 @@ def headline(report: shape.EmailReport) -> str:
     return "Everything works"
 
 
-def policy(*, header: bool = False) -> str:
+def policy(*, header: bool = False, form: bool = False) -> str:
     """The Content-Security-Policy: nothing is loaded, and only our style and script run.
 
-    That nobody may frame a page only a `header` can say.
+    That nobody may frame a page only a `header` can say; with a `form` it asks its own server.
     """
     style, script = (_digest(name) for name in ("page.css", "page.js"))
+    asked = "'self'" if form else "'none'"
     allowed = (
         f"default-src 'none'; style-src '{style}'; script-src '{script}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        f"base-uri 'none'; form-action {asked}"
     )
     return f"{allowed}; frame-ancestors 'none'" if header else allowed
 
 
-def render(report: shape.EmailReport, places: Sequence[PagePlace] = ()) -> str:
-    """Write the page of a report; `places` are links to those of other namespaces."""
-    fitting = _fitting(report.objects)
-    by_turn = groupby(report.objects, key=lambda each: each.turn)
+def render(
+    report: shape.EmailReport,
+    places: Sequence[PagePlace] = (),
+    listing: PageListing | None = None,
+) -> str:
+    """Write the page of a report; `places` are links to those of other namespaces.
+
+    With a `listing` the objects are those of one page of it, and the counts those of the list.
+    """
+    fitting = _fitting(report.objects, _HEAVIEST if listing is None else _HEAVIEST_PAGE)
+    counts = report.counts.turns
+    sections = [
+        _Section(turn, list(objects), fitting, listing, counts[turn])
+        for turn, objects in groupby(report.objects, key=lambda each: each.turn)
+    ]
     return _template().render(
         report=report,
         headline=headline(report),
-        sections=[_Section(turn, list(objects), fitting) for turn, objects in by_turn],
+        tiles=list(_tiles(counts, listing)),
+        sections=sections,
         fitting=fitting,
         places=[(place.label, place.href, place.here) for place in places],
+        listing=listing,
         grouped=len(report.namespaces) > 1,
-        policy=policy(),
+        policy=policy(form=listing is not None),
         style=_own("page.css"),
         script=_own("page.js"),
     )
+
+
+def _tiles(counts: Mapping[shape.Turn, int], listing: PageListing | None) -> Iterable[_Tile]:
+    for turn, count in counts.items():
+        title, _, look = _LOOKS[turn]
+        href, here = (f"#{turn.lower()}", False) if listing is None else listing.tiles[turn]
+        yield _Tile(title, look, count, href, here)
 
 
 @cache
@@ -223,7 +313,7 @@ def _template() -> jinja2.Template:
     )
     environment.filters["spoken"] = _spoken
     environment.globals.update(
-        kinds=_KINDS, sources=_SOURCES, states=_STATES, passing=_PASSING, few=_FEW, many=_MANY
+        kinds=KINDS, sources=_SOURCES, states=_STATES, passing=_PASSING, few=_FEW, many=_MANY
     )
     return environment.from_string(_file("page.html.j2"))
 

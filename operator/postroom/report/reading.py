@@ -43,22 +43,23 @@ def report_of(
         if place is not None:
             found[place] = raw
     names = _named(found)
-    reported = {place: _object(names[place], raw, source) for place, raw in found.items()}
-    behind = {place: _awaited(place, found[place], each, names) for place, each in reported.items()}
+    reported = {place: object_of(names[place], raw, source) for place, raw in found.items()}
+    behind = {
+        place: [
+            names.get(other) or unreported(other)
+            for other in awaited(place, found[place], [problem.code for problem in each.problems])
+        ]
+        for place, each in reported.items()
+    }
     waiting_for: dict[Place, list[shape.ReportedName]] = defaultdict(list)
-    for place, awaited in behind.items():
-        for each in awaited:
+    for place, others in behind.items():
+        for each in others:
             waiting_for[each.kind, each.namespace, each.name].append(names[place])
     linked = [
-        each.model_copy(
-            update={
-                "behind": behind[place],
-                "holds_up": sorted(waiting_for.get(place, ()), key=_by_name),
-            }
-        )
+        linked_with(each, behind[place], waiting_for.get(place, ()))
         for place, each in reported.items()
     ]
-    linked.sort(key=_rank)
+    linked.sort(key=lambda each: rank(each.turn, (each.kind, each.namespace, each.name)))
     counted = Counter(each.turn for each in linked)
     return shape.EmailReport(
         made=timestamp(now),
@@ -86,20 +87,39 @@ def _place(raw: Mapping[str, Any]) -> Place | None:
     return kind, untrusted.text(metadata.get("namespace"), untrusted.NAME), name
 
 
-def _by_name(each: shape.ReportedName) -> tuple[str, str]:
-    return each.namespace, each.name
+def rank(turn: shape.Turn, place: Place) -> tuple[int, str, int, str]:
+    """Where an object stands among others: by turn, then namespace, kind and name."""
+    kind, namespace, name = place
+    return _ORDER.index(turn), namespace, _KINDS.index(Kind(kind)), name
 
 
-def _rank(each: shape.ReportedObject) -> tuple[int, str, int, str]:
-    return _ORDER.index(each.turn), each.namespace, _KINDS.index(Kind(each.kind)), each.name
+def linked_with(
+    each: shape.ReportedObject,
+    behind: Sequence[shape.ReportedName],
+    holds_up: Iterable[shape.ReportedName],
+) -> shape.ReportedObject:
+    """An object with what it waits for, and what waits for it."""
+    waiting = sorted(holds_up, key=lambda other: (other.namespace, other.name))
+    return each.model_copy(update={"behind": list(behind), "holds_up": waiting})
+
+
+def unreported(place: Place) -> shape.ReportedName:
+    """The name of what is not in the report."""
+    kind, namespace, name = place
+    return shape.ReportedName(kind=kind, namespace=namespace, name=name, anchor="")
+
+
+def anchor_of(place: Place) -> str:
+    """A fragment that reads like the name; those of all names that Kubernetes allows differ."""
+    kind, namespace, name = place
+    return "/".join(_PLAIN.sub(_spelled, part) for part in (kind.lower(), namespace, name))
 
 
 def _named(places: Iterable[Place]) -> dict[Place, shape.ReportedName]:
     """Names with a fragment each: it reads like the name, and no two are the same."""
     names, taken = dict[Place, shape.ReportedName](), set[str]()
     for kind, namespace, name in places:
-        parts = (kind.lower(), namespace, name)
-        anchor = wanted = "/".join(_PLAIN.sub(_spelled, part) for part in parts)
+        anchor = wanted = anchor_of((kind, namespace, name))
         again = 1
         while anchor in taken:
             again += 1
@@ -115,9 +135,10 @@ def _spelled(match: re.Match[str]) -> str:
     return f"~{ord(match[0]):x}"
 
 
-def _object(
+def object_of(
     named: shape.ReportedName, raw: Mapping[str, Any], source: shape.ReportSource
 ) -> shape.ReportedObject:
+    """What is told of an object by itself; see `linked_with` for the rest."""
     kind, spec = Kind(named.kind), untrusted.mapping(raw.get("spec"))
     reader = problems.Reader(kind, raw, source)
     status, outlook = reader.status, reader.outlook
@@ -132,7 +153,7 @@ def _object(
     inbound = untrusted.mapping(status.get("inbound"))
     return shape.ReportedObject(
         **named.model_dump(),
-        title=_title(kind, spec, status) or named.name,
+        title=title_of(kind, spec, status) or named.name,
         turn=turn,
         ready=outlook.ready,
         reason=outlook.reason,
@@ -165,7 +186,7 @@ def _stamp(moment: datetime | None) -> str | None:
     return timestamp(moment) if moment is not None else None
 
 
-def _title(kind: Kind, spec: Mapping[str, Any], status: Mapping[str, Any]) -> str:
+def title_of(kind: Kind, spec: Mapping[str, Any], status: Mapping[str, Any]) -> str:
     """What people call it."""
     match kind:
         case Kind.SENDING_DOMAIN:
@@ -177,21 +198,14 @@ def _title(kind: Kind, spec: Mapping[str, Any], status: Mapping[str, Any]) -> st
             return untrusted.text(named, untrusted.NAME)
 
 
-def _awaited(
-    place: Place,
-    raw: Mapping[str, Any],
-    reported: shape.ReportedObject,
-    names: Mapping[Place, shape.ReportedName],
-) -> list[shape.ReportedName]:
-    """What an object waits for, where a problem says that it does."""
-    kinds = {_AWAITED[each.code] for each in reported.problems if each.code in _AWAITED}
-    found = []
-    for kind in sorted(kinds):
-        for namespace, name in _stands_on(kind, place, raw):
-            known = names.get((kind, namespace, name))
-            missing = shape.ReportedName(kind=kind, namespace=namespace, name=name, anchor="")
-            found.append(known or missing)
-    return found
+def awaited(place: Place, raw: Mapping[str, Any], codes: Iterable[str]) -> list[Place]:
+    """What an object waits for, where the code of a problem says that it does."""
+    kinds = {_AWAITED[code] for code in codes if code in _AWAITED}
+    return [
+        (kind.value, namespace, name)
+        for kind in sorted(kinds)
+        for namespace, name in _stands_on(kind, place, raw)
+    ]
 
 
 def _stands_on(kind: Kind, place: Place, raw: Mapping[str, Any]) -> Sequence[tuple[str, str]]:

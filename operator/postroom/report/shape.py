@@ -6,6 +6,7 @@ meaning.
 """
 
 from enum import StrEnum
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -86,6 +87,23 @@ class ReportedProblem(Model):
     takes: str = Field(default="", description="How long it takes to count.")
     ask: str = Field(default="", description="The question to DNS that shows it, for a shell.")
     because: list[str] = Field(default=[], description="Codes of what else was found about it.")
+
+
+class Listed(NamedTuple):
+    """An object in a list of many: what it is found by, and in what order."""
+
+    kind: str
+    namespace: str
+    name: str
+    turn: Turn
+    title: str
+    #: The code of the first problem, else the reason of Ready.
+    cause: str
+    #: Kind, namespace and name of what it waits for.
+    behind: tuple[tuple[str, str, str], ...]
+    #: What a search looks through, without case.
+    text: str
+    rank: tuple[int, str, int, str]
 
 
 class ReportedObject(ReportedName):

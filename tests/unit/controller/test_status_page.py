@@ -15,9 +15,12 @@ from yarl import URL
 
 from postroom.api.masked import Masked
 from postroom.api.names import Key, Kind
+from postroom.controller import status_page
 from postroom.controller.cache import Cache
 from postroom.controller.scraping import ScrapePermission
-from postroom.controller.status_page import StatusPage, add_status_page
+from postroom.controller.status_page import StatusPage, TooManyAsked, add_status_page
+from postroom.report import listing
+from postroom.report.query import Query
 from unit.report.samples import broken, stored
 
 
@@ -100,6 +103,8 @@ async def test_the_page_of_a_namespace_tells_of_no_other() -> None:
         ("/ui/a/", "../a"),
         ("/ui/..%2f..%2fevil/", "../..%2F..%2Fevil"),
         ("/ui/%0d%0aX-Evil:1/", "../%0D%0AX-Evil:1"),
+        ("/ui/?q=a%20b&state=Yours", "../ui?q=a%20b&state=Yours"),
+        ("/ui/a/?q=%0d%0aX-Evil:1", "../a?q=%0D%0AX-Evil:1"),
     ],
 )
 async def test_a_slash_at_the_end_leads_to_the_page_behind_any_proxy(
@@ -112,6 +117,103 @@ async def test_a_slash_at_the_end_leads_to_the_page_behind_any_proxy(
         assert "X-Evil" not in answer.headers
     assert bench.reads == 0
     assert (await Bench().get("/ui/"))[0] == (await Bench().get("/ui/a/"))[0] == 200
+
+
+async def test_a_query_is_answered_with_what_fits_and_links_that_keep_it() -> None:
+    status, text, _ = await Bench().get("/ui?state=NotReady&kind=sendingdomains&q=Walnut")
+    assert (status, "walnut.example" in text, "aspen.example" in text) == (200, True, False)
+    assert 'href="ui/a?q=Walnut&amp;state=NotReady&amp;kind=SendingDomain"' in text
+    _, text, _ = await Bench().get("/ui/a?state=Yours")
+    assert ("walnut.example" in text, "aspen.example" in text) == (True, False)
+    assert 'href="../ui?state=Yours"' in text
+    _, text, _ = await Bench().get("/ui?namespace=b")
+    assert ("walnut.example" in text, "birch.example" in text) == (False, True)
+
+
+async def test_a_query_cannot_lead_out_of_the_namespace_that_a_page_is_of() -> None:
+    _, text, _ = await Bench().get("/ui/a?namespace=b")
+    assert "walnut.example" in text and "birch" not in text
+    _, text, _ = await Bench("b").get("/ui?namespace=a&q=walnut")
+    assert "walnut.example" not in text
+    assert (await Bench(auth=True).get("/ui?namespace=a", "tenant"))[0] == 403
+
+
+@pytest.mark.parametrize("query", ["state=<b>", "kind=Secret", "page=0", "q=a&q=b", "page=%ff"])
+async def test_a_query_that_cannot_be_meant_is_refused_and_not_repeated(query: str) -> None:
+    bench = Bench()
+    status, text, headers = await bench.get(f"/ui?{query}")
+    assert (status, headers["Content-Type"]) == (400, "text/plain; charset=utf-8")
+    assert "<" not in text
+    # It costs nothing, and tells whom nothing is granted nothing.
+    assert bench.reads == 0
+    assert (await Bench(auth=True).get(f"/ui?{query}"))[0] == 401
+
+
+@pytest.mark.parametrize(
+    "query", ["q=%ed%a0%80", "q=%00%1b", "q=%ff", "namespace=%e2%80%ae", "x=1"]
+)
+async def test_whatever_is_asked_for_there_is_a_page(query: str) -> None:
+    status, text, _ = await Bench().get(f"/ui?{query}")
+    assert status == 200
+    assert "</html>" in text
+    assert not {"\x00", "\x1b", "\u202e"} & set(text)
+
+
+async def test_what_has_not_changed_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, make = list[str](), listing.listed
+
+    def noted(kind: Kind, namespace: str, name: str, raw: Mapping[str, Any]) -> Any:
+        read.append(name)
+        return make(kind, namespace, name, raw)
+
+    monkeypatch.setattr(listing, "listed", noted)
+    bench = Bench()
+    await bench.page.html("", Query())
+    assert sorted(read) == ["aspen", "birch", "walnut"]
+    bench.cache.put(Kind.SENDING_DOMAIN, broken("birch", namespace="b"), force=True)
+    bench.cache.drop(Key(Kind.SENDING_DOMAIN, "a", "aspen"))
+    assert "birch.example" in await bench.page.html("", Query(state="Yours"))
+    assert read[3:] == ["birch"]
+    assert "aspen.example" not in await bench.page.html("", Query(q="example"))
+    assert "birch.example" not in await bench.page.html("a", Query())
+    assert read[4:] == []
+    await bench.page.close()
+
+
+async def test_looking_through_many_objects_leaves_everything_else_its_turn() -> None:
+    bench = Bench()
+    for number in range(100):
+        bench.cache.put(Kind.SENDING_DOMAIN, stored(name=f"d{number}"))
+    turns, asked = 0, asyncio.create_task(bench.page.html("", Query()))
+    while not asked.done():
+        turns += 1
+        await asyncio.sleep(0)
+    # Eight at a time.
+    assert turns > 100 // 8
+    await bench.page.close()
+
+
+async def test_no_reader_keeps_others_from_their_page() -> None:
+    """As far as readers can be told apart; and more than can be made soon are refused."""
+    bench = Bench()
+    pages = [
+        asyncio.create_task(bench.page.html("", Query(q=f"{number}"), "greedy"))
+        for number in range(17)
+    ]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    ends = asyncio.gather(*pages, return_exceptions=True)
+    assert "walnut.example" in await bench.page.html("", Query(), "modest")
+    assert [isinstance(each, TooManyAsked) for each in await ends] == [False] * 16 + [True]
+    # What somebody waits for already costs nothing more.
+    assert "walnut.example" in await bench.page.html("", Query(), "greedy")
+    await bench.page.close()
+
+
+async def test_who_asks_for_too_much_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_page, "_OF_A_READER", 0)
+    status, text, _ = await Bench().get("/ui")
+    assert (status, "ask again" in text) == (429, True)
 
 
 async def test_only_the_namespaces_that_are_shown_have_a_page() -> None:
@@ -161,7 +263,7 @@ async def test_there_is_nothing_to_do_at_it(method: str) -> None:
 
 async def test_many_readers_are_served_one_page() -> None:
     bench = Bench()
-    pages = await asyncio.gather(*(bench.page.html() for _ in range(50)))
+    pages = await asyncio.gather(*(bench.page.html("", Query()) for _ in range(50)))
     assert len(set(pages)) == 1
     assert bench.reads == 1
     await bench.page.close()
@@ -177,6 +279,6 @@ async def test_nothing_of_the_cache_but_status_is_shown() -> None:
     raw["status"]["resolvedRefs"] = [{"kind": "Secret", "name": "s", "resourceVersion": canary}]
     bench.cache.put(Kind.SENDING_DOMAIN, raw)
     assert canary in json.dumps(dict(bench.cache.get(Key(Kind.SENDING_DOMAIN, "a", "alder")) or {}))
-    text = await bench.page.html("a")
+    text = await bench.page.html("a", Query())
     assert "alder.example" in text
     assert canary not in text

@@ -7,6 +7,7 @@ For what tests prepare and wait for. What users type and read is run with kubect
 
 from __future__ import annotations
 
+import atexit
 import json
 import ssl
 import tempfile
@@ -55,7 +56,10 @@ def _client(kubeconfig: Path, thread: int) -> Client | None:
         pair.touch(mode=0o600)
         pair.write_bytes(b"\n".join(b64decode(user[name]) for name in names))
         context.load_cert_chain(pair)
-    return Client(cluster["server"], context)
+    client = Client(cluster["server"], context)
+    # It serves until the tests end, whichever file is the last.
+    atexit.register(client.close)
+    return client
 
 
 def administrator(plane: ControlPlane) -> Client:

@@ -27,6 +27,10 @@ class Client:
             place.hostname, place.port, context=context, timeout=_SECONDS
         )
 
+    def close(self) -> None:
+        """Give the connection up; another request makes a new one."""
+        self._connection.close()
+
     def request(
         self,
         method: str,

@@ -35,8 +35,10 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "Nothing to do.",
     ),
     "SecretConflict": (
-        "A Secret of the name that spec.binding asks for is not this account's, and is left alone.",
-        "Name another one in spec.binding.secretName, or delete that Secret.",
+        "A Secret of the name that spec.binding asks for is not this account's, and is left alone; "
+        "or it is, was deleted, and is held by a finalizer.",
+        "Name another one in spec.binding.secretName, or delete that Secret, or have its "
+        "finalizers taken off by whoever set them.",
     ),
     "BindingWithdrawn": (
         "The account may not send, so that nothing of it is published; what was is withdrawn.",

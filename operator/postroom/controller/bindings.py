@@ -47,11 +47,12 @@ class BindingSecrets:
             if not await self._guard.in_force(namespace, _secret(owner, namespace, name)):
                 return ChildState.UNGUARDED
             try:
-                return await self._send(namespace, owner, name, there, body)
+                if await self._send(namespace, owner, name, there, body):
+                    return ChildState.APPLIED
             except ApiError as error:
                 if error.status not in (404, 409) or attempt == _ATTEMPTS:
                     raise
-        raise AssertionError("unreachable")
+        return ChildState.UNAVAILABLE
 
     async def _send(
         self,
@@ -60,18 +61,23 @@ class BindingSecrets:
         name: str,
         there: Mapping[str, Any] | None,
         body: object,
-    ) -> ChildState:
-        if isinstance(body, SecretBody):
-            if there is None:
+    ) -> bool:
+        """Write once; False: what came of it is to be read."""
+        if there is None:
+            if isinstance(body, SecretBody):
                 secret = _secret(owner, namespace, name, _encoded(body))
                 await self._writer.create(namespace, secret)
-            else:
-                await self._writer.patch(namespace, name, _patch(there, owner, body) or {})
-            return ChildState.APPLIED
-        metadata = metadata_of(there or {})
-        version = {part: str(metadata.get(part)) for part in ("uid", "resourceVersion")}
-        await self._writer.delete(namespace, name, version)
-        return ChildState.GONE
+        elif isinstance(body, SecretBody):
+            await self._writer.patch(namespace, name, _patch(there, owner, body) or {})
+        elif _shows(there):
+            # Who holds it decides how long it stands, and not how long it can be used.
+            version = {"resourceVersion": metadata_of(there).get("resourceVersion")}
+            await self._writer.patch(namespace, name, {"metadata": version, "data": None})
+        else:
+            metadata = metadata_of(there)
+            precondition = {part: str(metadata.get(part)) for part in ("uid", "resourceVersion")}
+            await self._writer.delete(namespace, name, precondition)
+        return isinstance(body, SecretBody)
 
 
 def _settled(there: Mapping[str, Any] | None, owner: Owner, body: object) -> ChildState | None:
@@ -79,10 +85,14 @@ def _settled(there: Mapping[str, Any] | None, owner: Owner, body: object) -> Chi
     if not isinstance(body, SecretBody):
         if there is None or _holder(there) != owner:
             return ChildState.GONE
-        return ChildState.LEFT if isinstance(body, Yielded) else None
+        if isinstance(body, Yielded):
+            return ChildState.LEFT
+        return ChildState.ENDING if children.is_ending(there) and not _shows(there) else None
     if there is None:
         return None
     holder = _holder(there)
+    if holder is not None and children.is_ending(there):
+        return ChildState.ENDING
     if holder is not None and holder[:2] == owner[:2]:
         # That of an earlier resource of this name would be collected: it is taken over, too.
         return ChildState.APPLIED if _patch(there, owner, body) is None else None
@@ -99,6 +109,11 @@ def _holder(there: Mapping[str, Any]) -> Owner | None:
     if there.get("type") != SECRET_TYPE or not labelled:
         return None
     return children.controller_of(there)
+
+
+def _shows(there: Mapping[str, Any]) -> bool:
+    """Whether a Secret would show what is in it after it was deleted, and can be emptied."""
+    return children.is_held(there) and bool(there.get("data")) and not there.get("immutable")
 
 
 def _secret(

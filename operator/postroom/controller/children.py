@@ -78,6 +78,16 @@ def is_controlled_by(raw: Mapping[str, Any], owner: Owner) -> bool:
     return found is not None and (found.kind, found.uid) == (owner.kind, owner.uid)
 
 
+def is_held(raw: Mapping[str, Any]) -> bool:
+    """Whether an object stays when it is deleted, until somebody takes its finalizers off."""
+    return bool(metadata_of(raw).get("finalizers"))
+
+
+def is_ending(raw: Mapping[str, Any]) -> bool:
+    """Whether an object is deleted already, and only held: nothing written to it lasts."""
+    return metadata_of(raw).get("deletionTimestamp") is not None
+
+
 def state_after(error: ApiError) -> ChildState:
     """Class what an API server answers to a write of a child."""
     if error.status == 403:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from postroom.api.names import Key, Kind
 from postroom.concurrency.token_bucket import TokenBucket
+from postroom.controller import children
 from postroom.controller.audit import Audit
 from postroom.controller.children import Owner, is_controlled_by, metadata_for
 from postroom.controller.client import ApiError, Cluster
@@ -82,12 +83,9 @@ class OwnedEndpoints:
             return ChildState.CONFLICT
         key = Key(Kind.SENDING_DOMAIN, namespace, owner.name)
         if not isinstance(content, tuple):
-            if there is not None:
-                await self._bucket.take(namespace)
-                uid = str(metadata_of(there).get("uid"))
-                await self._client.delete_dns_endpoint(namespace, name, uid)
-                self._audit.records_withdrawn(key, name)
-            return ChildState.GONE
+            return ChildState.GONE if there is None else await self._withdraw(key, name, there)
+        if there is not None and children.is_ending(there):
+            return ChildState.ENDING
         made = _manifest(owner, namespace, name, content)
         if there is not None and _has(there, made):
             return ChildState.APPLIED
@@ -107,6 +105,23 @@ class OwnedEndpoints:
         told = [f"{targets.type} {targets.name}" for targets in content]
         self._audit.records_published(key, name, told)
         return ChildState.APPLIED
+
+    async def _withdraw(self, key: Key, name: str, there: Mapping[str, Any]) -> ChildState:
+        """Delete a DNSEndpoint of ours; one that somebody holds has no records before."""
+        namespace, uid = key.namespace, str(metadata_of(there).get("uid"))
+        owner = children.controller_of(there)
+        shows = children.is_held(there) and any(targets_in(there.get("spec") or {}))
+        if shows and owner is not None:
+            emptied = _manifest(owner, namespace, name, ())
+            emptied["metadata"]["uid"] = uid
+            await self._bucket.take(namespace)
+            # external-dns goes on with what is deleted and stands.
+            await self._client.apply_dns_endpoint(namespace, name, emptied, force=True)
+        if not children.is_ending(there):
+            await self._bucket.take(namespace)
+            await self._client.delete_dns_endpoint(namespace, name, uid)
+            self._audit.records_withdrawn(key, name)
+        return ChildState.ENDING if children.is_held(there) else ChildState.GONE
 
     async def create(
         self, namespace: str, secret: Mapping[str, Any], *, dry_run: bool = False

@@ -84,6 +84,38 @@ async def test_owners_besides_the_controller_stay() -> None:
     assert sorted(kube.owners) == ["new", "other"]
 
 
+@pytest.mark.parametrize("immutable", [False, True])
+async def test_what_somebody_holds_is_not_gone_and_shows_nothing(immutable: bool) -> None:
+    kube = Kube()
+    await kube.make(OLD, body())
+    kube.put({**kube.there["default-mail"], "immutable": immutable})
+    kube.hold("default-mail")
+    assert await kube.make(OLD, None) is ChildState.ENDING
+    # What cannot be changed cannot be emptied.
+    assert bool(kube.there["default-mail"].get("data")) is immutable
+    written = len(kube.writes)
+    assert await kube.make(OLD, None) is ChildState.ENDING
+    assert len(kube.writes) == written, "it is deleted and emptied once"
+    # Nor is it there for anybody: what is written into it goes with it.
+    for owner in (OLD, NEW):
+        assert await kube.make(owner, body("b")) is ChildState.ENDING
+    assert len(kube.writes) == written
+    kube.let_go("default-mail")
+    assert await kube.make(NEW, body("b")) is ChildState.APPLIED
+
+
+async def test_one_that_is_held_and_deleted_by_others_is_emptied_when_it_is_to_go() -> None:
+    kube = Kube()
+    await kube.make(OLD, body())
+    kube.hold("default-mail")
+    version = kube.there["default-mail"]["metadata"]["resourceVersion"]
+    await kube.delete_secret("mail", "default-mail", {"resourceVersion": version})
+    assert await kube.make(OLD, body()) is ChildState.ENDING
+    assert kube.there["default-mail"]["data"], "whoever sends by it may, while it stands"
+    assert await kube.make(OLD, None) is ChildState.ENDING
+    assert not kube.there["default-mail"].get("data")
+
+
 async def test_whoever_was_faster_is_read_again() -> None:
     kube = Kube()
     kube.faults = [409, 409]

@@ -47,12 +47,17 @@ class Api:
     ) -> None:
         self._admit(endpoint)
         self.calls.append("forced" if force else "applied")
-        self.there = {**endpoint, "metadata": {**endpoint["metadata"], "uid": "e-1"}}
+        kept = {} if self.there is None else self.there["metadata"]
+        self.there = {**endpoint, "metadata": {**kept, **endpoint["metadata"], "uid": "e-1"}}
 
     async def delete_dns_endpoint(self, namespace: str, name: str, uid: str) -> None:
         assert uid == "e-1"
         self.calls.append("deleted")
-        self.there = None
+        assert self.there is not None
+        if self.there["metadata"].get("finalizers"):
+            self.there["metadata"]["deletionTimestamp"] = "now"
+        else:
+            self.there = None
 
     def _admit(self, endpoint: Mapping[str, Any]) -> None:
         if not self.served:
@@ -87,6 +92,20 @@ def test_it_is_made_changed_left_and_deleted(caplog: pytest.LogCaptureFixture) -
     assert api.calls == ["applied", "forced", "deleted"]
     told = [event["action"] for record in caplog.records for event in vars(record)["audit"]]
     assert told == ["RecordsPublished", "RecordsPublished", "RecordsWithdrawn"]
+
+
+def test_what_somebody_holds_is_not_gone_and_publishes_nothing() -> None:
+    api = Api()
+    apply(api, WANTED)
+    assert api.there is not None
+    api.there["metadata"]["finalizers"] = ["example.com/backup"]
+    assert apply(api, UNWANTED) is ChildState.ENDING
+    assert api.there["spec"] == {"endpoints": []}
+    assert apply(api, UNWANTED) is ChildState.ENDING
+    assert apply(api, WANTED) is ChildState.ENDING
+    assert api.calls == ["applied", "forced", "deleted"]
+    api.there = None
+    assert apply(api, UNWANTED) is ChildState.GONE
 
 
 def test_what_is_not_ours_is_left_alone() -> None:

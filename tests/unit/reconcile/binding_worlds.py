@@ -62,7 +62,25 @@ class Secrets:
     async def delete_secret(self, namespace: str, name: str, version: Mapping[str, str]) -> None:
         self._answer("delete", name)
         self._check(name, version["resourceVersion"])
-        del self.there[name]
+        secret = self.there[name]
+        if secret["metadata"].get("finalizers"):
+            self.put({**secret, "metadata": {**secret["metadata"], "deletionTimestamp": "now"}})
+        else:
+            del self.there[name]
+
+    def hold(self, name: str) -> None:
+        """Have somebody's finalizer keep a Secret from going."""
+        secret = self.there[name]
+        metadata = {**secret["metadata"], "finalizers": ["example.com/backup"]}
+        self.put({**secret, "metadata": metadata})
+
+    def let_go(self, name: str) -> None:
+        """Take the finalizers off."""
+        metadata = {**self.there[name]["metadata"], "finalizers": []}
+        if "deletionTimestamp" in metadata:
+            del self.there[name]
+        else:
+            self.put({**self.there[name], "metadata": metadata})
 
     def _check(self, name: str, version: str) -> None:
         if name not in self.there:

@@ -23,7 +23,6 @@ from postroom.api.conditions import (
 )
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import EffectiveSender, EmailAccountStatus
-from postroom.api.findings import Finding, Severity
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount, MailServer
@@ -40,6 +39,7 @@ from postroom.reconcile.account.binding_content import (
     fits,
     sources_in,
 )
+from postroom.reconcile.account.binding_problems import PROBLEMS, not_withdrawn
 from postroom.reconcile.account.protocols import account_references
 from postroom.reconcile.account.steps import AccountView
 from postroom.reconcile.signing_in.protocol_check import server_references
@@ -57,8 +57,6 @@ from postroom.reconcile.status.wanted import (
 from postroom.reconcile.world import World
 
 _CONDITION = ConditionType.BINDING_READY
-#: Where to get the rights.
-COMPONENT = "manifests/install/binding (Helm: settings.allowBindings)"
 _RETRY = timedelta(seconds=30)
 #: What a server fails of that waiting does not mend.
 _SURE = (
@@ -66,33 +64,6 @@ _SURE = (
     ConditionType.TARGET_ALLOWED,
     ConditionType.SMTP_AUTHENTICATED,
 )
-_PROBLEMS: Mapping[ChildState, tuple[Reason, str]] = {
-    ChildState.CONFLICT: (
-        Reason.SECRET_CONFLICT,
-        "Secret {name} exists and is not this account's, so it is left alone: delete it, or name "
-        "another one in spec.binding.secretName.",
-    ),
-    ChildState.NOT_ALLOWED: (
-        Reason.BINDING_NOT_ENABLED,
-        "This operator writes no Secrets: Secret {name} is not made, and stays as it was if it is "
-        f"there. Install {COMPONENT}, which sets --allow-bindings, or delete it and spec.binding.",
-    ),
-    ChildState.FORBIDDEN: (
-        Reason.BINDING_FORBIDDEN,
-        "Secret {name} could not be written: the operator lacks the permission to create, patch "
-        f"and delete Secrets here; install {COMPONENT}, and look for a quota on Secrets.",
-    ),
-    ChildState.UNGUARDED: (
-        Reason.BINDING_UNGUARDED,
-        "Secret {name} is not written: no admission policy is in force that keeps the operator "
-        f"from all other Secrets. Install the policy of {COMPONENT}, with its binding.",
-    ),
-    ChildState.REFUSED: (
-        Reason.BINDING_REFUSED,
-        "The API server does not accept Secret {name}: see that it is not immutable and that its "
-        "name is not too long.",
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +194,7 @@ class Plan:
         state = self.states.get(_secret(name))
         if state is ChildState.APPLIED:
             return name
-        lost = state in (ChildState.CONFLICT, ChildState.LEFT)
+        lost = state in (ChildState.CONFLICT, ChildState.LEFT, ChildState.ENDING)
         was = name in (self._before.name, self._before.default_name)
         return name if was and not lost else None
 
@@ -232,7 +203,7 @@ class Plan:
         if access.refusal is not None and source is None:
             return failed(_CONDITION, Reason.REFERENCE_NOT_PERMITTED, access.refusal)
         for name in names:
-            problem = _PROBLEMS.get(self.states.get(_secret(name), ChildState.APPLIED))
+            problem = PROBLEMS.get(self.states.get(_secret(name), ChildState.APPLIED))
             if problem is not None:
                 reason, sentence = problem
                 return failed(_CONDITION, reason, sentence.format(name=name))
@@ -281,21 +252,6 @@ def children_of(
     children += [Wanted(_secret(name), None) for name in ends - gone]
     named = ({*wanted, *ends} - gone) | set(held)
     return tuple(sorted(children, key=lambda each: each.child)), sorted(named)
-
-
-def not_withdrawn(children: Sequence[Wanted], states: ChildStates) -> tuple[Finding, ...]:
-    """What is to go and could not be deleted."""
-    return tuple(
-        Finding(
-            code="BINDING_NOT_WITHDRAWN",
-            severity=Severity.WARNING,
-            subject=each.child.name,
-            message=f"Secret {each.child.name} is not to be had any more, and could not be "
-            f"deleted: see that {COMPONENT} is installed, or delete it.",
-        )
-        for each in children
-        if each.content is None and states.get(each.child) in _PROBLEMS
-    )
 
 
 async def planned(view: AccountView, sends: EffectiveSender, fields: Mapping[str, object]) -> Plan:

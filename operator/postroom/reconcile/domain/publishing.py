@@ -307,6 +307,11 @@ def _obstructed(state: ChildState | None, asked: Asked) -> tuple[Verdict, tuple[
     name, namespace = asked.child.name, asked.resource.metadata.namespace
     if state not in _FAILURES:
         message = f"DNSEndpoint {name} could not be written now; it is tried again."
+        if state is ChildState.ENDING:
+            message = (
+                f"DNSEndpoint {name} is deleted, but stands until its finalizers are taken off: "
+                "see who set them."
+            )
         return assessment.unknown(_TYPE, Reason.AWAITING_PUBLISHER, message), ()
     reason, code = _FAILURES[state]
     message = f"DNSEndpoint {name} of namespace {namespace}: {catalogue()[code].meaning}"

@@ -56,6 +56,8 @@ class ChildState(StrEnum):
     APPLIED = "Applied"
     #: Nothing of the resource's is there any more.
     GONE = "Gone"
+    #: It is deleted, and stands until whoever holds it by a finalizer lets it go.
+    ENDING = "Ending"
     #: It is the resource's still where another will take it, or another's where it was wanted.
     LEFT = "Left"
     #: Something that is not ours stands under its name, and is left alone.

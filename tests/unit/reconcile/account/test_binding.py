@@ -297,6 +297,27 @@ async def test_nothing_that_was_wanted_shows_its_content() -> None:
     assert "canary" not in repr(world.outcome) + str(world.objects[ACCOUNT]["status"])
 
 
+async def test_what_somebody_holds_is_named_until_it_is_gone() -> None:
+    world = await published()
+    (name,) = world.kube.there
+    world.kube.hold(name)
+    world.add(ACCOUNT, **world.spec, connection="Disconnected")
+    status = await world.evaluate(ACCOUNT)
+    (told,) = [each for each in status.findings if each.code == "BINDING_NOT_WITHDRAWN"]
+    assert "finalizers" in told.message
+    assert status.binding is not None
+    assert (status.binding.name, status.binding.secrets) == (None, [name])
+    # Whoever connects it again has none before it is gone.
+    world.add(ACCOUNT, **world.spec)
+    status = await world.evaluate(ACCOUNT)
+    assert verdict(status, BINDING) == ("False", "SecretConflict")
+    assert status.binding is not None
+    assert status.binding.name is None
+    world.kube.let_go(name)
+    status = await world.evaluate(ACCOUNT)
+    assert verdict(status, BINDING) == ("True", "SecretProjected")
+
+
 async def test_who_is_at_rest_is_rid_of_it_however_long_that_takes() -> None:
     world = await published()
     world.add(ACCOUNT, **world.spec, connection="Disconnected")

@@ -152,6 +152,7 @@ def test_a_foreign_record_is_named_with_what_to_do() -> None:
         (ChildState.NOT_SERVED, ("False", "PublisherUnavailable"), ["PUBLISHER_UNAVAILABLE"]),
         (ChildState.CONFLICT, ("False", "Conflict"), ["PUBLISH_NAME_TAKEN"]),
         (ChildState.UNAVAILABLE, ("Unknown", "AwaitingPublisher"), []),
+        (ChildState.ENDING, ("Unknown", "AwaitingPublisher"), []),
     ],
 )
 def test_what_hinders_is_said_with_a_fix_and_gates_nothing(

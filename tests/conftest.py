@@ -161,6 +161,7 @@ _SLOW = {
     "reconcile/test_defaults.py",
     "report/test_page.py",
     "test_patient.py",
+    "test_shared_values.py",
 }
 _SLOW_PATHS = {HERE / "unit" / name for name in _SLOW}
 

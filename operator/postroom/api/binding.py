@@ -66,11 +66,11 @@ class BindingStatus(fields.Model):
         default=None,
         description=f"{DEFAULT_MAIL}, where this account is the one behind it.",
     )
-    keys: Annotated[list[_Name], Field(max_length=64)] = Field(
-        default_factory=list, description="The keys of what was written; never a value."
+    keys: Annotated[tuple[_Name, ...], Field(max_length=64)] = Field(
+        default=(), description="The keys of what was written; never a value."
     )
-    secrets: Annotated[list[_Name], Field(max_length=16)] = Field(
-        default_factory=list,
+    secrets: Annotated[tuple[_Name, ...], Field(max_length=16)] = Field(
+        default=(),
         description="Secrets of the operator's own for this account: there, about to come, or "
         "about to go.",
     )

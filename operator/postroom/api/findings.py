@@ -111,10 +111,8 @@ class Finding(Model):
         description="The question to DNS that shows it, to be typed into a shell.",
     )
     because: Annotated[
-        list[Annotated[str, StringConstraints(max_length=64)]], Field(max_length=8)
-    ] = Field(
-        default_factory=list, description="Codes of what else was found about the same record."
-    )
+        tuple[Annotated[str, StringConstraints(max_length=64)], ...], Field(max_length=8)
+    ] = Field(default=(), description="Codes of what else was found about the same record.")
     fix: Fix | None = Field(
         default=None, description="The one change that mends it, if there is one."
     )

@@ -210,8 +210,8 @@ class SendPlan(Model):
     window: SendingWindow | None = Field(
         default=None, description="When messages go out; absent: at any time."
     )
-    hours: Annotated[list[PlannedHour], Field(max_length=HOURS_LIMIT)] = Field(
-        default_factory=list,
+    hours: Annotated[tuple[PlannedHour, ...], Field(max_length=HOURS_LIMIT)] = Field(
+        default=(),
         description="The daily number spread over the window, by its clock: an hour that the clock "
         "shows twice counts once, one that it skips is left out.",
     )

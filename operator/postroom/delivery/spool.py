@@ -12,7 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -29,12 +29,9 @@ _PIECE = 256 * 1024
 #: and a file costs more than they do.
 _IN_MEMORY = 256 * 1024
 
-_UNWRITABLE = Failure(
-    ProbeStage.MAILBOX,
-    Reason.AWAITING_DEPENDENCY,
+_UNWRITABLE = (
     "postroom deliver cannot keep messages on their way: its --spool-dir is full, read-only or not "
-    "there. They stay in the mailbox; have an administrator mend it.",
-    conclusive=False,
+    "there. They stay in the mailbox; have an administrator mend it."
 )
 
 
@@ -68,7 +65,9 @@ class SpooledMessage:
         try:
             await threads.to_its_end(self._write, piece)
         except OSError as error:
-            raise shortage_in(error) or replace(_UNWRITABLE) from None
+            reason = Reason.AWAITING_DEPENDENCY
+            full = Failure(ProbeStage.MAILBOX, reason, _UNWRITABLE, conclusive=False)
+            raise shortage_in(error) or full from None
 
     def _write(self, piece: bytes) -> None:
         if self._file is None:

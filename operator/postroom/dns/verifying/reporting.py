@@ -312,7 +312,7 @@ def _reported(
         message = joined(cause.message, fix, judged.follows)
         label = fix.host_label if fix and fix.name == planned.name else None
         made = weighed(planned, finding(cause.code, planned.id, message, fix))
-        found.append(made.model_copy(update={"because": list(judged.because)}))
+        found.append(made.model_copy(update={"because": judged.because}))
     if label is None and apex and host:
         label = label_for(planned.name, apex, host)
     label = host_label(planned.name, apex) if label is None else label

@@ -128,14 +128,13 @@ class Plan:
             )
         elif self.keeper not in (None, self.resource.metadata.name) and self._had_default:
             wanted[api.DEFAULT_MAIL] = Yielded()
-        verdicts: tuple[Verdict, ...] = ()
-        if asked is not None:
-            verdicts = (self._verdict(access, source, wanted),)
+        verdicts = (self._verdict(access, source, wanted),) if asked is not None else ()
         own = self._there(asked.secret_name if asked else None, wanted)
         default = self._there(api.DEFAULT_MAIL if has_default else None, wanted)
         name = source or own or default
         written = any(isinstance(body, SecretBody) for body in wanted.values())
-        return self._followed(name, default, sorted(content) if written else [], wanted, verdicts)
+        keys = tuple(sorted(content)) if written else ()
+        return self._followed(name, default, keys, wanted, verdicts)
 
     def _held(self) -> Followed:
         """Leave what was published as it is, as far as it is still asked for."""
@@ -151,14 +150,14 @@ class Plan:
             stood = find(self.resource.status.conditions, _CONDITION)
             is_good = stood is not None and stood.status is ConditionStatus.TRUE
             verdicts = (Verdict.of(stood) if stood is not None and is_good else _pending(),)
-        keys = before.keys if still else []
+        keys = before.keys if still else ()
         return self._followed(name, default, keys, {}, verdicts, still)
 
     def _withdrawn(self, decided: EffectiveSender) -> Followed:
         verdicts: tuple[Verdict, ...] = ()
         if self.resource.spec.binding is not None:
             verdicts = (_withdrawal(decided.reason),)
-        return self._followed(None, None, [], {}, verdicts)
+        return self._followed(None, None, (), {}, verdicts)
 
     # -- parts --------------------------------------------------------------------------------
 
@@ -174,7 +173,7 @@ class Plan:
         self,
         name: str | None,
         default: str | None,
-        keys: list[str],
+        keys: tuple[str, ...],
         wanted: Mapping[str, object],
         verdicts: tuple[Verdict, ...],
         held: Sequence[str] = (),
@@ -240,7 +239,7 @@ def children_of(
     states: ChildStates,
     wanted: Mapping[str, object],
     held: Sequence[str] = (),
-) -> tuple[tuple[Wanted, ...], list[str]]:
+) -> tuple[tuple[Wanted, ...], tuple[str, ...]]:
     """Return the children to make come true, and the Secrets that status names for that.
 
     What the stored status names and nobody wants any more goes; it is named until it is gone.
@@ -251,7 +250,7 @@ def children_of(
     children = [Wanted(_secret(name), body) for name, body in wanted.items() if name not in gone]
     children += [Wanted(_secret(name), None) for name in ends - gone]
     named = ({*wanted, *ends} - gone) | set(held)
-    return tuple(sorted(children, key=lambda each: each.child)), sorted(named)
+    return tuple(sorted(children, key=lambda each: each.child)), tuple(sorted(named))
 
 
 async def planned(view: AccountView, sends: EffectiveSender, fields: Mapping[str, object]) -> Plan:

@@ -24,7 +24,7 @@ def plan(asked: send_limits.SendLimits, limits: Limits) -> send_limits.SendPlan 
             daily, daily_from = room, send_limits.LimitSource.WINDOW
         if daily < hourly:
             hourly, hourly_from = daily, daily_from
-    hours: list[send_limits.PlannedHour] = []
+    hours: tuple[send_limits.PlannedHour, ...] = ()
     window = asked.window
     if window is not None:
         # As a set the days have no order; the plan has that of the week.
@@ -33,12 +33,12 @@ def plan(asked: send_limits.SendLimits, limits: Limits) -> send_limits.SendPlan 
     if daily is not None and window is not None:
         numbers = spread(daily, hourly, window)
         peak, (opens, closes) = max(numbers), window.minutes
-        hours = [
+        hours = tuple(
             send_limits.PlannedHour(
                 start=_clock(start), end=_clock(min(start + 60, closes)), messages=messages
             )
             for start, messages in zip(range(opens, closes, 60), numbers, strict=True)
-        ]
+        )
         if hourly is None or peak < hourly:
             hourly, hourly_from = peak, send_limits.LimitSource.WINDOW
     found = send_limits.SendPlan(

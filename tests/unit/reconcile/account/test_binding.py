@@ -73,7 +73,7 @@ async def test_what_an_application_needs_is_projected() -> None:
     }
     status = await world.evaluate(ACCOUNT)
     assert status.binding is not None
-    assert status.binding.keys == sorted(found)
+    assert list(status.binding.keys) == sorted(found)
     assert verdict(status, BINDING) == ("True", "SecretProjected")
     assert verdict(status, ConditionType.READY) == ("True", "Succeeded")
     assert world.kube.there[NAME]["type"] == "servicebinding.io/smtp"
@@ -185,7 +185,7 @@ async def test_another_name_or_none_removes_what_was_ours(asked: dict[str, Any])
     status = await world.evaluate(ACCOUNT)
     assert set(world.kube.there) == ({"other"} if asked else set())
     assert bound(status) == ("other" if asked else None)
-    assert status.binding is None or status.binding.secrets == ["other"]
+    assert status.binding is None or status.binding.secrets == ("other",)
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ async def test_what_cannot_be_withdrawn_is_told_until_it_is_gone() -> None:
     status = await world.evaluate(ACCOUNT)
     assert [each.code for each in status.findings] == ["BINDING_NOT_WITHDRAWN"]
     assert status.binding is not None
-    assert (status.binding.name, status.binding.secrets) == (None, [NAME])
+    assert (status.binding.name, status.binding.secrets) == (None, (NAME,))
     world.kube.faults = []
     status = await world.evaluate(ACCOUNT)
     assert (status.findings, status.binding, world.kube.there) == ([], None, {})
@@ -443,7 +443,7 @@ async def test_who_loses_it_leaves_it_until_it_is_taken() -> None:
     await world.step(OTHER, crash=True)
     status = await world.evaluate(ACCOUNT)
     assert status.binding is not None
-    assert (status.binding.default_name, status.binding.secrets) == (None, [DEFAULT_MAIL])
+    assert (status.binding.default_name, status.binding.secrets) == (None, (DEFAULT_MAIL,))
     assert world.kube.holder(DEFAULT_MAIL) == "support"
     await world.evaluate(OTHER)
     assert world.kube.holder(DEFAULT_MAIL) == "billing"
@@ -675,4 +675,4 @@ async def test_what_is_left_when_the_operator_may_no_more_is_not_said_to_be_abse
     assert (told.reason, NAME in world.kube.there) == ("BindingNotEnabled", True)
     assert f"{NAME} is not made, and stays as it was if it is there" in told.message
     assert status.binding is not None
-    assert status.binding.secrets == [NAME]
+    assert status.binding.secrets == (NAME,)

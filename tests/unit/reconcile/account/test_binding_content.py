@@ -43,7 +43,7 @@ async def test_a_secret_that_has_all_is_referenced_and_nothing_is_written(
     world.add_secret("mailbox", **FITS, **more)
     status = await world.evaluate(ACCOUNT)
     assert status.binding is not None
-    assert (status.binding.name, status.binding.secrets) == ("mailbox", [])
+    assert (status.binding.name, status.binding.secrets) == ("mailbox", ())
     assert world.kube.writes == []
     assert verdict(status, BINDING) == (("True", "SecretReferenced") if asked else None)
     world.add(ACCOUNT, **world.spec, connection="Disconnected")

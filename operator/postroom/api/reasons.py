@@ -336,7 +336,8 @@ _ENTRIES: dict[Reason, Entry] = {
     ),
     Reason.DEPENDENCIES_READY: Entry("The objects that this one stands on are ready.", _NONE),
     Reason.MAIL_SERVER_NOT_READY: Entry(
-        "The MailServer behind the account is not ready.", "Read the MailServer's status."
+        "The MailServer behind the account is not ready.",
+        "Mend the server as the message says, or have its owner read its status.",
     ),
     Reason.SENDING_DOMAIN_NOT_READY: Entry(
         "The SendingDomain behind the account is not verified.", "Read the SendingDomain's status."

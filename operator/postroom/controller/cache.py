@@ -213,7 +213,7 @@ class Cache:
 
     def _replace(self, key: Key, entry: _Entry, slim: Raw) -> Change:
         before = after = frozenset(entry.indexes)
-        difference = _difference(entry.raw, slim)
+        difference = _difference(key.kind, entry.raw, slim)
         entry.raw, entry.sent = slim, None
         if Difference.STATUS in difference and entry.writing is not None:
             entry.suspect = True
@@ -284,7 +284,7 @@ def _is_newer(raw: Raw, cached: Raw) -> bool:
     return not one or one != other
 
 
-def _difference(before: Raw, after: Raw) -> Difference:
+def _difference(kind: Kind, before: Raw, after: Raw) -> Difference:
     if _uid(before) != _uid(after):
         return Difference.APPEARED | Difference.VANISHED | Difference.READY
     old, new = Metadata.of(metadata_of(before)), Metadata.of(metadata_of(after))
@@ -295,7 +295,7 @@ def _difference(before: Raw, after: Raw) -> Difference:
         found |= Difference.REQUEST
     if moved(status_of(before), status_of(after)):
         found |= Difference.STATUS
-        was, now = readiness(before), readiness(after)
+        was, now = readiness(kind, before), readiness(kind, after)
         if was != now:
             found |= Difference.READY
             is_open = now[0] == "Unknown" and now[2] == new.generation != was[2]
@@ -307,18 +307,20 @@ def _difference(before: Raw, after: Raw) -> Difference:
     return found
 
 
-def readiness(raw: Raw) -> tuple[object, ...]:
-    """Return the status of the Ready condition, the verdict on a domain, the generation, and what
-    a claim on the domain stands on.
+def readiness(kind: Kind, raw: Raw) -> tuple[object, ...]:
+    """Return the status of the Ready condition, the verdict on a domain, the generation, what a
+    claim on the domain stands on, and why a server is not Ready.
 
     The verdict counts too: a domain that is Degraded still lets its accounts send, one that has
-    Failed does not, and neither is Ready.
+    Failed does not, and neither is Ready. What is wrong with a server its accounts tell as well.
     """
     status = raw.get("status")
     if not isinstance(status, MAPPINGS):
-        return None, None, None, ()
+        return None, None, None, (), None
     about = status.get("verification"), status.get("observedGeneration"), standing_of(status)
     for condition in conditions_of(raw):
         if condition.get("type") == "Ready":
-            return condition.get("status"), *about
-    return None, *about
+            stands = condition.get("status")
+            told = kind is Kind.MAIL_SERVER and stands == "False"
+            return stands, *about, condition.get("message") if told else None
+    return None, *about, None

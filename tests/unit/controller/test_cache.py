@@ -60,6 +60,18 @@ def test_versions_that_are_no_numbers_count_by_arrival(cache: Cache) -> None:
     assert cache.put(Kind.MAIL_SERVER, raw).difference is Difference.SPEC
 
 
+def test_another_fault_of_a_server_is_news_for_its_accounts(cache: Cache) -> None:
+    broken = ready("False")
+    put(cache, 11, status=broken)
+    (condition,) = broken["conditions"]
+    another = {**broken, "conditions": [{**condition, "message": "It has expired."}]}
+    assert Difference.READY in put(cache, 12, status=another)
+    works = {**broken, "conditions": [{**condition, "status": "True"}]}
+    put(cache, 13, status=works)
+    in_other_words = {**works, "conditions": [{**works["conditions"][0], "message": "Fine."}]}
+    assert Difference.READY not in put(cache, 14, status=in_other_words)
+
+
 def test_a_new_generation_is_a_change_of_spec(cache: Cache) -> None:
     assert put(cache, 11, generation=2) is Difference.SPEC
 

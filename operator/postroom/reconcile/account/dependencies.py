@@ -13,7 +13,7 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource, EmailAccount, MailServer, SendingDomain
 from postroom.reconcile import indexes
 from postroom.reconcile.account import consumers, coverage
-from postroom.reconcile.account.server import ServerFound, called, find_server
+from postroom.reconcile.account.server import ServerFound, called, find_server, not_ready
 from postroom.reconcile.signing_in.probing import code_of
 from postroom.reconcile.signing_in.references import reference_to, unusable
 from postroom.reconcile.status.assessment import failed, is_out_of_sight, readiness
@@ -130,6 +130,8 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
             covered = replace(covered, invalid=covered.invalid or lost)
     missed = coverage.missing(spec, covered, lost) if domain is None else None
     findings = found.findings + tuple(_uncovered(resource, covered, lost, missed))
+    if found.server is not None and readiness(found.server) is ConditionStatus.FALSE:
+        findings += (not_ready(found.server, namespace),)
     problem = found.problem
     if problem is None and missed is not None:
         problem = failed(ConditionType.REFERENCES_RESOLVED, covered.reason, missed)

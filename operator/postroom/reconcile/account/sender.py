@@ -10,6 +10,7 @@ from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import EffectiveSender
 from postroom.api.reasons import Reason
 from postroom.reconcile.account.dependencies import Dependencies, no_fallback_domain
+from postroom.reconcile.account.server import not_ready
 from postroom.reconcile.status.assessment import Conclude, Conclusion, failed, passed, unknown
 
 #: What must hold, as far as it is judged, for a message to be sent at all.
@@ -71,6 +72,8 @@ def forbids(spec: EmailAccountSpec, dependencies: Dependencies) -> bool:
 
 def _not_ready(other: resource.AnyResource, dependencies: Dependencies) -> str:
     """That a server or a domain is not ready, and what that is for its account."""
+    if dependencies.server is not None and other is dependencies.server:
+        return not_ready(dependencies.server, dependencies.namespace).message
     name, said = dependencies.called(other), other.status
     if (
         isinstance(said, sendingdomain.SendingDomainStatus)

@@ -9,8 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from postroom.api.conditions import ConditionStatus, ConditionType, Verdict
-from postroom.api.findings import Finding, Severity
+from postroom.api.conditions import (
+    MESSAGE_LIMIT,
+    ConditionStatus,
+    ConditionType,
+    Verdict,
+    find,
+    shorten,
+)
+from postroom.api.findings import Finding, Fix, FixAction, Severity
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource, EmailAccount, MailServer
@@ -117,6 +124,31 @@ def called(resource: AnyResource, namespace: str) -> str:
     metadata = resource.metadata
     elsewhere = "" if metadata.namespace == namespace else f" of namespace {metadata.namespace}"
     return f"{resource.kind.value} {metadata.name}{elsewhere}"
+
+
+def not_ready(server: MailServer, namespace: str) -> Finding:
+    """That a server is not ready, for whoever reads a status of a namespace, and what that is for
+    in the server's own words; those of another namespace are for its own people alone."""
+    name = called(server, namespace)
+    message, fix = f"{name} is not ready: read its status.", None
+    ready = find(server.status.conditions, ConditionType.READY)
+    if ready is not None and ready.message and server.metadata.namespace == namespace:
+        said, findings = ready.message, server.status.findings
+        fixes = (each.fix for each in findings if shorten(each.message) == said)
+        told = next((each.instruction for each in fixes if each), "")
+        room = MESSAGE_LIMIT - len(f"{name} is not ready. ")
+        if len(said) > room and len(told) < room:
+            # What is to be done is not what is cut off.
+            said = f"{shorten(said, room - len(told) - 1)} {told}"
+        message = f"{name} is not ready. {shorten(said, room)}"
+        fix = Fix(action=FixAction.EXTERNAL, instruction=told) if told else None
+    return Finding(
+        code=code_of(Reason.MAIL_SERVER_NOT_READY),
+        severity=Severity.ERROR,
+        subject="server",
+        message=message,
+        fix=fix,
+    )
 
 
 def _missing(reason: Reason, message: str, field: str = "") -> Verdict:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from postroom.api.conditions import Condition, ConditionStatus, ConditionType, find
+from postroom.api.conditions import Condition, ConditionStatus, ConditionType, find, shorten
 from postroom.api.finding_texts import ends_with
 from postroom.api.findings import Finding
 from postroom.api.mailserver import ProbeFacts, ProbeStage
@@ -255,7 +255,7 @@ def _parted(stored: Condition, findings: Sequence[Finding]) -> tuple[str, str]:
             *(
                 each.fix.instruction
                 for each in findings
-                if each.fix and each.message == stored.message
+                if each.fix and shorten(each.message) == stored.message
             ),
         )
     )

@@ -13,14 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from postroom.api.conditions import MESSAGE_LIMIT, shorten
 from postroom.api.emailaccount_status import EmailAccountStatus
+from postroom.api.findings import FINDING_LIMIT
 from postroom.api.mailserver import MailServerStatus
 from postroom.api.names import Key, Kind
+from postroom.api.resource import MailServer
 from postroom.api.server_reference import AllowedNamespaces
 from postroom.api.status import CommonStatus
+from postroom.reconcile.account.server import not_ready
 from postroom.reconcile.world import LookupUnavailable, SecretContent
 from unit.reconcile.account.test_relations import Mail, message, ready, sender
-from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, SERVER
+from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, SERVER, parsed
 
 TENANT = "team-a"
 THEIRS = Key(Kind.EMAIL_ACCOUNT, TENANT, "tickets")
@@ -250,3 +254,65 @@ def test_nobody_sends_through_what_does_not_admit_them(history: list[Any]) -> No
             assert (ready(status)[0] == "True") is admitted
 
     asyncio.run(live())
+
+
+WRONG = "smtp.example.com:587 answers AUTH with 535."
+TOLD = "Correct username and password in the Secret."
+
+
+def broken(wrong: str = WRONG, fix: str = TOLD) -> dict[str, Any]:
+    """What the status of a server says that is not ready."""
+    said = f"{wrong} {fix}"
+    finding = {
+        "code": "AUTHENTICATION_REJECTED",
+        "severity": "Error",
+        "subject": "SMTP",
+        "message": said,
+        "fix": {"action": "External", "instruction": fix},
+    }
+    condition = {
+        "type": "Ready",
+        "status": "False",
+        "reason": "AuthenticationRejected",
+        "message": said,
+        "observedGeneration": 1,
+        "lastTransitionTime": "2026-11-29T12:00:00Z",
+    }
+    return {"observedGeneration": 1, "conditions": [condition], "findings": [finding]}
+
+
+async def test_what_is_wrong_with_a_server_its_accounts_say() -> None:
+    mail = Mail()
+    mail.objects[SERVER]["status"] = broken()
+    status = await mail.account()
+    assert ready(status) == ("False", "MailServerNotReady")
+    assert message(status) == f"MailServer smtp is not ready. {WRONG} {TOLD}"
+    (found,) = [each for each in status.findings if each.code == "MAIL_SERVER_NOT_READY"]
+    assert found.message == message(status) and found.field == "spec.serverRef"
+    assert found.fix is not None and found.fix.instruction == TOLD
+
+
+async def test_what_is_wrong_with_a_server_of_others_is_for_their_people() -> None:
+    mail = Shared(ALL)
+    generation = mail.objects[SERVER]["metadata"]["generation"]
+    stored = broken()
+    stored["observedGeneration"] = stored["conditions"][0]["observedGeneration"] = generation
+    mail.objects[SERVER]["status"] = stored
+    status = await mail.theirs()
+    assert ready(status) == ("False", "MailServerNotReady")
+    name = f"MailServer smtp of namespace {NAMESPACE}"
+    assert message(status) == f"{name} is not ready: read its status."
+    assert "535" not in told(status) and TOLD not in told(status)
+
+
+@given(st.text("abc. ", max_size=1500), st.text("xyz. ", min_size=1, max_size=400))
+def test_of_what_is_long_the_remedy_is_kept(wrong: str, fix: str) -> None:
+    metadata = {"namespace": "n", "name": "s", "uid": "u", "generation": 1}
+    stored = broken(wrong[: FINDING_LIMIT - len(fix) - 1], fix)
+    (condition,) = stored["conditions"]
+    condition["message"] = shorten(condition["message"])
+    raw = {"metadata": metadata, "spec": {"host": "h.example"}, "status": stored}
+    server = cast("MailServer", parsed(Kind.MAIL_SERVER, raw))
+    found = not_ready(server, "n")
+    assert len(found.message) <= MESSAGE_LIMIT
+    assert found.message.startswith("MailServer s is not ready. ") and found.message.endswith(fix)

@@ -16,7 +16,7 @@ from postroom.reconcile import indexes
 from postroom.reconcile.account.coverage import is_degraded, withheld
 from postroom.reconcile.account.dependencies import domain_of
 from postroom.reconcile.account.protocols import imap_check
-from postroom.reconcile.account.server import ServerFound, find_server
+from postroom.reconcile.account.server import ServerFound, find_server, not_ready
 from postroom.reconcile.account.steps import AccountView
 from postroom.reconcile.signing_in.probing import Attempt
 from postroom.reconcile.signing_in.protocol_check import prepare_server
@@ -65,7 +65,7 @@ async def sender_of(view: AccountView) -> Attempt | Obstacle:
     if check.problem is not None or check.is_blocked or server is None:
         return Obstacle(Reason.NOT_ATTEMPTED, "The account cannot sign in: read its conditions.")
     if spec.signs_in or view.dependencies.server_state is not ConditionStatus.TRUE:
-        message = f"{view.dependencies.called(server)} is not ready: read its status."
+        message = not_ready(server, view.dependencies.namespace).message
         return Obstacle(Reason.MAIL_SERVER_NOT_READY, message, passing=True)
     if view.dependencies.server_namespace is not None:
         message = "Messages are sent with credentials of this namespace only: set credentialsRef."

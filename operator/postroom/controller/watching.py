@@ -42,6 +42,8 @@ class Taker:
 
 
 _OF_NAMESPACE = re.compile(r"/namespaces/[^/]+(?=/)")
+#: A change of what is in them is noticed at the next look, too.
+_SOURCES = ("/secrets", "/configmaps")
 _CHANGES = ("ADDED", "MODIFIED", "DELETED")
 #: Objects between two pauses in which everything else goes on.
 _AT_ONCE = 8
@@ -96,8 +98,8 @@ def session(
         proxy=proxy,
         read_bufsize=2**21,
         middlewares=(
-            *((one_of_several,) if several else ()),
-            *(authorize, _reduce, take_in, check_open),
+            *(_bearing_refusals(several=several), authorize, _reduce),
+            *(take_in, check_open),
         ),
         response_class=_WatchResponse,
     )
@@ -105,23 +107,34 @@ def session(
 
 
 class Refused(aiohttp.ClientConnectionError):
-    """One of several namespaces may not be watched. To kopf that a collection may not be read is
-    the end of everything, and that there is no way to it is no more than a reason to try again."""
+    """One of several namespaces, or what objects refer to, may not be watched. To kopf that a
+    collection may not be read is the end of everything, and that there is no way to it is no more
+    than a reason to try again."""
 
 
-async def one_of_several(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Have the watch of one namespace wait until it may go on, and those of the others go on."""
-    response = await handler(request)
-    if (
-        response.status == 403
-        and request.method == "GET"
-        and _OF_NAMESPACE.search(request.url.path)
-    ):
+def _bearing_refusals(*, several: bool) -> aiohttp.ClientMiddlewareType:
+    """Have a watch without which the others can do wait until it may go on."""
+    told: set[str] = set()
+
+    async def bear(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        response, path = await handler(request), request.url.path
+        of_source = path.endswith(_SOURCES)
+        alone = of_source or (several and _OF_NAMESPACE.search(path))
+        if response.status != HTTPStatus.FORBIDDEN or request.method != "GET" or not alone:
+            return response
         response.release()
-        raise Refused(f"{request.url.path} may not be read")
-    return response
+        if of_source and path not in told:
+            told.add(path)
+            logger.warning(
+                "%s may not be watched: grant this service account list and watch on secrets and "
+                "configmaps, or take --watch-secrets away; changes are seen at the next look",
+                path,
+            )
+        raise Refused(f"{path} may not be read")
+
+    return bear
 
 
 class _WatchResponse(aiohttp.ClientResponse):
@@ -260,7 +273,7 @@ async def _reduce(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
     """Take metadata only where an answer would hold the content of Secrets or ConfigMaps."""
-    if request.url.path.endswith(("/secrets", "/configmaps")):
+    if request.url.path.endswith(_SOURCES):
         watching = request.url.query.get("watch") == "true"
         request.headers["Accept"] = METADATA if watching else METADATA_LIST
     return await handler(request)

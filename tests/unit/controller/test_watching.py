@@ -256,6 +256,27 @@ async def test_of_several_namespaces_one_that_refuses_us_is_no_way_for_now(
         assert (await session.get(f"{cluster.server}{ALL}{query}")).status == 403
 
 
+@pytest.mark.parametrize("query", ["", "?watch=true"])
+@pytest.mark.parametrize("where", ["", "/namespaces/mail"])
+async def test_without_the_right_to_watch_secrets_everything_else_goes_on(
+    where: str, query: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is said once tells what to grant; kopf says at each try that it is refused."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"kind": "Status", "code": 403}, status=403)
+
+    async with cluster_at(handler, tmp_path) as cluster, cluster.watch_session() as session:
+        for _ in range(2):
+            for plural in ("secrets", "configmaps"):
+                path = f"/api/v1{where}/{plural}"
+                with pytest.raises(aiohttp.ClientConnectionError, match=f"{path} may not be read"):
+                    await session.get(f"{cluster.server}{path}{query}")
+        assert (await session.get(f"{cluster.server}{ALL}{query}")).status == 403
+    assert len(caplog.messages) == 2
+    assert all("list and watch" in message for message in caplog.messages)
+
+
 async def test_a_list_is_taken_in_entry_by_entry(tmp_path: Path) -> None:
     """So that no more than one is decoded at a time: of a torn one the first are there."""
     body = json.dumps({"items": [thing(f"t{number}", number) for number in range(20)]})

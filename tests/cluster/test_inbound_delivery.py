@@ -80,6 +80,20 @@ async def side(kubeconfig: Path, namespace: str) -> AsyncIterator[Side]:
         await cluster.close()
 
 
+@asynccontextmanager
+async def both(
+    installed: ControlPlane, namespace: str, directory: Path
+) -> AsyncIterator[tuple[Side, Side]]:
+    """An account, the operator with its own rights, and a worker."""
+    installed.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(manifest(SPEC)))
+    own = service_account_kubeconfig(installed, directory)
+    async with (
+        side(own, namespace) as operator,
+        side(installed.kubeconfig, namespace) as worker,
+    ):
+        yield operator, worker
+
+
 def teller(worker: Side) -> progress.InboundStatus:
     bucket = TokenBucket(1000, 1000)
     return progress.InboundStatus(
@@ -153,12 +167,7 @@ async def test_what_is_taken_and_what_is_refused(installed: ControlPlane, namesp
 async def test_each_writes_its_own_part_and_nothing_of_the_other(
     installed: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
-    installed.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(manifest(SPEC)))
-    own = service_account_kubeconfig(installed, tmp_path)
-    async with (
-        side(own, namespace) as operator,
-        side(installed.kubeconfig, namespace) as worker,
-    ):
+    async with both(installed, namespace, tmp_path) as (operator, worker):
         raw = await worker.see()
         uid = raw["metadata"]["uid"]
         await operator.see()
@@ -222,12 +231,7 @@ async def test_each_writes_its_own_part_and_nothing_of_the_other(
 async def test_both_at_once_lose_nothing(
     installed: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
-    installed.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(manifest(SPEC)))
-    own = service_account_kubeconfig(installed, tmp_path)
-    async with (
-        side(own, namespace) as operator,
-        side(installed.kubeconfig, namespace) as worker,
-    ):
+    async with both(installed, namespace, tmp_path) as (operator, worker):
         uid = (await worker.see())["metadata"]["uid"]
         await operator.see()
         rounds = 25
@@ -257,12 +261,7 @@ async def test_what_an_earlier_worker_applies_is_made_good(
     installed: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
     """It applied its part to definitions of which that was no whole."""
-    installed.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(manifest(SPEC)))
-    own = service_account_kubeconfig(installed, tmp_path)
-    async with (
-        side(own, namespace) as operator,
-        side(installed.kubeconfig, namespace) as worker,
-    ):
+    async with both(installed, namespace, tmp_path) as (operator, worker):
         uid = (await worker.see())["metadata"]["uid"]
         await operator.see()
         assert await judge(operator, ConditionStatus.TRUE, "one") is WriteResult.WRITTEN
@@ -314,13 +313,8 @@ async def test_an_object_of_the_same_name_is_another_one(
 async def test_the_operator_takes_back_what_nobody_is_there_to_take_back(
     installed: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
-    installed.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(manifest(SPEC)))
     seconds = 0.0
-    own = service_account_kubeconfig(installed, tmp_path)
-    async with (
-        side(own, namespace) as operator,
-        side(installed.kubeconfig, namespace) as worker,
-    ):
+    async with both(installed, namespace, tmp_path) as (operator, worker):
         uid = (await worker.see())["metadata"]["uid"]
         await tell(worker, at(5), uid)
         await operator.see()

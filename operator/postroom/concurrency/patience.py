@@ -16,6 +16,9 @@ from typing import Self
 
 #: Seconds after which a wait is looked at, so that it counts no more where we wake up late.
 _TICK = 0.25
+#: Seconds before the end of a deadline in which that is done: a mailbox waits for mail for half an
+#: hour, and thousands of them would look four times a second at a time that is far away.
+_NEAR = 60.0
 #: Less than this is no time: what differences leave of a limit.
 _LEAST = 1e-6
 
@@ -197,7 +200,7 @@ class PeerDeadline:
         await self._timeout.__aexit__(kind, error, traceback)
 
     def _arm(self) -> None:
-        self._due = max(0.0, min(self._left, _TICK))
+        self._due = max(0.0, min(self._left, max(_TICK, self._left - _NEAR)))
         self._timer = asyncio.get_running_loop().call_later(self._due, self._look)
 
     def _look(self) -> None:

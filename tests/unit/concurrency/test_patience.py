@@ -178,7 +178,7 @@ async def stands_still(seconds: float) -> None:
     await asyncio.sleep(0.0)
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.25, 9.9, 10.0])
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.25, 9.9, 10.0, 61.0, 1_740.0])
 def test_a_peer_has_its_time_and_no_more(seconds: float) -> None:
     async def scene() -> None:
         begun = now()
@@ -205,6 +205,32 @@ def test_a_peer_has_its_time_where_the_loop_stands_still() -> None:
             async with PeerDeadline(10.0):
                 await stands_still(30.0)
                 await asyncio.sleep(10.0)
+
+    run(scene())
+
+
+def test_a_time_that_is_far_from_over_is_not_looked_at() -> None:
+    """A mailbox that waits for mail costs nothing meanwhile, however many there are."""
+
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        call_later, armed = loop.call_later, list[float]()
+
+        def count(delay: float, *rest: Any, **named: Any) -> asyncio.TimerHandle:
+            armed.append(delay)
+            return call_later(delay, *rest, **named)
+
+        with mock.patch.object(loop, "call_later", count):
+            async with PeerDeadline(1_800.0):
+                await asyncio.sleep(1_000.0)
+            assert sorted(armed)[:-1] == [1_000.0]
+            # Towards its end as ever: where the loop stands still then, that is not the peer's.
+            async with PeerDeadline(1_800.0) as deadline:
+                await asyncio.sleep(1_741.0)
+                for _ in range(20):
+                    await stands_still(30.0)
+                await asyncio.sleep(50.0)
+            assert not deadline.expired()
 
     run(scene())
 

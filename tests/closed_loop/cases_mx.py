@@ -26,6 +26,7 @@ _FEEDBACK = "feedback-smtp.eu-west-1.amazonses.com"
 _FEEDBACK_ID = f"return-path-mx-{_FEEDBACK}"
 _BY_SES = (("returnPath", {"name": "bounce", "mx": [{"host": _FEEDBACK, "preference": 10}]}),)
 RETURN_MX = "return-path-mx-mx1.mailprovider.net"
+_ADDRESSES = tuple(f"5 203.0.113.{number}" for number in range(30))
 _NO_MX = (("mx", None),)
 _OWN_MX = (("mx", [{"host": _OWN_HOST, "preference": 10}]),)
 
@@ -247,6 +248,8 @@ CASES: tuple[Case, ...] = (
     _wrong("another provider, preferred", "MX_TAKES_MAIL", _beside(*_GOOGLE)),
     _wrong("another provider, equal", "MX_TAKES_MAIL", _beside("10 mx.zoho.com")),
     _wrong("unknown, preferred", "MX_TAKES_MAIL", _beside("1 mail.elsewhere.net")),
+    _wrong("many addresses beside", "MX_IP", _beside(*_ADDRESSES)),
+    _wrong("addresses alone", "MX_IP", _only(*_ADDRESSES, "20 mx2.mailprovider.net")),
     _wrong(
         "preferred, one missing",
         "MX_MISMATCH",

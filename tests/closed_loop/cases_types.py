@@ -58,6 +58,25 @@ def beside(id: str, *records: tuple[str, str, str], keep: bool = False) -> Mista
     return mistake
 
 
+def _in_its_place(id: str, kinds: str) -> Mistake:
+    """Records of these types are where the CNAME belongs, texts as many as fixes had no room
+    for once."""
+
+    def mistake(stage: Stage) -> None:
+        stage.unpublish(id)
+        values = {
+            "A": ["203.0.113.9", "203.0.113.10"],
+            "AAAA": ["2001:db8::1"],
+            "MX": ["10 mx1.mailprovider.net"],
+            "TXT": [f"site-verification={number}" for number in range(20)],
+        }
+        for kind in kinds.split():
+            for value in values[kind]:
+                stage.zone.add(stage.record(id).name, kind, value)
+
+    return mistake
+
+
 def _case(name: str, id: str, state: str, code: str, mistake: Mistake, domain: str = APEX) -> Case:
     return Case(f"{code}: {name} ({id}, {domain})", id, state, code, mistake, domain=domain)
 
@@ -91,6 +110,16 @@ def _types() -> list[Case]:
             "Missing",
             text,
             typed("tracking", "site-verification=1", "TXT"),
+        ),
+        *(
+            _case(f"{kinds} in its place", id, state, code, _in_its_place(id, kinds))
+            for id, kinds, state, code in (
+                ("tracking", "MX", "Missing", "CNAME_MISSING"),
+                ("tracking", "TXT A MX", "Conflicting", text),
+                ("tracking", "A AAAA MX", "Conflicting", "TYPE_ADDRESS_FOR_CNAME"),
+                ("dkim-k1", "A", "Missing", "DKIM_MISSING"),
+                ("dkim-k1", "A AAAA TXT MX", "Conflicting", text),
+            )
         ),
         Case(
             "TYPE_CNAME_FOR_OTHER: a delegation typed as alias",

@@ -19,6 +19,10 @@ INSTRUCTION_LIMIT = 1024
 REMOVED_VALUE_LIMIT = 1024
 
 
+#: Most records that a fix removes: where more stand at one name, some go in a second step.
+REMOVED_LIMIT = 64
+
+
 class Severity(StrEnum):
     """How bad it is: Error keeps something from working, Warning may, Info is advice."""
 
@@ -83,7 +87,7 @@ class Fix(Model):
         description="What to do where it is no record that mends it: a sentence, or one and an "
         "object to apply.",
     )
-    remove: Annotated[list[RecordToRemove], Field(max_length=16)] = Field(
+    remove: Annotated[list[RecordToRemove], Field(max_length=REMOVED_LIMIT)] = Field(
         default_factory=list, description="Records that have to go first."
     )
 

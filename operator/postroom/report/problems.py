@@ -7,12 +7,12 @@ from typing import Any
 from postroom.api import reasons
 from postroom.api.conditions import ConditionStatus
 from postroom.api.finding_texts import fix_in, what_is_wrong
-from postroom.api.findings import FIELD_LIMIT, FINDINGS_LIMIT, FixAction, Severity
+from postroom.api.findings import FIELD_LIMIT, FINDINGS_LIMIT, REMOVED_LIMIT, FixAction, Severity
 from postroom.api.names import Kind
 from postroom.report import shape, turns, untrusted, waiting
 
-#: Records that a status lists at most, values that it has seen of one, records that a fix removes.
-_RECORDS, _OBSERVED, _REMOVED = 64, 10, 16
+#: Records that a status lists at most, and values that it has seen of one.
+_RECORDS, _OBSERVED = 64, 10
 _SEVERITIES = [severity.value for severity in Severity]
 _GRAVE, _MILD = Severity.ERROR.value, Severity.WARNING.value
 _TYPE = 10
@@ -78,7 +78,7 @@ class Reader:
 
     def _problem(self, finding: Mapping[str, Any]) -> shape.ReportedProblem:
         fix = untrusted.mapping(finding.get("fix"))
-        gone = untrusted.mappings(fix.get("remove"), _REMOVED)
+        gone = untrusted.mappings(fix.get("remove"), REMOVED_LIMIT)
         remove = [shape.RecordValue(**_values(each)) for each in gone]
         told, paste = _in_two(untrusted.text(fix.get("instruction"), untrusted.SENTENCE))
         severity = untrusted.text(finding.get("severity"), untrusted.NAME)

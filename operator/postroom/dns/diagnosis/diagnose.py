@@ -108,6 +108,7 @@ def diagnosed(case: Case) -> tuple[Judgement, tuple[str, ...]]:
         return replace(case.judgement, advice=tuple(advice)), ()
     found = causes(case)
     root = fix_contents.with_what_counts(case, found[0])
+    root = types.with_all_in_the_way(case, root)
     root = dkim.with_tags_kept(case, dkim.with_keys_named(case, root))
     root = fix_contents.with_alias_named(case, dmarc.with_policy_kept(case, root))
     others = dict.fromkeys(cause.code for cause in found[1:] if cause.code != root.code)

@@ -13,14 +13,13 @@ from postroom.dns.diagnosis.case import Case, Probe
 from postroom.dns.judging import spf as spf_judge
 from postroom.dns.judging import spf_merge
 from postroom.dns.judging import tls_rpt as tls_rpt_judge
-from postroom.dns.judging.fixes import external
+from postroom.dns.judging.fixes import bounded, external
 from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Cause
 from postroom.dns.requirements import VALUE_LIMIT, BIMIWanted, DMARCWanted, TLSRPTWanted
 from postroom.dns.texts.quoting import quoted
 from postroom.dns.tls import tls_rpt
 
-_REMOVE_LIMIT = 16
 #: Most values of one type that are named as found through a CNAME.
 _ALIASED_SHOWN = 3
 
@@ -34,7 +33,7 @@ def records_to_remove(case: Case, more: Iterable[RecordToRemove] = ()) -> list[R
     said = cause.fix.remove if cause is not None and cause.fix is not None else []
     kept = [record for record in said if _stands(case, record)]
     found = {(record.name, record.type, record.value): record for record in (*more, *kept)}
-    return list(found.values())[:_REMOVE_LIMIT]
+    return bounded(found.values())
 
 
 def _stands(case: Case, record: RecordToRemove) -> bool:

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Causes in the type: a record of another type stands where one is needed."""
 
+import dataclasses
 import re
 from collections.abc import Iterable, Iterator
 
-from postroom.api.findings import RecordToRemove
+from postroom.api.findings import FixAction, RecordToRemove
 from postroom.api.sendingdomain import Purpose
 from postroom.dns import spf
-from postroom.dns.answers import Answer, Question, RecordType
+from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.diagnosis import fix_contents, synthesis
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.dns_hosts import host_of
 from postroom.dns.diagnosis.proxies import proxy_of
 from postroom.dns.finding_codes import Code
-from postroom.dns.judging.fixes import removal, replace
+from postroom.dns.judging.fixes import bounded, removal, replace
 from postroom.dns.judging.judgement import Cause, Evidence, lacking, where
 from postroom.dns.presets import title_of
 from postroom.dns.requirements import Behind, CNAMEWanted, DKIMKeyWanted, DMARCWanted, MXWanted
@@ -21,6 +22,8 @@ from postroom.dns.texts.pasted import without_caption, without_quotes
 from postroom.dns.texts.quoting import quoted
 
 _ADDRESSES = (RecordType.A, RecordType.AAAA)
+#: What may stand where a CNAME belongs, which must be alone (RFC 1034 section 3.6.2).
+_IN_THE_WAY = (RecordType.TXT, RecordType.MX, *_ADDRESSES)
 
 
 def probes(case: Case) -> Iterable[Probe]:
@@ -31,10 +34,52 @@ def probes(case: Case) -> Iterable[Probe]:
             yield Probe(1, Question(name, RecordType.TXT))
             if _proxies(case):
                 yield from (Probe(1, Question(name, kind)) for kind in _ADDRESSES)
+            yield from _probes_in_the_way(case)
     elif isinstance(wanted, spf.Requirement) and not spf.select(case.answer.values):
         yield Probe(1, Question(name, RecordType.SPF))
     elif case.answer.values and not case.answer.aliases:
         yield Probe(4, Question(name, RecordType.CNAME))
+
+
+def _probes_in_the_way(case: Case) -> Iterator[Probe]:
+    """What else the name has, if it has anything, and whether that is a wildcard's."""
+    if case.answer.outcome is not Outcome.NO_DATA:
+        return
+    beside = synthesis.invented_sibling(case)
+    for kind in _IN_THE_WAY:
+        yield Probe(3, Question(case.planned.name, kind))
+        if beside is not None:
+            yield Probe(4, Question(beside, kind))
+
+
+def with_all_in_the_way(case: Case, cause: Cause) -> Cause:
+    """Take away, with what a cause is about, all else that stands where the CNAME is published."""
+    fix, planned = cause.fix, case.planned
+    if fix is None or (fix.name, fix.type) != (planned.name, RecordType.CNAME.value):
+        return cause
+    if fix.action not in (FixAction.CREATE, FixAction.REPLACE, FixAction.MOVE):
+        return cause
+    gone = {(record.name, record.type) for record in fix.remove}
+    left = [
+        answer
+        for answer in _seen_at_name(case, _IN_THE_WAY)
+        if (planned.name, answer.question.type.value) not in gone
+    ]
+    if not left:
+        return cause
+    kinds = ", ".join(answer.question.type.value for answer in left)
+    message = (
+        f"{cause.message} A CNAME stands alone: what else is at {planned.name} ({kinds}) goes with "
+        "that, and needs another name where somebody uses it."
+    )
+    more = [
+        record
+        for answer in left
+        for record in removal(planned.name, answer.question.type, answer.values)
+    ]
+    action = FixAction.REPLACE if fix.action is FixAction.CREATE else fix.action
+    said = {"remove": bounded([*fix.remove, *more]), "action": action}
+    return dataclasses.replace(cause, message=message, fix=fix.model_copy(update=said))
 
 
 def causes(case: Case) -> Iterable[Cause]:
@@ -181,7 +226,7 @@ def _obsolete_type(case: Case) -> Iterator[Cause]:
 def _coexisting(case: Case) -> Iterator[Cause]:
     """A CNAME and other records stand at one name, so that resolvers see the one or the other."""
     cname = _seen_at_name(case, (RecordType.CNAME,))
-    others = _seen_at_name(case, (RecordType.TXT, RecordType.MX, *_ADDRESSES))
+    others = _seen_at_name(case, _IN_THE_WAY)
     if not cname or not others:
         return
     kinds = ", ".join(other.question.type.value for other in others)

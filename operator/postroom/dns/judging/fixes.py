@@ -5,8 +5,15 @@ The name to type and the zone-file form are filled in by `told`, when the zone i
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate, takewhile
 
-from postroom.api.findings import REMOVED_VALUE_LIMIT, Fix, FixAction, RecordToRemove
+from postroom.api.findings import (
+    REMOVED_LIMIT,
+    REMOVED_VALUE_LIMIT,
+    Fix,
+    FixAction,
+    RecordToRemove,
+)
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.dkim import concealed
 from postroom.dns.names import host_label
@@ -14,7 +21,8 @@ from postroom.dns.requirements import VALUE_LIMIT, PlannedRecord
 from postroom.dns.texts.presentation import presentation
 from postroom.dns.texts.quoting import quoted
 
-_REMOVE_LIMIT = 16
+#: Most characters that all records to remove have, as there may be many findings in a status.
+_REMOVED_SIZE = 20_000
 
 
 def create(planned: PlannedRecord, value: str | None = None) -> Fix | None:
@@ -61,7 +69,7 @@ def delete(records: Sequence[RecordToRemove]) -> Fix:
         action=FixAction.DELETE,
         name=first.name,
         type=first.type,
-        remove=list(records[:_REMOVE_LIMIT]),
+        remove=bounded(records),
     )
 
 
@@ -83,6 +91,14 @@ def removal(name: str, type: RecordType, values: Iterable[str]) -> tuple[RecordT
     )
 
 
+def bounded(records: Iterable[RecordToRemove]) -> list[RecordToRemove]:
+    """As many records as a fix has room for; what is left is told when these are gone."""
+    named = list(records)
+    sizes = accumulate(len(f"{gone.name}{gone.type}{gone.value}") for gone in named)
+    fitting = takewhile(lambda pair: pair[1] <= _REMOVED_SIZE, zip(named, sizes, strict=True))
+    return [gone for gone, _ in fitting][:REMOVED_LIMIT]
+
+
 def as_removed(value: str) -> str:
     """A value that has to go, without private keys: whole where people and tools are to find it by
     it, so that a key of DKIM is."""
@@ -100,7 +116,7 @@ def _publish(
         name=planned.name,
         type=planned.type.value,
         value=wanted,
-        remove=list(gone[:_REMOVE_LIMIT]),
+        remove=bounded(gone),
     )
 
 

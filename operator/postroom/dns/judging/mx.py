@@ -29,6 +29,9 @@ from postroom.dns.presets.identify import is_other_form, title_of
 from postroom.dns.requirements import MXWanted, PlannedRecord
 from postroom.dns.texts.quoting import quoted
 
+#: Most exchanges that a sentence names.
+_NAMED_LIMIT = 4
+
 __all__ = ["NOBODY", "host_of", "is_of_another_provider", "judge", "needs"]
 
 
@@ -181,7 +184,7 @@ def _reachable(
     gone = [stray.value for stray in passed_over]
     if gone:
         message = (
-            f"{_listed(gone)} of {planned.name} has no address: senders pass over it to the "
+            f"No address: {_listed(gone)} of {planned.name}. Senders pass over such to the "
             "required ones. Delete it: whoever gets hold of its name gets mail of the domain."
         )
         fix = delete(removal(planned.name, RecordType.MX, gone))
@@ -232,4 +235,6 @@ def _listed(values: Sequence[str]) -> str:
 
 
 def _named(values: Sequence[str]) -> str:
-    return ", ".join(quoted(host_of(value)) for value in values[:4])
+    shown = ", ".join(quoted(host_of(value)) for value in values[:_NAMED_LIMIT])
+    more = len(values) - _NAMED_LIMIT
+    return f"{shown} and {more} more" if more > 0 else shown

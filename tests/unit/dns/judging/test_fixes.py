@@ -8,7 +8,13 @@ from dataclasses import replace as changed
 import pytest
 
 from postroom.api.finding_texts import steps
-from postroom.api.findings import REMOVED_VALUE_LIMIT, Fix, FixAction, RecordToRemove
+from postroom.api.findings import (
+    REMOVED_LIMIT,
+    REMOVED_VALUE_LIMIT,
+    Fix,
+    FixAction,
+    RecordToRemove,
+)
 from postroom.api.sendingdomain import Purpose
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.judging.fixes import (
@@ -97,10 +103,14 @@ def test_an_alias_goes_in_the_place_of_what_it_leads_to(
 
 
 def test_no_more_is_taken_away_than_a_status_holds() -> None:
-    many = [f"{number:02d}" for number in range(17)]
-    assert [value for _, _, value in gone(replace(PLANNED, many))] == many[:16]
+    many = [f"{number:03d}" for number in range(REMOVED_LIMIT + 1)]
+    assert [value for _, _, value in gone(replace(PLANNED, many))] == many[:-1]
     fix = delete(removal(NAME, RecordType.TXT, many))
-    assert (fix.action, fix.name, fix.type, len(fix.remove)) == (FixAction.DELETE, NAME, "TXT", 16)
+    assert (fix.action, fix.name, fix.type) == (FixAction.DELETE, NAME, "TXT")
+    assert [each.value for each in fix.remove] == many[:-1]
+    # What is read of one name and type has room, and many long ones have not.
+    long = [f"{number:03d}{'x' * 800}" for number in range(30)]
+    assert 20 < len(gone(replace(PLANNED, long))) < 25
 
 
 def test_what_to_type_is_told_where_the_cause_left_it_open() -> None:

@@ -6,7 +6,7 @@ The codec is dnspython's; around it stand the bounds that keep a hostile reply c
 
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 
@@ -47,6 +47,8 @@ _REPLIES_LIMIT = 128
 _SHORT = 512
 
 _HEADER = 12
+#: The attribute of a reply with the last answer that was understood from it.
+_SAID = "_postroom_said"
 
 #: What a server's message says, or why there is none that can be read.
 Reply = dns.message.Message | Outcome
@@ -159,10 +161,21 @@ def rejects_edns(reply: Reply) -> bool:
 
 
 def answer_of(reply: Reply, question: Question, server: object) -> Answer:
-    """Turn a reply, or its failure, into an answer."""
+    """Turn a reply, or its failure, into an answer.
+
+    What a reply says is kept with it: whoever gave it, one that is read once is understood once.
+    """
     told = str(server)
     if isinstance(reply, Outcome):
         return Answer(question, reply, server=told)
+    kept = vars(reply)
+    said: Answer | None = kept.get(_SAID)
+    if said is None or said.question != question:
+        said = kept[_SAID] = _understood(reply, question)
+    return replace(said, server=told)
+
+
+def _understood(reply: dns.message.Message, question: Question) -> Answer:
     code = reply.rcode()
     extended = {
         int(option.code) for option in reply.options if isinstance(option, dns.edns.EDEOption)
@@ -170,13 +183,13 @@ def answer_of(reply: Reply, question: Question, server: object) -> Answer:
     errors = tuple(sorted(extended))[:_ERRORS_LIMIT]  # RFC 8914
     if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         outcome = _OUTCOMES.get(code, Outcome.SERVER_FAILURE)
-        return Answer(question, outcome, server=told, errors=errors)
+        return Answer(question, outcome, errors=errors)
     section = read_answer(reply, question)
     if isinstance(section, Section) and section.values and code == dns.rcode.NXDOMAIN:
         # That nothing is there, and what is there, in one reply: resolvers take the former.
         section = Outcome.MALFORMED
     if not isinstance(section, Section):
-        return Answer(question, section, server=told, errors=errors)
+        return Answer(question, section, errors=errors)
     if section.values:
         outcome, ttl = Outcome.FOUND, section.ttl
     else:
@@ -192,7 +205,6 @@ def answer_of(reply: Reply, question: Question, server: object) -> Answer:
         section.aliases,
         ttl,
         authoritative=is_authoritative(reply),
-        server=told,
         strings=section.strings,
         authenticated=bool(reply.flags & dns.flags.AD),
         errors=errors,

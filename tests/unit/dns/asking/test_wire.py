@@ -147,6 +147,16 @@ def test_a_denial_is_kept_as_the_soa_says(ttl: int, minimum: int, kept: int) -> 
     assert answer_of(reply, ASKED, "server").ttl == kept
 
 
+def test_a_reply_that_is_read_once_answers_for_each_server_and_each_question() -> None:
+    reply = message(("a.example", "TXT", '"x"'), ("a.example", "MX", "5 mx.example."))
+    others = Question("a.example", RecordType.MX)
+    questions = [ASKED, ASKED, others, ASKED]
+    answers = [answer_of(reply, one, f"ns{at}.example") for at, one in enumerate(questions)]
+    assert [one.values for one in answers] == [("x",), ("x",), ("5 mx.example",), ("x",)]
+    assert [one.question for one in answers] == questions
+    assert [one.server for one in answers] == [f"ns{at}.example" for at in range(4)]
+
+
 def test_a_denial_without_soa_is_not_kept() -> None:
     assert answer_of(message(), ASKED, "server").ttl is None
 

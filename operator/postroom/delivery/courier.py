@@ -300,7 +300,8 @@ class Courier:
                     return cursor.past(message.uid, min(arrived_at, now))
                 self._move(cursor)
             longest = LONGEST_PAUSE.total_seconds() if meaning is Meaning.REFUSED else 0.0
-            longest = max(longest, message.size / _AGAIN_RATE)
+            if spooled is not None:
+                longest = max(longest, spooled.size / _AGAIN_RATE)
             trouble = answers.trouble(answer)
             pause = self._hold(cursor.mailbox, trouble, answer.retry_after, longest)
             self._go_on()

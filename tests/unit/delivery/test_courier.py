@@ -307,6 +307,27 @@ def test_of_a_message_that_is_too_large_the_application_hears_without_it(
     play(scene)
 
 
+@pytest.mark.parametrize("says", [MAX_SIZE + 1, 10**9, 10**17])
+def test_what_is_told_without_its_message_comes_soon_once_it_is_taken_however_large_it_is(
+    says: int,
+) -> None:
+    """Nothing of it is fetched again, so that nobody need be spared."""
+
+    async def scene(world: World, worker: Worker) -> None:
+        world.answer = lambda *_: Answer(503)
+        world.arrive(says=says)
+        task = asyncio.ensure_future(worker.courier.run())
+        await asyncio.sleep(48 * HOUR)
+        times = [at for at, _ in world.offers]
+        assert max(after - at for at, after in pairwise(times)) <= 302.0
+        world.answer = lambda *_: OK
+        await asyncio.sleep(302.0)
+        task.cancel()
+        assert [taken.content for taken in world.taken] == [None]
+
+    play(scene)
+
+
 def test_a_spool_that_is_full_has_messages_wait_and_loses_none() -> None:
     async def perform() -> None:
         spool = Spool(2 * MAX_SIZE)

@@ -163,6 +163,9 @@ class MessageInFlight(Model):
     positions: Annotated[list[MailboxPosition], Field(max_length=4)] = Field(
         default_factory=list, description="Where it is looked for."
     )
+    answered: bool = Field(
+        default=False, description="Whether something answered it, or sent it on again."
+    )
     basis: MessageBasis | None = Field(default=None, description="What it is sent with.")
 
 
@@ -272,6 +275,11 @@ class SenderTrip(Model):
     )
     time: Timestamp = Field(description="When it was sent.")
     reason: _Word = Field(description="Reason of the outcome, see the reason catalogue.")
+    answered: bool = Field(
+        default=False,
+        description="Whether something answered it, or sent it on again: then nothing is sent "
+        "until somebody asks for a check.",
+    )
 
 
 class RoundTripState(Model):

@@ -11,6 +11,7 @@ from postroom.api.mailserver import TEXT_LIMIT
 from postroom.api.times import parse_timestamp
 from postroom.mail.operations import OutgoingMessage, Position, Removal, ScanReport
 from postroom.mail.round_trip.compose import Draft, Purpose, compose, probe_key
+from postroom.mail.round_trip.conclusions import looping
 from postroom.mail.round_trip.recognise import Expected, Sighting, recognise
 from postroom.mail.round_trip.verdict import Arrival, Sent, judge
 from postroom.reconcile.account.messages.correspondents import Receiver
@@ -99,7 +100,12 @@ def result_of(
     outcome: account_messages.MessageOutcome,
 ) -> account_messages.MessageResult:
     """Put what became of a message into status."""
-    found = arrival.authentication
+    found, told = arrival.authentication, list(arrival.findings)
+    if flight.answered:
+        # Of all that there is to tell, this decides whether more is sent.
+        loop = looping(flight.recipient)
+        others = [each for each in told if each.code != loop.code]
+        told = [*others[: WARNINGS_LIMIT - 1], loop]
     authentication: account_messages.ReceivedAuthentication | None = None
     if found is not None:
         authentication = account_messages.ReceivedAuthentication(
@@ -124,7 +130,7 @@ def result_of(
             account_messages.MessageWarning(
                 code=finding.code, severity=finding.severity, message=shorten(finding.message)
             )
-            for finding in arrival.findings[:WARNINGS_LIMIT]
+            for finding in told[:WARNINGS_LIMIT]
         ],
         hops=[
             account_messages.Hop(

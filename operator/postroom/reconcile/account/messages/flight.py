@@ -290,6 +290,9 @@ async def _look(
         receiver, [arrivals.position_of(position) for position in flight.positions], view
     )
     look = arrivals.look_for(flight, report, receiver, view)
+    if look.sighting.loops:
+        # Whatever is seen later: an answer may come before the message, which is held up elsewhere.
+        flight = flight.model_copy(update={"answered": True})
     if look.arrival.copy is not None and look.arrival.outcome is not None:
         await _clean_up(receiver, look, view)
         result = arrivals.result_of(flight, look.arrival, look.arrival.outcome)

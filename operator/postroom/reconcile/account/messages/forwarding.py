@@ -50,6 +50,8 @@ async def step(view: AccountView) -> Contribution:
     progress = await flights.scheduled(
         state.in_flight, Purpose.FORWARDING, parties, wait, view, recipient=spec.address
     )
+    if view.asked:
+        state = state.model_copy(update={"result": results.without_loop(state.result)})
     if progress.moved:
         state = _after(state, progress, view)
     findings = results.findings_of(state.result, "forwarding")

@@ -3,7 +3,12 @@
 
 from datetime import datetime
 
-from postroom.api.account_messages import MessageInFlight, MessageOutcome, MessageResult
+from postroom.api.account_messages import (
+    MessageInFlight,
+    MessageOutcome,
+    MessageResult,
+    MessageWarning,
+)
 from postroom.api.conditions import shorten
 from postroom.api.findings import Finding, Severity
 from postroom.api.reasons import CATALOGUE, Reason
@@ -11,6 +16,7 @@ from postroom.api.stored import readable
 from postroom.api.times import timestamp
 from postroom.mail.operations import Acceptance, Answer
 from postroom.mail.report import ProbeReport
+from postroom.mail.round_trip.conclusions import looping
 from postroom.reconcile.account.messages.correspondents import Obstacle
 
 _LOOP = "MAIL_LOOP"
@@ -59,6 +65,7 @@ def ended(
         recipient=flight.recipient,
         reason=why.reason.value,
         message=shorten(why.message),
+        warnings=[loop_at(flight.recipient)] if flight.answered else [],
         basis=flight.basis,
     )
 
@@ -97,6 +104,20 @@ def findings_of(result: MessageResult | None, subject: str) -> tuple[Finding, ..
 def is_looping(result: MessageResult | None) -> bool:
     """Whether something answered the last message, or sent it round: nothing more is sent then."""
     return result is not None and any(warning.code == _LOOP for warning in result.warnings)
+
+
+def loop_at(recipient: str) -> MessageWarning:
+    """That something answers messages to a recipient, or sends them round."""
+    found = looping(recipient)
+    return MessageWarning(code=found.code, severity=found.severity, message=shorten(found.message))
+
+
+def without_loop(result: MessageResult | None) -> MessageResult | None:
+    """A result once somebody has asked for another message: what looped may be mended."""
+    if result is None or not is_looping(result):
+        return result
+    kept = [warning for warning in result.warnings if warning.code != _LOOP]
+    return result.model_copy(update={"warnings": kept})
 
 
 def waiting(subject: str, what: str) -> tuple[Finding, ...]:

@@ -3,7 +3,7 @@
 
 from datetime import timedelta
 
-from postroom.api.account_messages import MessageOutcome, RoundTripState, SenderTrip
+from postroom.api.account_messages import MessageOutcome, MessageResult, RoundTripState, SenderTrip
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.reasons import Reason
 from postroom.mail.round_trip.compose import Purpose
@@ -35,15 +35,19 @@ async def step(view: AccountView) -> Contribution:
     # The identity whose turn it is to send; None: the account's own address.
     trips = {trip.address: trip.time for trip in state.senders}
     trips[""] = state.result.time if state.result is not None else ""
-    turn = min(["", *_identities(view)], key=lambda address: trips.get(address, "")) or None
-    wait = _wait(state, turn, view) if in_flight is None else timedelta()
+    # Whoever asks while messages are answered wants to know of these.
+    answered = _answered(state, view)
+    turn = min(["", *_identities(view)], key=lambda at: (at not in answered, trips.get(at, "")))
+    wait = _wait(state, turn, answered, view) if in_flight is None else timedelta()
     progress = await flights.scheduled(
-        in_flight, Purpose.ROUND_TRIP, parties, wait, view, sender_address=turn
+        in_flight, Purpose.ROUND_TRIP, parties, wait, view, sender_address=turn or None
     )
+    if view.asked:
+        state = _begun_anew(state)
     if progress.moved:
         sender = in_flight.sender if in_flight is not None else turn
         state = _after(state, sender or view.resource.spec.address, progress, view)
-    findings = results.findings_of(state.result, "roundTrip")
+    findings = results.findings_of(_told_of_identities(state, parties, view), "roundTrip")
     if progress.waits:
         findings += results.waiting("roundTrip", "The next message of the round trip")
     return Contribution(
@@ -72,6 +76,33 @@ async def _receiver(view: AccountView) -> correspondents.Receiver | corresponden
     return correspondents.Obstacle(Reason.RECEIVER_NOT_READY, message)
 
 
+def _answered(state: RoundTripState, view: AccountView) -> frozenset[str]:
+    """The senders whose last messages were answered, or sent round; the account itself as none."""
+    identities = {*_identities(view)}
+    own = {""} if results.is_looping(state.result) else set()
+    return frozenset(own | (identities & {trip.address for trip in state.senders if trip.answered}))
+
+
+def _begun_anew(state: RoundTripState) -> RoundTripState:
+    """What is known once somebody has asked for a check: what answered may be switched off."""
+    senders = [trip.model_copy(update={"answered": False}) for trip in state.senders]
+    result = results.without_loop(state.result)
+    return state.model_copy(update={"result": result, "senders": senders})
+
+
+def _told_of_identities(
+    state: RoundTripState, parties: correspondents.Correspondents, view: AccountView
+) -> MessageResult | None:
+    """The last result, with what keeps messages of identities from being sent."""
+    result, receiver = state.result, parties.receiver
+    if result is None or results.is_looping(result) or not _answered(state, view):
+        return result
+    to = view.resource.spec.address
+    if isinstance(receiver, correspondents.Receiver):
+        to = receiver.address
+    return result.model_copy(update={"warnings": [*result.warnings, results.loop_at(to)]})
+
+
 def _identities(view: AccountView) -> list[str]:
     spec = view.resource.spec
     enabled = (identity.address for identity in spec.enabled_identities)
@@ -87,7 +118,11 @@ def _after(
     changes: dict[str, object] = {"in_flight": progress.in_flight, "senders": known}
     if result is not None and sender in identities:
         trip = SenderTrip(
-            address=sender, outcome=result.outcome, time=result.time, reason=result.reason
+            address=sender,
+            outcome=result.outcome,
+            time=result.time,
+            reason=result.reason,
+            answered=results.is_looping(result),
         )
         others = [other for other in known if other.address != sender]
         changes["senders"] = sorted((*others, trip), key=lambda each: each.address)
@@ -96,17 +131,20 @@ def _after(
     return state.model_copy(update=changes)
 
 
-def _wait(state: RoundTripState, turn: str | None, view: AccountView) -> timedelta:
+def _wait(
+    state: RoundTripState, turn: str, answered: frozenset[str], view: AccountView
+) -> timedelta:
     """Return how long until the next message is due; where they loop, not before somebody asks.
 
     Whom nothing was sent as yet does not wait for the interval, nor does who asks for a check after
-    a failure; what was deferred is tried again soon.
+    a failure or a loop; what was deferred is tried again soon.
     """
     now, last, spacing = view.world.now(), state.result, flights.not_before(view)
-    if results.is_looping(last) and not view.asked:
+    if answered and not view.asked:
         return schedule.FAR_AWAY
     tried = turn in {sender.address for sender in state.senders} if turn else last is not None
-    asked_again = view.asked and last is not None and last.outcome not in _WELL
+    failed_last = last is not None and last.outcome not in _WELL
+    asked_again = view.asked and (failed_last or bool(answered))
     if not tried or asked_again:
         return spacing
     if last is not None and last.outcome is MessageOutcome.DEFERRED:

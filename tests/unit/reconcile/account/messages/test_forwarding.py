@@ -124,6 +124,17 @@ async def test_where_mail_goes_round_no_more_is_sent() -> None:
     assert len(world.office.sent) == 1
 
 
+async def test_where_mail_went_round_whoever_asks_too_early_has_one_on_the_schedule() -> None:
+    world = world_with()
+    world.office = world.probes = Echo()
+    await tried(world)
+    world.ask(requested_at="mended")
+    await world.run(times=5)
+    assert len(world.office.sent) == 1, "one in five minutes"
+    await world.run(seconds=300, times=400)
+    assert len(world.office.sent) == 2, "and no more, since it goes round"
+
+
 async def test_where_mail_goes_round_whoever_asks_has_another_try() -> None:
     world = world_with()
     world.office = world.probes = Echo()

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from postroom.api.account_messages import MessageOutcome
 from postroom.api.conditions import ConditionType
+from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.names import Key, Kind
+from postroom.mail.operations import OutgoingMessage, SendReport
 from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, message, verdict
 from unit.reconcile.message_worlds import (
     BUSY,
@@ -15,6 +18,7 @@ from unit.reconcile.message_worlds import (
     REFUSED,
     TAKEN,
     MessageWorld,
+    PostOffice,
     from_another,
     without,
 )
@@ -267,3 +271,97 @@ async def test_a_message_is_held_against_the_reply_to_that_it_was_sent_with() ->
     assert status.round_trip is not None and status.round_trip.result is not None
     assert status.round_trip.result.warnings == []
     assert status.round_trip.result.reply_to == "help@example.com"
+
+
+@dataclass
+class Answering(PostOffice):
+    """Something answers what certain senders write, at once; the messages themselves come later."""
+
+    to: tuple[str, ...] = ()
+    #: Whether the message is held up until the next look after the answer.
+    late: bool = False
+
+    async def take(self, message: OutgoingMessage) -> SendReport:
+        taken = await super().take(message)
+        if message.sender in self.to:
+            own = self.arrived.pop()
+            told = own.header.partition(b"Message-ID: ")[2].partition(b"\r\n")[0]
+            header = b"Auto-Submitted: auto-replied\r\nIn-Reply-To: " + told
+            self.arrived.append(replace(own, uid=own.uid + 1000, header=header))
+            if not self.late:
+                self.arrived.append(own)
+            self.held = own
+        return taken
+
+
+def answering(world: MessageWorld, *senders: str, late: bool = False) -> Answering:
+    world.office = world.probes = office = Answering(to=senders, late=late)
+    return office
+
+
+def loops(status: EmailAccountStatus) -> list[str]:
+    return [finding.code for finding in status.findings if finding.code == "MAIL_LOOP"]
+
+
+BILLING = "billing@example.com"
+
+
+async def test_what_answers_an_identity_ends_the_schedule_until_somebody_asks() -> None:
+    world = MessageWorld(roundTrip=ENABLED, identities=[{"address": BILLING}])
+    office = answering(world, BILLING)
+    await through(world)
+    await world.run(seconds=301)
+    status = await world.run(times=5)
+    assert [one.sender for one in office.sent] == ["support@example.com", BILLING]
+    assert loops(status) == ["MAIL_LOOP"]
+    for _ in range(5):
+        status = await world.run(seconds=7 * HOURS, times=3)
+    assert len(office.sent) == 2 and loops(status) == ["MAIL_LOOP"]
+    office.to = ()
+    world.ask(requested_at="mended")
+    status = await world.run(times=5)
+    assert [one.sender for one in office.sent][2:] == [BILLING], "of that one it is asked"
+    assert loops(status) == []
+    for _ in range(4):
+        await world.run(seconds=7 * HOURS, times=5)
+    assert len({one.sender for one in office.sent[3:]}) == 2
+
+
+async def test_an_answer_that_comes_before_its_message_is_not_forgotten() -> None:
+    world = MessageWorld(roundTrip=ENABLED)
+    office = answering(world, "support@example.com", late=True)
+    await through(world)
+    assert len(office.sent) == 1
+    office.arrived = [office.held]
+    status = await world.run(seconds=60, times=2)
+    assert verdict(status, HEALTHY) == ("True", "Delivered")
+    assert loops(status) == ["MAIL_LOOP"]
+    await world.run(seconds=7 * HOURS, times=3)
+    assert len(office.sent) == 1
+
+
+async def test_once_what_answered_is_switched_off_whoever_asks_has_messages_again() -> None:
+    world = MessageWorld(roundTrip=ENABLED)
+    office = answering(world, "support@example.com")
+    status = await through(world)
+    await world.run(seconds=301)
+    office.to = ()
+    world.ask(requested_at="mended")
+    status = await world.run(times=5)
+    assert len(office.sent) == 2 and loops(status) == []
+    await world.run(seconds=7 * HOURS)
+    await world.run(times=4)
+    assert len(office.sent) == 3
+
+
+async def test_who_asks_too_early_has_messages_on_the_schedule_again() -> None:
+    world = MessageWorld(roundTrip=ENABLED)
+    office = answering(world, "support@example.com")
+    await through(world)
+    office.to = ()
+    world.ask(requested_at="mended")
+    await world.run(times=5)
+    assert len(office.sent) == 1, "one in five minutes"
+    await world.run(seconds=7 * HOURS)
+    await world.run(times=4)
+    assert len(office.sent) == 2

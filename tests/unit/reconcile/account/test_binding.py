@@ -306,7 +306,7 @@ async def test_what_somebody_holds_is_named_until_it_is_gone() -> None:
     (told,) = [each for each in status.findings if each.code == "BINDING_NOT_WITHDRAWN"]
     assert "finalizers" in told.message
     assert status.binding is not None
-    assert (status.binding.name, status.binding.secrets) == (None, [name])
+    assert (status.binding.name, status.binding.secrets) == (None, (name,))
     # Whoever connects it again has none before it is gone.
     world.add(ACCOUNT, **world.spec)
     status = await world.evaluate(ACCOUNT)

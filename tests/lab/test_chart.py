@@ -52,6 +52,7 @@ FEATURES = {
     "publishing": "settings.publishDnsEndpoints=true",
     "metrics-auth": "settings.metricsAuth=true",
     "shards": "shards=3",
+    "watch-secrets": "settings.watchSecrets=true",
     "ui": "settings.ui=true,settings.uiAuth=true",
     "deliver": "deliver.enabled=true",
     "in-use": "inUseWarning.enabled=true",

@@ -22,7 +22,7 @@ from lab.helm import ROOT, kustomized, rendered
 INSTALL = ROOT / "manifests" / "install"
 CLUSTER = ("binding/cluster", "token-rotation/cluster", "publishing/cluster", "deliver/cluster")
 SERVED = ("binding/namespaced", "publishing/namespaced", "deliver/namespaced")
-ANYWHERE = ("metrics-auth", "ui", "shards")
+ANYWHERE = ("metrics-auth", "ui", "watch-secrets", "shards")
 MOVED: dict[str, dict[str, Any]] = {
     "as it is": {},
     "another namespace": {"namespace": "acme-mail"},

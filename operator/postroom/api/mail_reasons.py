@@ -22,6 +22,11 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "Where it stays so, give the operator more: its memory limit, its limits of open files and "
         "processes.",
     ),
+    "ReadForbidden": (
+        "postroom may not read a Secret, ConfigMap or Service that the object refers to; it says "
+        "nothing of the object, and the last verdict stands.",
+        "Grant its service account the verb get there, as manifests/install and the chart do.",
+    ),
     "HostNotFound": (
         "The host has no address in DNS.",
         "Correct the host's name; where it is right, look at the resolver that postroom uses.",

@@ -128,6 +128,7 @@ class Reason(StrEnum):
     PROBE_SUCCEEDED = "ProbeSucceeded"
     PROBE_INCONCLUSIVE = "ProbeInconclusive"
     RESOURCES_EXHAUSTED = "ResourcesExhausted"
+    READ_FORBIDDEN = "ReadForbidden"
     HOST_NOT_FOUND = "HostNotFound"
     CONNECTION_REFUSED = "ConnectionRefused"
     CONNECTION_TIMEOUT = "ConnectionTimeout"

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The world of the reconcilers, as a cluster provides it."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Generic, Protocol, TypeVar
 
 from postroom.api.names import Key, Kind
+from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource, InvalidSpec, parse
 from postroom.concurrency.flights import Flights
 from postroom.controller.cache import Cache
@@ -18,11 +21,14 @@ from postroom.reconcile import world
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.claims import ClaimBook
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 #: Seconds for which a Secret or ConfigMap that was read serves others: long enough for a burst of
 #: accounts that share one, short enough that a rotation is never missed by a check.
 _SHARED_FOR = 2.0
+_REMEMBERED = 4096
 
 
 class ReadingClient(Protocol):
@@ -75,6 +81,8 @@ class ClusterWorld:
         self._namespaces = frozenset(namespaces)
         self._secrets = SharedReads(client.secret)
         self._config_maps = SharedReads(client.config_map)
+        #: Kinds in namespaces of which a read was forbidden last.
+        self._refused: set[tuple[str, str]] = set()
 
     def now(self) -> datetime:
         """The current time, aware, UTC."""
@@ -135,10 +143,7 @@ class ClusterWorld:
 
     async def secret(self, namespace: str, name: str) -> world.SecretContent | None:
         """Return a Secret, None if there is none; raises `LookupUnavailable`."""
-        try:
-            raw = await self._secrets.get(namespace, name)
-        except ApiError as error:
-            raise unavailable(error, "Secret", namespace, name) from None
+        raw = await self._source("Secret", self._secrets, namespace, name)
         content = None if raw is None else world.secret_content(raw)
         if content is not None and self._require_consent:
             # An owner who names no host has agreed to none, and so it is with uses.
@@ -148,11 +153,29 @@ class ClusterWorld:
 
     async def config_map(self, namespace: str, name: str) -> world.ConfigMapContent | None:
         """Return a ConfigMap, None if there is none; raises `LookupUnavailable`."""
-        try:
-            raw = await self._config_maps.get(namespace, name)
-        except ApiError as error:
-            raise unavailable(error, "ConfigMap", namespace, name) from None
+        raw = await self._source("ConfigMap", self._config_maps, namespace, name)
         return None if raw is None else config_map_content(raw)
+
+    async def _source(self, kind: str, reads: SharedReads[T], namespace: str, name: str) -> T:
+        """Read what an object refers to; raises `LookupUnavailable`."""
+        try:
+            raw = await reads.get(namespace, name)
+        except ApiError as error:
+            if error.status == HTTPStatus.FORBIDDEN and (kind, namespace) not in self._refused:
+                # The status of what was Ready tells of it much later.
+                logger.error(  # noqa: TRY400 - one sentence, no traceback
+                    "not allowed to read what objects of namespace %s refer to: grant this service "
+                    "account get on %ss (%s)",
+                    namespace,
+                    kind.lower(),
+                    error,
+                )
+                if len(self._refused) >= _REMEMBERED:
+                    self._refused.clear()
+                self._refused.add((kind, namespace))
+            raise unavailable(error, kind, namespace, name) from None
+        self._refused.discard((kind, namespace))
+        return raw
 
     def forget_sources(self, namespace: str, name: str | None = None) -> None:
         """Have Secrets and ConfigMaps of a namespace read afresh."""
@@ -179,7 +202,8 @@ def unavailable(error: ApiError, kind: str, namespace: str, name: str) -> world.
     if error.status == 403:
         return world.LookupUnavailable(
             f"{kind} {name} could not be read: postroom lacks the permission to get "
-            f"{kind.lower()}s in namespace {namespace}; bind its role there."
+            f"{kind.lower()}s in namespace {namespace}; bind its role there.",
+            Reason.READ_FORBIDDEN,
         )
     return world.LookupUnavailable(
         f"{kind} {name} could not be read: the API server did not answer; it is asked again."

@@ -113,7 +113,7 @@ async def _evaluated(
     except InvalidSpec as error:
         return _invalid(_untyped(kind, raw), error, world.now())
     except LookupUnavailable as error:
-        return _unasked(resource, error.sentence, memory, world.now())
+        return _unasked(resource, error.sentence, memory, world.now(), error.reason)
     except MemoryError:
         raise
     except Exception as error:

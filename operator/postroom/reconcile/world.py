@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from postroom.api.masked import Masked
 from postroom.api.names import ALLOW_ANNOTATION, ALLOWED_HOSTS_ANNOTATION, Kind
+from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource
 from postroom.api.times import parse_timestamp
 from postroom.dns.answers import Asker
@@ -133,9 +134,11 @@ class LookupUnavailable(Exception):
     `sentence` is safe to show. Not the same as "does not exist", which is answered by None.
     """
 
-    def __init__(self, sentence: str) -> None:
+    def __init__(self, sentence: str, reason: Reason = Reason.PROGRESSING) -> None:
         super().__init__(sentence)
         self.sentence = sentence
+        #: Why nothing is known; waiting is the remedy unless it says otherwise.
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import pytest
 from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
 from postroom.api.names import Kind
+from postroom.api.reasons import Reason
 from postroom.controller.cache import Cache
 from postroom.controller.client import ApiError
 from postroom.controller.world import ClusterWorld, SharedReads
@@ -124,6 +125,29 @@ async def test_what_could_not_be_asked_is_not_taken_for_absent(status: int, says
     with pytest.raises(LookupUnavailable, match=says) as error:
         await world(Sources(ApiError("GET", status, "internal detail"))).secret("mail", "login")
     assert "internal detail" not in error.value.sentence
+
+
+async def test_what_may_not_be_read_is_logged_once_and_again_when_it_was_allowed_between(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sources, forbidden = Sources(None), ApiError("GET", 403, "no")
+    one = world(sources)
+    for answer, told in ((forbidden, 1), (forbidden, 1), (None, 1), (forbidden, 2)):
+        sources.answer = answer
+        one.forget_sources("mail")
+        if answer is None:
+            assert await one.secret("mail", "login") is None
+        else:
+            with pytest.raises(LookupUnavailable) as error:
+                await one.secret("mail", "login")
+            assert error.value.reason is Reason.READ_FORBIDDEN
+        assert len(caplog.messages) == told
+    sources.answer = ApiError("GET", 503, "away")
+    with pytest.raises(LookupUnavailable) as error:
+        await one.config_map("mail", "ca")
+    assert error.value.reason is Reason.PROGRESSING
+    assert "namespace mail" in caplog.messages[0] and "get on secrets" in caplog.messages[0]
+    assert len(caplog.messages) == 2
 
 
 async def test_many_who_ask_at_once_share_one_read() -> None:

@@ -6,13 +6,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
 import pytest
 
 from kstatus import compute, lint
 from postroom.api.conditions import ConditionType, find
 from postroom.api.emailaccount_status import EmailAccountStatus
+from postroom.api.findings import FixAction
+from postroom.api.mailserver import MailServerStatus
 from postroom.api.names import Key, Kind
+from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import SendingDomainStatus, Verification
 from postroom.api.status import CommonStatus
 from postroom.api.times import timestamp
@@ -23,6 +27,7 @@ from unit.reconcile.assessments import Stored
 from unit.reconcile.mail_worlds import ACCOUNT, AT_ONCE, SERVER, MailWorld, message, verdict
 
 UNAVAILABLE = LookupUnavailable("The API server does not answer.")
+FORBIDDEN = LookupUnavailable("Secret login could not be read.", Reason.READ_FORBIDDEN)
 BUG = RuntimeError("a bug of ours")
 LIFECYCLE = {ConditionType.READY, ConditionType.RECONCILING}
 
@@ -81,6 +86,20 @@ async def test_verdicts_on_another_spec_are_not_kept(error: Exception, reason: s
     assert {condition.type for condition in after.conditions} == LIFECYCLE
     assert verdict(after, ConditionType.READY) == ("Unknown", reason)
     assert {condition.observed_generation for condition in after.conditions} == {2}
+
+
+@pytest.mark.parametrize(
+    ("error", "action"), [(UNAVAILABLE, FixAction.WAIT), (FORBIDDEN, FixAction.EXTERNAL)]
+)
+async def test_who_waits_for_a_right_is_not_told_to_wait(
+    error: LookupUnavailable, action: FixAction
+) -> None:
+    _, after = await failed(error, host="mx.example.net")
+    assert verdict(after, ConditionType.READY) == ("Unknown", error.reason.value)
+    (finding,) = cast("MailServerStatus", after).findings
+    assert (finding.code, finding.message) == (error.reason.name, error.sentence)
+    assert finding.fix is not None
+    assert finding.fix.action is action
 
 
 async def test_verdicts_on_this_spec_are_kept_through_a_bug() -> None:

@@ -15,7 +15,7 @@ import pytest
 from cluster.api_client import (
     await_definitions,
     create_namespace,
-    delete_namespace,
+    leave_namespace,
     service_account_kubeconfig,
 )
 from cluster.audit_log import forbidden, requests_of
@@ -83,7 +83,7 @@ def new_namespace(plane: ControlPlane) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:8]}"
     create_namespace(plane, name)
     yield name
-    delete_namespace(plane, name)
+    leave_namespace(plane, name)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from cluster import taking_effect
-from cluster.api_client import administrator, apply, delete_namespace, post, refusal
+from cluster.api_client import administrator, apply, leave_namespace, post, refusal
 from cluster.objects import eventually, path_of
 from postroom.api.names import API_VERSION, Kind
 from postroom.lab.controlplane import ControlPlane
@@ -69,7 +69,7 @@ def tenant(plane: ControlPlane, **annotations: str) -> Iterator[Tenant]:
     marks = {f"postroom.dev/{key.replace('_', '-')}": value for key, value in annotations.items()}
     post(plane, "/api/v1/namespaces", {"metadata": {"name": name, "annotations": marks}})
     yield Tenant(plane, name)
-    delete_namespace(plane, name)
+    leave_namespace(plane, name)
 
 
 class Tenant:

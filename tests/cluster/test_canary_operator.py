@@ -11,9 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import tarfile
 import threading
 import urllib.request
@@ -25,6 +22,7 @@ from typing import Any, Self
 import pytest
 
 from cluster.api_client import apply, service_account_kubeconfig
+from cluster.forked import plugin
 from cluster.lab_process import LabProcess
 from cluster.objects import KINDS, eventually, hello, is_judged, objects
 from lab.canary import Secret, leaks
@@ -40,7 +38,7 @@ from loopback import own_address
 from postroom.cli.options import Output
 from postroom.cli.record_output import RecordFormat
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import ROOT, OperatorProcess
+from postroom.lab.operator_process import OperatorProcess
 
 REFUSED = "AUTHENTICATION_REJECTED"
 #: What the lab has there for all others.
@@ -221,21 +219,6 @@ def run_loudly(process: OperatorProcess) -> None:
     process._command[1:3] = ["-X", "dev", "-c", _LOUD]
 
 
-#: Runs the plugin with each of the arguments that it reads, and writes what it tells. Nearly all of
-#: what it takes to start is importing, which is done once here.
-_EACH = """
-import json, os, sys
-from postroom.cli.plugin import main
-for number, arguments in enumerate(json.load(sys.stdin)):
-    if os.fork() == 0:
-        told = os.open(os.path.join(sys.argv[1], str(number)), os.O_WRONLY | os.O_CREAT)
-        os.dup2(told, 1), os.dup2(told, 2)
-        sys.argv[1:] = arguments
-        sys.exit(main())
-    os.wait()
-"""
-
-
 def told_by_kubectl(
     plane: ControlPlane, namespace: str, directory: Path, account: str
 ) -> Iterator[tuple[str, str]]:
@@ -256,16 +239,9 @@ def told_by_kubectl(
         ("report", f"--html={page}"),
         ("support-bundle", f"--file={bundle}"),
     ]
-    where = ("-n", namespace, f"--kubeconfig={plane.kubeconfig}")
-    subprocess.run(
-        [sys.executable, "-c", _EACH, str(directory)],
-        input=json.dumps([[*command, *where] for command in commands]),
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "operator")},
-    )
-    for number, command in enumerate(commands):
-        told = (directory / str(number)).read_text()
+    for command in commands:
+        ran = plugin(plane, *command, "-n", namespace)
+        told = ran.stdout + ran.stderr
         assert told, command
         yield f"kubectl postroom {' '.join(command)}", told
     yield "the page of a report", page.read_text()

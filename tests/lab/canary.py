@@ -111,11 +111,10 @@ def _candidates(windows: frozenset[bytes]) -> Decoder:
     """
     known = {octet for window in windows for octet in window}
     others = bytes(octet if octet in known else 0 for octet in range(256))
-    least = min(map(len, windows), default=0)
+    run = re.compile(rb"[^\0]{%d,}" % min(map(len, windows), default=1))
 
     def candidates(folded: bytes) -> bytes:
-        runs = folded.translate(others).split(b"\0")
-        return b"\0".join(dict.fromkeys(run for run in runs if len(run) >= least))
+        return b"\0".join(dict.fromkeys(run.findall(folded.translate(others))))
 
     return candidates
 

@@ -8,9 +8,10 @@ import json
 import os
 import random
 import time
+import uuid
 from typing import Any
 
-from cluster.api_client import apply, create, read
+from cluster.api_client import apply, create, create_namespace, delete_namespace, read
 from cluster.conftest import new_namespace
 from cluster.faults.scene import (
     SMTP,
@@ -49,23 +50,25 @@ def test_a_namespace_is_deleted_in_the_midst(
     place: Place, installed: ControlPlane, keeper: Keeper
 ) -> None:
     ended = keeper.ends
-    with new_namespace(installed) as doomed:
-        items = [
-            {
-                "apiVersion": API_VERSION,
-                "kind": Kind.MAIL_SERVER,
-                "metadata": {"name": f"s{number}"},
-                "spec": SMTP,
-            }
-            for number in range(50)
-        ]
-        create(installed, items, doomed)
-        servers = path_of(doomed, Kind.MAIL_SERVER)
-        eventually(
-            lambda: any("status" in each for each in read(installed, servers)["items"]),
-            "the operator works on them",
-        )
-        place.busy()
+    doomed = f"doomed-{uuid.uuid4().hex[:8]}"
+    create_namespace(installed, doomed)
+    items = [
+        {
+            "apiVersion": API_VERSION,
+            "kind": Kind.MAIL_SERVER,
+            "metadata": {"name": f"s{number}"},
+            "spec": SMTP,
+        }
+        for number in range(50)
+    ]
+    create(installed, items, doomed)
+    servers = path_of(doomed, Kind.MAIL_SERVER)
+    eventually(
+        lambda: any("status" in each for each in read(installed, servers)["items"]),
+        "the operator works on them",
+    )
+    place.busy()
+    delete_namespace(installed, doomed)
     assert_all_is_well(place, keeper)
     assert keeper.ends == ended, keeper.operator.tail()
 

@@ -25,7 +25,8 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "ReadForbidden": (
         "postroom may not read a Secret, ConfigMap or Service that the object refers to; it says "
         "nothing of the object, and the last verdict stands.",
-        "Grant its service account the verb get there, as manifests/install and the chart do.",
+        "Grant the service account of postroom the verb get there, as manifests/install and the "
+        "chart do.",
     ),
     "HostNotFound": (
         "The host has no address in DNS.",

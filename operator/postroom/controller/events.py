@@ -106,6 +106,8 @@ class EventPoster:
         self._bucket = bucket or TokenBucket(_GLOBAL_RATE, _GLOBAL_BURST)
         self._backlog = _Backlog(_BACKLOG)
         self._moved = asyncio.Event()
+        #: Whether it was logged that the right to post is missing, as it is for each Event.
+        self._told_forbidden = False
         self._per_object: BoundedMap[str, TokenBucket] = BoundedMap(_OBJECTS_REMEMBERED)
 
     def announce(self, key: Key, uid: str, notices: Iterable[Notice]) -> None:
@@ -141,7 +143,11 @@ class EventPoster:
                 self._count(EventResult.POSTED)
             except ApiError as error:
                 self._count(EventResult.FAILED)
-                logger.debug("event not posted: %s", error, extra=about(key))
+                # What else is forbidden passes, such as in a namespace that is being deleted.
+                untold = not self._told_forbidden and "cannot create resource" in error.message
+                self._told_forbidden |= untold
+                level = logging.WARNING if untold else logging.DEBUG
+                logger.log(level, "event not posted: %s", error, extra=about(key))
             finally:
                 self._backlog.done(key.namespace)
                 self._moved.set()

@@ -19,7 +19,7 @@ from postroom.api.masked import Masked
 from postroom.api.names import GROUP, Key, Kind
 from postroom.api.times import parse_timestamp, timestamp
 from postroom.concurrency.bounded import BoundedMap
-from postroom.controller.children import Owner, is_controlled_by, metadata_for
+from postroom.controller.children import Owner, is_controlled_by, is_ending, metadata_for
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
 from postroom.controller.raw_objects import metadata_of
@@ -60,6 +60,8 @@ class _Kept:
     token: Masked | None
     seed: Masked | None
     kept_at: datetime | None
+    #: Whether it is being deleted: what is written to it is lost with it.
+    ends: bool = False
 
 
 #: No problem, and nothing kept.
@@ -174,6 +176,9 @@ class OwnedSecrets:
             known = self._judged(there, grant, kept_for)
             if isinstance(there, _Foreign):
                 return known
+            if there is not None and there.ends:
+                # It goes as soon as whoever holds it by a finalizer lets it go.
+                return _troubled(known, KeepingProblem.UNAVAILABLE)
             if not self._worth_it(known, grant, token, refused=refused):
                 return known
             now = self._now()
@@ -258,6 +263,7 @@ def _owned(raw: Mapping[str, Any], kept_for: KeptFor) -> _Kept | _Foreign:
         token=content.data.get(TOKEN_KEY) or None,
         seed=content.data.get(SEED_KEY),
         kept_at=kept_at,
+        ends=is_ending(raw),
     )
 
 

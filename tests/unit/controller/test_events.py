@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +27,8 @@ NOTICE = Notice(NoticeType.WARNING, "AuthenticationRejected", "The server reject
 class Desk:
     """Takes Events in, or fails."""
 
-    def __init__(self, failures: int = 0) -> None:
+    def __init__(self, failures: int = 0, says: str = "") -> None:
+        self.says = says
         self.events: list[tuple[str, Mapping[str, Any]]] = []
         self.failures = failures
         self.metrics = Metrics()
@@ -37,7 +39,7 @@ class Desk:
     async def post(self, namespace: str, event: Mapping[str, Any]) -> None:
         if self.failures:
             self.failures -= 1
-            raise ApiError("POST events", 403)
+            raise ApiError("POST events", 403, self.says)
         self.events.append((namespace, event))
 
     async def settle(self, turns: int = 50) -> None:
@@ -63,6 +65,23 @@ async def test_a_notice_becomes_an_event_about_its_object() -> None:
     assert event["involvedObject"]["uid"] == "uid-1"
     assert (event["type"], event["reason"]) == ("Warning", "AuthenticationRejected")
     assert event["lastTimestamp"] == "2026-06-01T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        ('cannot create resource "events" in API group ""', 1),
+        ("unable to create new content in namespace mail because it is being terminated", 0),
+    ],
+)
+async def test_a_right_that_is_missing_is_logged_once(
+    says: str, told: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(failures=3, says=says)
+    desk.poster.announce(SERVER, "uid-1", [NOTICE] * 4)
+    await desk.settle()
+    assert (desk.count("failed"), len(desk.events)) == (3, 1)
+    assert len([each for each in caplog.records if each.levelname == "WARNING"]) == told
 
 
 async def test_every_event_has_a_name_of_its_own() -> None:

@@ -68,6 +68,23 @@ async def test_the_token_counts_where_the_source_fits() -> None:
     assert (await newest(secret))[0] == Masked("kept")
 
 
+async def test_one_that_is_being_deleted_is_used_and_never_said_to_keep_anything() -> None:
+    """A finalizer holds it; what is written to it goes with it."""
+    secret = ours(data={"refreshToken": "a2VwdA=="})
+    secret["metadata"]["annotations"] = {"postroom.dev/seeded-from": "uid/1"}
+    secret["metadata"]["deletionTimestamp"] = "2026-11-30T12:00:00Z"
+    grant, kube = kept(microsoft_user()), Secrets({KEPT_NAME: secret})
+    store = kube.store()
+    assert await store.newest(grant) == Masked("kept")
+    await store.keep(grant, Masked("newer"), refused=True)
+    assert store.keeping(grant).problem is KeepingProblem.UNAVAILABLE
+    assert kube.writes == []
+    del kube.there[KEPT_NAME]
+    await store.keep(grant, Masked("newer"), refused=True)
+    assert store.keeping(grant).problem is None
+    assert kube.value() == "newer"
+
+
 async def test_whoever_stands_beside_the_operator_uses_what_is_kept_and_writes_nothing() -> None:
     secret = ours(data={"refreshToken": "a2VwdA=="})
     secret["metadata"]["annotations"] = {"postroom.dev/seeded-from": "uid/1"}

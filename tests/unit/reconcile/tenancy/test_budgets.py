@@ -473,6 +473,24 @@ async def test_another_replica_that_sends_now_is_let_alone() -> None:
     assert (outcome(status)[0], world.office.sent) == (MessageOutcome.UNKNOWN, [])
 
 
+async def test_what_a_clock_that_was_wrong_announced_is_waited_for_by_nobody() -> None:
+    """An earlier process has announced it, a year ahead of us, and ended."""
+    world = MessageWorld(imap=None)
+    await world.ready()
+    world.ask(send_test="one")
+    world.time += timedelta(days=365)
+    await world.run()
+    world.time -= timedelta(days=365)
+    world.restart()
+    world.message_policy = MessagePolicy(budgets=Budgets(is_open=False))
+    world.message_policy.budgets.open(world.time, {ACCOUNT.namespace})
+    status = await world.run(times=2)
+    assert (outcome(status)[0], world.office.sent) == (MessageOutcome.UNKNOWN, [])
+    world.ask(send_test="two")
+    await world.run(seconds=600, times=2)
+    assert len(world.office.sent) == 1
+
+
 def shards_of(number: int) -> list[tuple[Budgets, Spender]]:
     """The budgets of each shard, and one who sends there."""
     found = []

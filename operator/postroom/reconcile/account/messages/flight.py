@@ -13,7 +13,7 @@ from datetime import timedelta
 from postroom.api import account_messages
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.mailserver import ProbeStage
-from postroom.api.times import parse_timestamp, timestamp
+from postroom.api.times import timestamp
 from postroom.mail import operations
 from postroom.mail.report import ProbeReport
 from postroom.mail.round_trip.compose import Purpose
@@ -193,7 +193,7 @@ async def _send(
 ) -> Progress:
     memory, budgets, now = view.memory, _budgets(view), view.world.now()
     if flight.token not in memory.sends:
-        if budgets.is_of_another(flight.token, parse_timestamp(flight.time), now):
+        if budgets.is_of_another(flight.token, schedule.past(flight.time, now), now):
             return Progress(in_flight=flight, look_again=_OTHERS)
         # Another process announced it, and may have sent it before it ended.
         return _after(flight, results.LOST)

@@ -50,6 +50,12 @@ _ADVICE = {
 }
 
 
+#: What ends the evaluation in what the record names.
+_ENDS = {
+    spf_chains.End.DEAD: (Code.SPF_DEAD_INCLUDE, Reason.INVALID_RECORD),
+    spf_chains.End.CIRCLE: (Code.SPF_LOOP, Reason.INVALID_RECORD),
+    spf_chains.End.OVERFULL: (Code.SPF_TOO_MANY, Reason.LOOKUP_LIMIT_EXCEEDED),
+}
 #: The limits of RFC 7208 section 4.6.4, which some senders may never get to.
 _BUDGET = frozenset({Code.SPF_TOO_MANY, Code.SPF_VOID})
 
@@ -180,9 +186,11 @@ def _ends_at_others(
     if trial.all_pass and not theirs:
         message = (
             f"{said}. What this spec requires passes before that, other senders get permerror. "
-            f"That is up to who runs {quoted(ends[0].owner)}."
+            f"{ends[0].remedy(moved=False)}"
         )
-        return _valid(look, finding(Code.SPF_DEAD_IN_CHAIN, look.planned.id, message))
+        overfull = ends[0].why is spf_chains.End.OVERFULL
+        code = Code.SPF_BUDGET_WORST_CASE if overfull else Code.SPF_DEAD_IN_CHAIN
+        return _valid(look, finding(code, look.planned.id, message))
     message = f"{said}: receivers give permerror to all who have not passed before."
     fix, value = external(), look.records[0]
     offer = _offered(look, look.records)
@@ -194,13 +202,13 @@ def _ends_at_others(
     else:
         last = spf_chains.put_last(spf.parse(value, look.planned.name), ends)
         message += (
-            f" No record is offered: only who runs {quoted(ends[0].owner)} can mend that. Who "
-            f"passes by {quoted(ends[0].cost.term)} all the same does so as long as it stays there"
+            f" No record is offered. {ends[0].remedy(moved=False)} Who passes by "
+            f" {quoted(ends[0].cost.term)} all the same does so as long as it stays there"
             f"{'.' if last is None else ': put it last meanwhile, so that all others pass first.'}"
         )
-    code = Code.SPF_LOOP if ends[0].circle else Code.SPF_DEAD_INCLUDE
+    code, reason = _ENDS[ends[0].why]
     cause = Cause(code, message, fix, Evidence.SHOWN)
-    return faulty(RecordState.WRONG, Reason.INVALID_RECORD, cause, look.records, value)
+    return faulty(RecordState.WRONG, reason, cause, look.records, value)
 
 
 def _offered(look: _Look, existing: Sequence[str]) -> spf_merge.Offer:

@@ -565,7 +565,7 @@ def test_a_dead_include_that_only_others_can_mend_is_said_to_be_theirs(
     assert found.code == "SPF_DEAD_INCLUDE"
     assert found.fix is not None
     assert found.fix.action is FixAction.EXTERNAL
-    assert "only who runs vendor.net can mend that" in found.message
+    assert "Only who runs vendor.net can mend that" in found.message
     assert ("put it last meanwhile" in found.message) is meanwhile
 
 
@@ -595,7 +595,19 @@ MORE = {
 }
 
 
-@pytest.mark.parametrize("there", [VENDOR, CIRCLE], ids=["dead", "circle"])
+BACK: dict[Key, list[str]] = {
+    ("vendor.net", "TXT"): [f"v=spf1 ip4:203.0.113.0/28 include:{DOMAIN} -all"]
+}
+CROWD: dict[Key, list[str]] = {
+    ("crowd.net", "MX"): [f"10 mx{number}.crowd.net" for number in range(11)],
+    **{(f"mx{number}.crowd.net", "A"): [f"192.0.2.{100 + number}"] for number in range(11)},
+}
+OVERFULL = CROWD | {("vendor.net", "TXT"): ["v=spf1 ip4:203.0.113.0/28 mx:crowd.net -all"]}
+
+
+@pytest.mark.parametrize(
+    "there", [VENDOR, CIRCLE, BACK, OVERFULL], ids=["dead", "circle", "back", "overfull"]
+)
 @pytest.mark.parametrize(("text", "made"), MORE.values(), ids=MORE)
 def test_another_mistake_beside_an_end_of_others_is_mended_and_takes_nobody_away(
     there: dict[Key, list[str]], text: str, made: str
@@ -610,9 +622,34 @@ def test_another_mistake_beside_an_end_of_others_is_mended_and_takes_nobody_away
     zone.apply(found.fix)
     report = look(zone)
     assert record(report, "spf").state is RecordState.VALID
-    assert "SPF_DEAD_IN_CHAIN" in [one.code for one in about_spf(report)]
+    code = "SPF_BUDGET_WORST_CASE" if there is OVERFULL else "SPF_DEAD_IN_CHAIN"
+    assert code in [one.code for one in about_spf(report)]
     assert before <= passing(zone, made)
     assert "vendor.net can mend that" in found.message
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        (f"mx:crowd.net {OURS} ~all", f"{OURS} mx:crowd.net ~all"),
+        ("mx:crowd.net ip4:203.0.113.200 -all", f"{OURS} ip4:203.0.113.200 mx:crowd.net -all"),
+    ],
+)
+def test_an_mx_of_too_many_exchanges_is_put_behind_who_works(text: str, made: str) -> None:
+    zone = with_spf(f"v=spf1 {text}", records=CROWD)
+    found = about_spf(look(zone))[0]
+    assert found.fix is not None
+    assert found.fix.value == f"v=spf1 {made}"
+    assert "an mx for crowd.net, which has more than ten mail exchangers" in found.message
+    zone.apply(found.fix)
+    report = look(zone)
+    (told,) = about_spf(report)
+    assert (record(report, "spf").state, told.code) == (
+        RecordState.VALID,
+        "SPF_BUDGET_WORST_CASE",
+    )
+    assert "more than ten mail exchangers" in told.message
+    assert "ip4 and ip6 instead" in told.message
 
 
 def test_several_records_are_united_before_an_end_of_others() -> None:

@@ -101,7 +101,8 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "Enable one of those that the message names on the server.",
     ),
     "AccountDisabled": (
-        "The server says that the account is disabled, expired or not permitted.",
+        "The server says that the account is disabled, expired or not permitted. It may be enabled "
+        "without anything being changed here, so that the credentials are sent again once a day.",
         "Have the provider enable or permit it, as the message says.",
     ),
     "AccountLocked": (

@@ -143,7 +143,11 @@ def _of_mail() -> Iterator[tuple[str, str]]:
     times = ("once", "twice")[retrying.ATTEMPTS - 1]
     yield "limits", f"password is sent {times}**, {apart[retrying.ATTEMPTS_APART]} apart"
     locked = retrying.LOCKED_APART / timedelta(hours=1)
-    yield "limits", f"(that of a locked account every {word(locked)} hours)"
+    daily = {timedelta(days=1): "once a day"}[retrying.DISABLED_APART]
+    yield (
+        "limits",
+        f"(that of a locked account every {word(locked)} hours, that of a disabled one {daily})",
+    )
     again = f"and {probing.CONFIRM_AFTER.seconds} seconds apart for servers"
     yield from (("verification", again), ("status", again))
     ahead, part = tokens._AHEAD / 60, round(1 / tokens._AHEAD_PART)

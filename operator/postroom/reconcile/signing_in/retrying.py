@@ -4,7 +4,8 @@
 What passes by itself is looked at again soon, ever less often. A server that asks to be left alone
 is. Credentials that were refused are sent once more half an hour later, because a server whose
 backend fails may refuse good ones, and then only when they change or somebody asks; those of a
-locked account now and then, because locks end.
+locked account now and then, because locks end, and those of a disabled one once a day, because it
+may be enabled and nobody would tell us.
 """
 
 from collections.abc import Sequence
@@ -35,9 +36,14 @@ ATTEMPTS = 2
 ATTEMPTS_APART = timedelta(minutes=30)
 #: How far apart those of a locked account are sent after that: attempts may prolong a lock.
 LOCKED_APART = timedelta(hours=6)
+#: And those of a disabled one: who says so has found the password right, or has not looked at it,
+#: so that no lock comes nearer.
+DISABLED_APART = timedelta(days=1)
+_APART = {Reason.ACCOUNT_LOCKED: LOCKED_APART, Reason.ACCOUNT_DISABLED: DISABLED_APART}
 #: How far apart at least refused credentials are sent because somebody asked.
 REQUESTS_APART = timedelta(minutes=5)
 SUSPENDED = "They are not sent again until they change or somebody asks for a check."
+DAILY = "The credentials are sent again once a day, or when somebody asks for a check."
 DECLINED = (
     "They were sent less than 5 minutes before this check was asked for, and were not sent again."
 )
@@ -182,14 +188,16 @@ def next_attempt(rejection: Rejection) -> datetime | None:
     """Return when refused credentials are sent again; None: only when something changes."""
     if rejection.attempts < ATTEMPTS:
         return rejection.at + ATTEMPTS_APART
-    locked = rejection.report.reason is Reason.ACCOUNT_LOCKED
-    return rejection.at + LOCKED_APART if locked else None
+    apart = _APART.get(rejection.report.reason)
+    return rejection.at + apart if apart is not None else None
 
 
 def worded(rejection: Rejection) -> ProbeReport:
     """Return the refusal with a word on what becomes of the credentials."""
     told = [DECLINED] if rejection.declined else []
-    if next_attempt(rejection) is None:
+    if rejection.attempts >= ATTEMPTS and rejection.report.reason is Reason.ACCOUNT_DISABLED:
+        told.append(DAILY)
+    elif next_attempt(rejection) is None:
         told.append(SUSPENDED)
     return replace(rejection.report, after=" ".join(told))
 
@@ -248,17 +256,15 @@ def _parted(stored: Condition, findings: Sequence[Finding]) -> tuple[str, str]:
 
     What becomes of the credentials is told anew.
     """
-    message, *instructions = (
-        text.removesuffix(SUSPENDED).rstrip().removesuffix(DECLINED).rstrip()
-        for text in (
-            stored.message,
-            *(
-                each.fix.instruction
-                for each in findings
-                if each.fix and shorten(each.message) == stored.message
-            ),
-        )
-    )
+    fixes = (each.fix for each in findings if shorten(each.message) == stored.message)
+    texts = (stored.message, *(fix.instruction for fix in fixes if fix is not None))
+    message, *instructions = map(_without_what_follows, texts)
     told = next((each for each in instructions if each and ends_with(message, each)), "")
     begin = len(message) - len(told)
     return message[:begin].rstrip(), message[begin:]
+
+
+def _without_what_follows(text: str) -> str:
+    for told in (SUSPENDED, DAILY, DECLINED):
+        text = text.removesuffix(told).rstrip()
+    return text

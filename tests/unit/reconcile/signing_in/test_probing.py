@@ -175,10 +175,11 @@ async def test_the_number_of_attempts_holds_through_restarts() -> None:
     assert count == 1
 
 
+@pytest.mark.parametrize("reason", [Reason.AUTHENTICATION_REJECTED, Reason.ACCOUNT_DISABLED])
 @pytest.mark.parametrize("wrong", ["It says no.", "It says no:"])
 @pytest.mark.parametrize("fix", ["", "mend it: now. Or not."])
-async def test_a_restart_changes_no_status(wrong: str, fix: str) -> None:
-    world = world_with(replace(REFUSED, wrong=wrong, fix=fix))
+async def test_a_restart_changes_no_status(wrong: str, fix: str, reason: Reason) -> None:
+    world = world_with(replace(REFUSED, wrong=wrong, fix=fix, reason=reason))
     for minutes in (1, 30, 30):
         before = await world.look(ACCOUNT, minutes * MINUTE)
         restart(world)

@@ -191,6 +191,22 @@ def test_a_lock_that_ends_is_noticed_without_prolonging_it() -> None:
     assert retrying.next_attempt(retrying.refused(rejection, None, REFUSED, now)) is None
 
 
+def test_an_account_that_is_enabled_again_is_noticed_within_a_day() -> None:
+    """Whoever enables it changes no password, and may not know of postroom."""
+    disabled = replace(REFUSED, reason=Reason.ACCOUNT_DISABLED)
+    rejection, sent = retrying.refused(None, None, disabled, NOW), [NOW]
+    assert retrying.DAILY not in retrying.worded(rejection).message
+    for minutes in range(0, 7 * 24 * 60, 5):
+        now = NOW + minutes * MINUTE
+        if retrying.may_send(rejection, None, now):
+            rejection, sent = retrying.refused(rejection, None, disabled, now), [*sent, now]
+    apart = [later - before for before, later in pairwise(sent)]
+    assert apart == [30 * MINUTE, *[24 * HOUR] * 6]
+    assert retrying.worded(rejection).message.endswith(retrying.DAILY)
+    # A wrong password is no such thing.
+    assert retrying.next_attempt(retrying.refused(rejection, None, REFUSED, now)) is None
+
+
 def test_somebody_may_ask_but_not_too_often() -> None:
     rejection = retrying.refused(None, None, REFUSED, NOW)
     assert retrying.may_send(rejection, "a", NOW + MINUTE)

@@ -32,6 +32,10 @@ LOGINS: dict[str, tuple[Step, str, bool, bool | None]] = {
     "unavailable": (answer(b"NO [UNAVAILABLE] canary"), "TemporaryFailure", False, None),
     "throttled": (answer(b"BAD Request is throttled."), "ServerThrottled", False, None),
     "bad": (answer(b"BAD canary"), "ProbeInconclusive", False, None),
+    # The result says that it passes, the words that the password is wrong.
+    "bad in words": (answer(b"BAD Invalid credentials"), "TemporaryFailure", False, False),
+    "bye in words": (b"* BYE Wrong password\r\n", "TemporaryFailure", False, False),
+    "referral": (answer(b"NO [REFERRAL imap://x/] Try x"), "AuthenticationRejected", True, False),
     "bye": (b"* BYE canary\r\n", "ProbeInconclusive", False, None),
     "bye for now": (b"* BYE [UNAVAILABLE] canary\r\n", "TemporaryFailure", False, None),
     "bye to many": (b"* BYE Too many connections, canary\r\n", "TemporaryFailure", False, None),

@@ -30,6 +30,10 @@ REFUSALS: dict[str, tuple[bytes, tuple[Step, ...], str, bool, bool | None]] = {
     "535": (b"PLAIN", (b"535 5.7.8 canary\r\n",), "AuthenticationRejected", True, False),
     "535 to the name": (b"LOGIN", (b"535 canary\r\n",), "AuthenticationRejected", True, False),
     "454": (b"PLAIN", (b"454 4.7.0 canary\r\n",), "TemporaryFailure", False, None),
+    # The code says that it passes, the words that the password is wrong.
+    "454 in words": (b"PLAIN", (b"454 Bad credentials\r\n",), "TemporaryFailure", False, False),
+    "421 in words": (b"PLAIN", (b"421 Wrong password\r\n",), "TemporaryFailure", False, False),
+    "listed": (b"PLAIN", (b"554 Listed in an RBL\r\n",), "ServiceUnavailable", True, None),
     "421": (b"PLAIN", (b"421 4.7.0 canary\r\n",), "ServiceUnavailable", False, None),
     "421 to the name": (b"LOGIN", (b"421 canary\r\n",), "ServiceUnavailable", False, None),
     "538": (b"PLAIN", (b"538 5.7.11 canary\r\n",), "EncryptionRequired", True, None),

@@ -98,6 +98,7 @@ class ProbeReport:
     refused, as `postroom.mail.replies.normalised` writes it: for `lastProbe` alone, in no repr.
     `refusals` is how often these credentials were refused when nobody had asked for the check, as
     far as a refusal of them stands. `after` is what becomes of it by itself.
+    With `needs_someone` it is no verdict by the server's code, but passes only if someone acts.
     """
 
     stage: ProbeStage
@@ -116,6 +117,7 @@ class ProbeReport:
     refusals: int | None = None
     fix: str = ""
     after: str = ""
+    needs_someone: bool = False
 
     @property
     def message(self) -> str:

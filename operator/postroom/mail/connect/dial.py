@@ -57,7 +57,7 @@ class Failure(Exception):
     """A probe's end: the stage, the reason, what is wrong and what to do, as its report will carry
     them.
 
-    `wrong`, `fix`, `retry_after` and `cause` as in `postroom.mail.report.ProbeReport`.
+    All but `stage` and `code` as in `postroom.mail.report.ProbeReport`.
     """
 
     stage: ProbeStage
@@ -69,6 +69,7 @@ class Failure(Exception):
     retry_after: timedelta | None = None
     cause: str | None = None
     fix: str = ""
+    needs_someone: bool = False
 
     @property
     def message(self) -> str:

@@ -141,7 +141,7 @@ def _rejected(
     session: ImapSession, answer: str, meaning: Meaning, challenge: bytes | None
 ) -> Failure:
     """What an answer to the login means."""
-    session.state.authenticated = False if meaning.refuses_credentials else None
+    session.state.authenticated = False if meaning.counts_as_refusal else None
     status = sasl.status_of(sasl.refusal_in(challenge))
     said = f"{answer} ({status})" if status else answer
     return session.meant(meaning, f"answers the login with {said}")

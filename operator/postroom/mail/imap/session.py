@@ -163,6 +163,7 @@ class ImapSession:
             conclusive=meaning.conclusive,
             retry_after=meaning.wait,
             cause=meaning.cause.value,
+            needs_someone=meaning.needs_someone,
             fix=meaning.hint,
         )
 
@@ -170,7 +171,7 @@ class ImapSession:
         """BYE: the server takes no more commands, or none at all (RFC 9051 section 7.1.5)."""
         said = text.decode("utf-8", "replace")
         meaning = self.meaning(Stage(self.state.stage.value), said, "BYE")
-        if self.state.stage is ProbeStage.AUTH and meaning.refuses_credentials:
+        if self.state.stage is ProbeStage.AUTH and meaning.counts_as_refusal:
             self.state.authenticated = False
         return self.meant(meaning, does)
 

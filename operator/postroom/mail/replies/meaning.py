@@ -114,7 +114,8 @@ class Meaning:
 
     `wait` is how long to leave the server alone at least, None for the usual time; `row` the id
     of the row that decided, None for a signal; `response` the response code of IMAP by which it
-    did.
+    did. `needs_someone`: it is taken for passing, by its code, but its words say that someone must
+    act.
     """
 
     cause: Cause
@@ -124,6 +125,7 @@ class Meaning:
     wait: timedelta | None = None
     row: str | None = None
     response: str | None = None
+    needs_someone: bool = False
 
     @property
     def conclusive(self) -> bool:
@@ -134,6 +136,13 @@ class Meaning:
     def refuses_credentials(self) -> bool:
         """Whether it is a verdict on the credentials, and not on how they were sent."""
         return self.reason in _REFUSALS
+
+    @property
+    def counts_as_refusal(self) -> bool:
+        """Whether a server may count it towards a lock: what refuses credentials, and what does so
+        in words, with a code that says that it passes."""
+        in_words = self.needs_someone and self.reason is Reason.TEMPORARY_FAILURE
+        return self.refuses_credentials or in_words
 
 
 _USUAL = Circumstances()
@@ -249,7 +258,11 @@ def _meaning_of(reply: _Reply) -> Meaning:
         row = next((candidate for candidate in general_rows() if reply.fits(candidate)), None)
         if family is not None:
             soft = row and not (row.failure_class or causes()[row.cause].failure_class).hard
-            same = row and row.cause is family.cause
+            # That a password is wrong tells less than a row that knows what stays, and than a code
+            # that stands for nothing but what passes.
+            known = not soft or reply.response in _PASSING_RESPONSES
+            vague = family.cause is Cause.AUTHENTICATION_FAILED and known
+            same = row and (row.cause is family.cause or vague)
             # Unless what the code means says as much as the words do.
             if not (same or (family.passing and soft)):
                 return _weighed(_of_family(family, about), reply)
@@ -319,7 +332,11 @@ def _weighed(meaning: Meaning, reply: _Reply) -> Meaning:
         hint = f"{meaning.hint} {_CODE_PASSES}"
         reason = Reason.TEMPORARY_FAILURE if meaning.refuses_credentials else meaning.reason
         return replace(
-            meaning, failure_class=model.FailureClass.THROTTLED, reason=reason, hint=hint
+            meaning,
+            failure_class=model.FailureClass.THROTTLED,
+            reason=reason,
+            hint=hint,
+            needs_someone=True,
         )
     return softened
 

@@ -149,6 +149,7 @@ class SessionState:
             cause=end.cause,
             server_text=text,
             fix=self.echo_filter.sentence(end.fix, self.tls),
+            needs_someone=end.needs_someone,
         )
 
     def keep_login_out_of_the_clear(self) -> None:

@@ -142,7 +142,7 @@ def _rejected(
     session: SmtpSession, answer: str, meaning: Meaning, challenge: str | None
 ) -> Failure:
     """What an answer to AUTH means."""
-    session.state.authenticated = False if meaning.refuses_credentials else None
+    session.state.authenticated = False if meaning.counts_as_refusal else None
     status = sasl.status_of(sasl.refusal_in(challenge))
     said = f"{answer} ({status})" if status else answer
     return Failure(
@@ -152,5 +152,6 @@ def _rejected(
         conclusive=meaning.conclusive,
         retry_after=meaning.wait,
         cause=meaning.cause.value,
+        needs_someone=meaning.needs_someone,
         fix=meaning.hint,
     )

@@ -201,6 +201,7 @@ class SmtpSession:
             enhanced_code=enhanced_code(text),
             retry_after=meaning.wait,
             cause=meaning.cause.value,
+            needs_someone=meaning.needs_someone,
             fix=meaning.hint,
         )
 

@@ -359,7 +359,8 @@ def findings_of(report: ProbeReport, protocol: Protocol, now: datetime) -> tuple
 def _fix_of(report: ProbeReport) -> Fix | None:
     """What the probe itself says to do, which knows more than the reason's entry in the catalogue;
     None for what passes by itself by that entry."""
-    if not report.fix or not (report.conclusive or report.reason not in WAITS):
+    lasts = report.conclusive or report.needs_someone or report.reason not in WAITS
+    if not report.fix or not lasts:
         return None
     waits = report.cause is not None and causes()[Cause(report.cause)].waits
     action = FixAction.WAIT if waits else FixAction.EXTERNAL

@@ -39,7 +39,12 @@ LOCKED_APART = timedelta(hours=6)
 #: And those of a disabled one: who says so has found the password right, or has not looked at it,
 #: so that no lock comes nearer.
 DISABLED_APART = timedelta(days=1)
-_APART = {Reason.ACCOUNT_LOCKED: LOCKED_APART, Reason.ACCOUNT_DISABLED: DISABLED_APART}
+#: The last: of credentials that are refused in words alone, since the code says that it passes.
+_APART = {
+    Reason.ACCOUNT_LOCKED: LOCKED_APART,
+    Reason.ACCOUNT_DISABLED: DISABLED_APART,
+    Reason.TEMPORARY_FAILURE: DISABLED_APART,
+}
 #: How far apart at least refused credentials are sent because somebody asked.
 REQUESTS_APART = timedelta(minutes=5)
 SUSPENDED = "They are not sent again until they change or somebody asks for a check."
@@ -73,9 +78,11 @@ def is_refusal(report: ProbeReport) -> bool:
     """Whether a report is of refused credentials, which may lock an account if they are sent again.
 
     What a server says of an account once it has accepted its sign-in is none: whoever renews the
-    account there changes no credentials, and must not have to ask for a look.
+    account there changes no credentials, and must not have to ask for a look. What the server's
+    words refuse is one, even where its code says that it passes.
     """
-    return report.reason in REFUSALS and not report.authenticated
+    in_words = report.needs_someone and report.authenticated is False
+    return in_words or (report.reason in REFUSALS and not report.authenticated)
 
 
 def class_of(report: ProbeReport) -> FailureClass | None:
@@ -195,7 +202,8 @@ def next_attempt(rejection: Rejection) -> datetime | None:
 def worded(rejection: Rejection) -> ProbeReport:
     """Return the refusal with a word on what becomes of the credentials."""
     told = [DECLINED] if rejection.declined else []
-    if rejection.attempts >= ATTEMPTS and rejection.report.reason is Reason.ACCOUNT_DISABLED:
+    apart = _APART.get(rejection.report.reason)
+    if rejection.attempts >= ATTEMPTS and apart == DISABLED_APART:
         told.append(DAILY)
     elif next_attempt(rejection) is None:
         told.append(SUSPENDED)

@@ -60,6 +60,14 @@ def report(
             ),
             *(WAIT, CATALOGUE[Reason.PROBE_INCONCLUSIVE].remedy),
         ),
+        # Unless its words say that someone must act.
+        (
+            replace(
+                report(Reason.TEMPORARY_FAILURE, "h:1 says 454.", "Correct it.", conclusive=False),
+                needs_someone=True,
+            ),
+            *(EXTERNAL, "Correct it."),
+        ),
         # Who says nothing of it leaves it to the catalogue, however the sentence is built.
         (
             report(Reason.HOST_AUTH_COOLDOWN, "It pauses: too many were refused.", ""),

@@ -207,6 +207,21 @@ def test_an_account_that_is_enabled_again_is_noticed_within_a_day() -> None:
     assert retrying.next_attempt(retrying.refused(rejection, None, REFUSED, now)) is None
 
 
+def test_what_is_refused_in_words_alone_is_not_sent_again_and_again() -> None:
+    """The code says that it passes: no verdict, but as many of them lock an account."""
+    said = replace(REFUSED, reason=Reason.TEMPORARY_FAILURE, conclusive=False, needs_someone=True)
+    assert retrying.is_refusal(said)
+    assert retrying.pause_after(said, None, "SMTP", (), None, NOW) is None
+    rejection, sent = retrying.refused(None, None, said, NOW), [NOW]
+    for minutes in range(0, 4 * 24 * 60, 5):
+        now = NOW + minutes * MINUTE
+        if retrying.may_send(rejection, None, now):
+            rejection, sent = retrying.refused(rejection, None, said, now), [*sent, now]
+    assert [later - before for before, later in pairwise(sent)] == [30 * MINUTE, *[24 * HOUR] * 3]
+    # What passes in words as well does so by itself.
+    assert not retrying.is_refusal(replace(said, needs_someone=False))
+
+
 def test_somebody_may_ask_but_not_too_often() -> None:
     rejection = retrying.refused(None, None, REFUSED, NOW)
     assert retrying.may_send(rejection, "a", NOW + MINUTE)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replies whose code and words say different things, or whose words say what is not the case."""
+
+from __future__ import annotations
+
+import pytest
+
+from postroom.api.reasons import Reason
+from postroom.mail.replies import (
+    Cause,
+    Circumstances,
+    SignIn,
+    Stage,
+    meaning_of_imap,
+    meaning_of_smtp,
+)
+
+WRONG = [
+    (454, "5.7.8 Bad credentials"),
+    (421, "4.7.0 Authentication failed: wrong password"),
+    (450, "Username or password is incorrect"),
+    (451, "4.7.1 The password does not match"),
+    (454, "Benutzername oder Passwort falsch"),
+]
+
+
+@pytest.mark.parametrize(("code", "text"), WRONG)
+def test_a_password_that_is_wrong_in_words_is_no_verdict_and_nothing_to_wait_for(
+    code: int, text: str
+) -> None:
+    found = meaning_of_smtp(code, text)
+    assert (found.cause, found.reason) == (Cause.AUTHENTICATION_FAILED, Reason.TEMPORARY_FAILURE)
+    assert not found.conclusive
+    assert found.needs_someone and found.counts_as_refusal and not found.refuses_credentials
+    assert "Secret" in found.hint and "The code says that it passes" in found.hint
+
+
+@pytest.mark.parametrize(
+    ("result", "text"), [("BAD", "Invalid credentials"), ("BYE", "Wrong password")]
+)
+def test_so_it_is_over_imap(result: str, text: str) -> None:
+    found = meaning_of_imap(text, result)
+    assert (found.cause, found.conclusive) == (Cause.AUTHENTICATION_FAILED, False)
+    assert found.counts_as_refusal
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (454, "4.7.0 Temporary authentication failure"),
+        (454, "4.7.0 Authentication failed"),
+        (421, "4.7.0 Closing"),
+        (454, "Bad credentials cannot be told now: the backend is down"),
+        (454, "4.7.0 If your password is wrong, correct it"),
+    ],
+)
+def test_what_passes_in_words_as_well_is_waited_for(code: int, text: str) -> None:
+    found = meaning_of_smtp(code, text)
+    assert not (found.conclusive or found.needs_someone or found.counts_as_refusal)
+
+
+def test_what_a_row_knows_of_a_provider_is_more_than_that_the_password_is_wrong() -> None:
+    about = Circumstances(provider="Zoho")
+    found = meaning_of_imap("[AUTHENTICATIONFAILED] Invalid credentials(Failure)", "NO", about)
+    assert found.cause is Cause.WRONG_REGION_OR_APP_PASSWORD
+
+
+def test_a_token_has_no_password_that_is_wrong() -> None:
+    about = Circumstances(sign_in=SignIn.TOKEN)
+    assert meaning_of_smtp(454, "Bad credentials", about).cause is not Cause.AUTHENTICATION_FAILED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Account is not locked, but password is wrong",
+        "5.7.8 Your account has not been disabled; the password is invalid",
+        "5.7.8 Login failed; the user is not suspended",
+    ],
+)
+def test_what_is_denied_is_not_the_case(text: str) -> None:
+    assert meaning_of_smtp(535, text).cause is Cause.AUTHENTICATION_FAILED
+
+
+@pytest.mark.parametrize("stage", [Stage.GREETING, Stage.CAPABILITIES, Stage.TLS, Stage.AUTH])
+def test_a_block_list_is_one_at_every_step(stage: Stage) -> None:
+    text = "5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org"
+    found = meaning_of_smtp(554, text, Circumstances(stage=stage))
+    assert (found.cause, found.refuses_credentials) == (Cause.BLOCK_LISTED, False)
+
+
+def test_a_block_for_logins_is_none() -> None:
+    text = "5.7.8 Your IP has been blocked due to too many failed logins"
+    assert meaning_of_smtp(535, text).cause is Cause.TOO_MANY_LOGINS
+
+
+@pytest.mark.parametrize("stage", [Stage.GREETING, Stage.CAPABILITIES])
+def test_a_host_that_takes_no_mail_is_the_wrong_one(stage: Stage) -> None:
+    found = meaning_of_smtp(521, "5.3.2 does not accept mail", Circumstances(stage=stage))
+    assert found.hint.startswith("Correct the host")
+
+
+@pytest.mark.parametrize(
+    ("stage", "result", "refuses"),
+    [(Stage.AUTH, "NO", True), (Stage.MAILBOX, "NO", False), (Stage.GREETING, "BYE", False)],
+)
+def test_a_referral_names_the_host_to_correct(stage: Stage, result: str, refuses: bool) -> None:
+    text = "[REFERRAL IMAP://user;AUTH=*@SERVER2/] Specified user is invalid here. Try SERVER2."
+    found = meaning_of_imap(text, result, Circumstances(stage=stage))
+    assert found.hint.startswith("Use the host") and found.refuses_credentials is refuses

@@ -11,7 +11,7 @@ import ast
 import re
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -229,7 +229,7 @@ def modules_without_their_test() -> list[str]:
         source.name
         for source in sources()
         if any(isinstance(node, _FUNCTIONS) and not _is_promise(node) for node in source.nodes)
-        and not any(name.startswith(_names_of_tests(source)) for name in names)
+        and not _is_any_of(names, _names_of_tests(source))
     ]
 
 
@@ -272,6 +272,10 @@ def _is_promise(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 def _test_files() -> Iterator[Path]:
     for suite in ("unit", "lab", "cluster"):
         yield from (ROOT / "tests" / suite).rglob("test_*.py")
+
+
+def _is_any_of(names: Sequence[str], beginnings: tuple[str, ...]) -> bool:
+    return any(name.startswith(beginnings) for name in names)
 
 
 def _names_of_tests(source: Source) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ LINE_END = "\n"
 @cache
 def stored() -> dict[Key, dict[str, Any]]:
     objects = {}
-    for raw in yaml.safe_load_all(STORED.read_text()):
+    for raw in yaml.load_all(STORED.read_text(), Loader=yaml.CSafeLoader):
         for one in raw["items"] if raw["kind"] == "List" else [raw]:
             name = one["metadata"]["name"]
             # The others have fewer fields.

@@ -11,10 +11,12 @@ _SHOWN_LIMIT = 10
 
 def quoted(value: str, limit: int = QUOTE_LIMIT) -> str:
     """Make a foreign text printable, and cut it with a hash that still tells versions apart."""
-    printable = "".join(
-        char if " " <= char <= "~" else f"\\{ord(char):03d}" if ord(char) < 256 else "?"
-        for char in value[: limit + 1]
-    )
+    printable = value[: limit + 1]
+    if not (printable.isascii() and printable.isprintable()):  # as most texts are
+        printable = "".join(
+            char if " " <= char <= "~" else f"\\{ord(char):03d}" if ord(char) < 256 else "?"
+            for char in printable
+        )
     if len(value) <= limit and len(printable) <= limit:
         return printable
     digest = hashlib.sha256(value.encode(errors="replace")).hexdigest()[:12]

@@ -37,15 +37,18 @@ def exposed(
     A private key that does not tell its public half, such as an encrypted or a cut off one, counts
     for the keys of the records at its name, or for which it was meant (`judged`, by record id).
     """
-    found = set[str]()
+    found, texts = set[str](), set[str]()
     for answer in answers:
         if answer.question.type is not RecordType.TXT or not answer.values:
             continue
-        meant = list(_meant(plan, judged, answer.question.name))
-        for text in answer.values:
-            halves = dkim.public_halves(text)
-            found.update(dkim.fingerprint(halve) for halve in halves if halve is not None)
-            found.update(dkim.fingerprint(key) for key in meant if gives_away(text, key))
+        texts.update(answer.values)
+        for key in _meant(plan, judged, answer.question.name):
+            if any(gives_away(text, key) for text in answer.values):
+                found.add(dkim.fingerprint(key))
+    # Once each: servers and resolvers mostly have the same, and a wildcard has it at each name.
+    for text in texts:
+        halves = dkim.public_halves(text)
+        found.update(dkim.fingerprint(halve) for halve in halves if halve is not None)
     return frozenset(found)
 
 

@@ -4,7 +4,8 @@
 Covers: a message of the lab's IMAP server reaches an application behind a Service; nothing but the
 worker's own part of the status of accounts is written; whoever is told to stop lets the message on
 its way get its answer, and the standby goes on with the next one; either of operator and worker is
-killed, and the other goes on and overwrites nothing; a stream of NATS has each message once.
+killed, and the other goes on and overwrites nothing; an account that is created again is known by
+the ids of its messages; a stream of NATS has each message once.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from cluster.api_client import apply
+from cluster.api_client import apply, delete, post
 from cluster.audit_log import requests_of
 from cluster.hastened import hasten
 from cluster.mail_worker import (
@@ -30,7 +31,7 @@ from cluster.mail_worker import (
     hand_over,
     worker_processes,
 )
-from cluster.objects import eventually, one
+from cluster.objects import eventually, one, path_of
 from cluster.post_office import SUPPORT, PostOffice, account
 from lab.nats_server import STREAM, administrator, nats_server
 from loopback import own_address
@@ -112,6 +113,41 @@ def test_a_message_reaches_the_application_and_the_next_worker_goes_on(
     # Nor may an earlier one any more apply a part in the place of the whole.
     may = {verb: allowed(rights, verb, namespace) for verb in ("update", "patch")}
     assert may == {"update": "yes", "patch": "no"}
+
+
+def test_an_account_that_is_created_again_loses_nothing_and_is_known_by_its_ids(
+    workers: list[OperatorProcess],
+    rights: ControlPlane,
+    office: PostOffice,
+    tickets: Tickets,
+    namespace: str,
+) -> None:
+    worker = workers[0]
+    worker.start()
+    eventually(lambda: delivering(rights, namespace) == "True Delivering", "it delivers")
+    arrive(office, "before")
+    eventually(lambda: len(tickets.taken) == 1, "it arrives")
+    stood = one(rights, namespace, Kind.EMAIL_ACCOUNT, "support")
+    place = path_of(namespace, Kind.EMAIL_ACCOUNT)
+    delete(rights, f"{place}/support")
+    arrive(office, "meanwhile")
+    spec = stood["spec"]
+    inbound = {"deliver": {**spec["inbound"]["deliver"], "start": "Backfill"}}
+    again = {name: stood[name] for name in ("apiVersion", "kind")}
+    metadata = {"name": "support", "namespace": namespace}
+    post(rights, place, {**again, "metadata": metadata, "spec": {**spec, "inbound": inbound}})
+
+    def ids(subject: bytes) -> set[str]:
+        wanted = b"Subject: " + subject
+        return {headers["ce-id"] for headers, body in tickets.taken if wanted in body}
+
+    eventually(lambda: bool(ids(b"meanwhile")), "what came meanwhile arrives")
+    assert len(ids(b"before")) == len(ids(b"meanwhile")) == 1, "what comes again has its id"
+    assert ids(b"before") != ids(b"meanwhile")
+    uid = one(rights, namespace, Kind.EMAIL_ACCOUNT, "support")["metadata"]["uid"]
+    assert uid != stood["metadata"]["uid"]
+    assert sum(b"Subject: before" in body for _, body in tickets.taken) == 2
+    assert worker.stop() == 0, worker.tail()
 
 
 def allowed(plane: ControlPlane, verb: str, namespace: str) -> str:

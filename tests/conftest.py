@@ -183,9 +183,19 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave slow files out of a quick run; True is yes, None leaves it to others."""
+    """Leave slow files out of a quick run, and unread what the mark of the clock deselects; True is
+    yes, None leaves it to others."""
     quick = config.getoption("--hypothesis-profile") == QUICK
-    return True if quick and collection_path in _SLOW_PATHS else None
+    if quick and collection_path in _SLOW_PATHS:
+        return True
+    if collection_path.suffix != ".py":
+        return None
+    by_the_clock = _is_by_the_clock(collection_path)
+    return True if config.getoption("-m") == ("not clock" if by_the_clock else "clock") else None
+
+
+def _is_by_the_clock(path: Path) -> bool:
+    return path.stem in _BY_THE_CLOCK and path.relative_to(HERE).parts[0] in _ROOMS
 
 
 @pytest.hookimpl(wrapper=True)
@@ -232,10 +242,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if quick:
             bound_examples(item, settings.get_profile(QUICK).max_examples)
-        if item.path.stem in _BY_THE_CLOCK:  # few are: where they stand is not asked of all
-            room = item.path.relative_to(HERE).parts[0]
-            if room in _ROOMS:
-                item.add_marker(pytest.mark.clock)
+        if _is_by_the_clock(item.path):
+            item.add_marker(pytest.mark.clock)
     multiply_examples(items, int(os.environ.get(_FUZZ, "1")))
     items.sort(key=lambda item: _turn_of(item.path))
 

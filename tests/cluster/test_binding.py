@@ -16,16 +16,17 @@ import threading
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cluster import taking_effect
-from cluster.api_client import administrator, apply, service_account_kubeconfig
+from cluster.api_client import administrator, apply, merge, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of
 from cluster.lab_process import LabProcess
-from cluster.objects import KINDS, eventually, is_ready, reason_of
+from cluster.objects import KINDS, eventually, is_ready, path_of, reason_of
 from cluster.test_defaults import ACCOUNT, RELAY, SERVER, SMTP, SUPPORT, Mail
 from postroom.api.names import API_VERSION
 from postroom.lab.controlplane import ControlPlane
@@ -75,11 +76,10 @@ class Bound(Mail):
         self.put(ACCOUNT, name, address=address, credentialsRef=login, **server, **spec)
 
     def secret(self, name: str) -> dict[str, Any] | None:
-        done = self.plane.kubectl(
-            "get", "secret", name, "-n", self.namespace, "-o", "json", "--ignore-not-found"
-        )
-        found: dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
-        return found or None
+        path = f"/api/v1/namespaces/{self.namespace}/secrets/{name}"
+        status, found = administrator(self.plane).answer("GET", path, None, {})
+        assert status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND), found
+        return found if status == HTTPStatus.OK else None
 
     def text(self, name: str, key: str) -> str:
         found = self.secret(name)
@@ -91,9 +91,9 @@ class Bound(Mail):
         return [each["name"] for each in found["metadata"].get("ownerReferences", [])]
 
     def look(self, name: str) -> None:
-        token = f"postroom.dev/requested-at={uuid.uuid4().hex}"
-        asked = ("annotate", ACCOUNT.plural, name, "-n", self.namespace, "--overwrite")
-        self.plane.kubectl(*asked, token)
+        mark = {"postroom.dev/requested-at": uuid.uuid4().hex}
+        path = f"{path_of(self.namespace, ACCOUNT)}/{name}"
+        merge(self.plane, path, {"metadata": {"annotations": mark}})
 
     def is_ready(self, name: str) -> bool:
         return is_ready(self.get(ACCOUNT, name))

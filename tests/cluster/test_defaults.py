@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from cluster.api_client import apply
 from cluster.forked import plugin
 from cluster.lab_process import LabProcess
 from cluster.objects import eventually, is_ready, objects, one, reason_of
@@ -50,8 +51,7 @@ class Mail:
             self._apply(secret)
 
     def _apply(self, manifest: dict[str, Any]) -> None:
-        arguments = ("apply", "-n", self.namespace, "-f", "-")
-        self.plane.kubectl(*arguments, input=json.dumps(manifest))
+        apply(self.plane, json.dumps(manifest), self.namespace)
 
     def put(self, kind: Kind, name: str, **spec: Any) -> None:
         made = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}

@@ -21,13 +21,13 @@ import dns.query
 import pytest
 
 from cluster import taking_effect
-from cluster.api_client import administrator, apply, service_account_kubeconfig
+from cluster.api_client import administrator, apply, merge, read, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of
 from cluster.external_dns import ExternalDns, obtain_or_skip
 from cluster.lab_process import LabProcess
-from cluster.objects import eventually, is_ready
+from cluster.objects import eventually, is_ready, one, path_of
 from kstatus import conditions_of
-from postroom.api.names import API_VERSION
+from postroom.api.names import API_VERSION, Kind
 from postroom.dns.publishing import dns_endpoint
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import ROOT, USER, OperatorProcess
@@ -76,8 +76,8 @@ class Site:
         self.plane, self.namespace, self.lab = plane, namespace, lab
         self.domain = f"{namespace}.{ZONE}"
         self.proof = f"provider-verify={namespace}"
-        mark = f"postroom.dev/publish-zones=*.{ZONE}"
-        plane.kubectl("annotate", "namespace", namespace, mark)
+        mark = {"postroom.dev/publish-zones": f"*.{ZONE}"}
+        merge(plane, f"/api/v1/namespaces/{namespace}", {"metadata": {"annotations": mark}})
 
     def apply(self, *published: str, key: str = KEY) -> None:
         publish = {"publish": {"via": "ExternalDNS", "records": list(published)}}
@@ -92,14 +92,11 @@ class Site:
         apply(self.plane, text, self.namespace)
 
     def ask(self, token: str) -> None:
-        mark = f"postroom.dev/requested-at={token}"
-        where = ("-n", self.namespace, "--overwrite")
-        self.plane.kubectl("annotate", "sendingdomain", "d", mark, *where)
+        path = f"{path_of(self.namespace, Kind.SENDING_DOMAIN)}/d"
+        merge(self.plane, path, {"metadata": {"annotations": {"postroom.dev/requested-at": token}}})
 
     def status(self) -> dict[str, Any]:
-        done = self.plane.kubectl("get", "sendingdomain", "d", "-n", self.namespace, "-o", "json")
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
+        return one(self.plane, self.namespace, Kind.SENDING_DOMAIN, "d")
 
     def says(self, status: str, reason: str) -> bool:
         said = conditions_of(self.status()).get("RecordsPublished", {})
@@ -109,8 +106,8 @@ class Site:
         return {each["code"] for each in self.status()["status"].get("findings", [])}
 
     def endpoints(self) -> list[dict[str, Any]]:
-        done = self.plane.kubectl("get", "dnsendpoints", "-n", self.namespace, "-o", "json")
-        found: list[dict[str, Any]] = json.loads(done.stdout)["items"]
+        where = f"/apis/{dns_endpoint.API_VERSION}/namespaces/{self.namespace}/dnsendpoints"
+        found: list[dict[str, Any]] = read(self.plane, where)["items"]
         return found
 
     def has(self, *records: str) -> bool:

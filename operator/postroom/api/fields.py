@@ -208,10 +208,10 @@ MessageInterval = _bounded_duration("6h", "168h", "6h or 24h")
 Deadline = _bounded_duration("1m", "720h", "15m or 72h", zero="to wait for ever")
 
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
-_HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 #: No top-level domain begins with a digit, but the end of every IPv4 address does.
-_TOP_LABEL = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
-_DOMAIN = rf"({_HOST_LABEL}\.)+{_TOP_LABEL}"
+TOP_LABEL = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = rf"({HOST_LABEL}\.)+{TOP_LABEL}"
 
 
 def _as_a_labels(name: str) -> str:
@@ -253,7 +253,7 @@ DomainName = Annotated[
 RecordName = Annotated[
     str,
     Text(
-        rf"^({_LABEL}\.)+{_TOP_LABEL}$",
+        rf"^({_LABEL}\.)+{TOP_LABEL}$",
         "must be a DNS name such as k1._domainkey.example.com: lowercase, complete, without "
         "trailing dot",
         longest=253,
@@ -274,7 +274,7 @@ RecordLabel = Annotated[
 HostName = Annotated[
     str,
     Text(
-        rf"^({_HOST_LABEL}\.)*{_TOP_LABEL}$",
+        rf"^({HOST_LABEL}\.)*{TOP_LABEL}$",
         "must be a DNS name such as smtp.example.com, not an IP address (TLS verifies names): "
         "lowercase, without port or trailing dot",
         longest=253,

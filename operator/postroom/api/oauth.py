@@ -54,13 +54,12 @@ _FLOWS = {
     OAuthProvider.GENERIC: (OAuthFlow.REFRESH_TOKEN, OAuthFlow.CLIENT_CREDENTIALS),
 }
 
-_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_TOP_LABEL = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 #: No user name, query or fragment: RFC 6749 section 3.2 forbids the last, nobody needs the others.
 TokenURL = Annotated[
     str,
     fields.Text(
-        rf"^https://({_LABEL}\.)*{_TOP_LABEL}(:[1-9][0-9]{{0,4}})?/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$",
+        rf"^https://({fields.HOST_LABEL}\.)*{fields.TOP_LABEL}(:[1-9][0-9]{{0,4}})?"
+        r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$",
         "must be a URL such as https://login.example.com/oauth2/token: https, a lowercase DNS "
         "name, a path, and neither query nor fragment",
         longest=512,

@@ -12,6 +12,7 @@ import typer
 from postroom.api.names import API_VERSION, Key, Kind
 from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.cli import completion, manifests
+from postroom.cli.manifest_files import SUFFIXES
 from postroom.cli.manifests import Manifests
 from postroom.cli.record_plans import FLAGS, complaint
 from postroom.cli.yaml_documents import Manifest
@@ -19,7 +20,6 @@ from postroom.dns.names import canonical
 
 #: What is said for no provider at all, where one would be guessed.
 NO_PROVIDER = "none"
-_FILE_SUFFIXES = (".yaml", ".yml", ".json")
 
 ProviderOption = Annotated[
     str | None,
@@ -48,7 +48,7 @@ def is_domain(targets: Sequence[str]) -> bool:
     What exists is a path, and so is what looks like a manifest; else one name is a domain.
     """
     first = targets[0]
-    is_path = first == "-" or "/" in first or first.lower().endswith(_FILE_SUFFIXES)
+    is_path = first == "-" or "/" in first or first.lower().endswith(SUFFIXES)
     plain = "." not in first.strip(".")
     return not (len(targets) > 1 or is_path or plain or Path(first).exists())
 

@@ -29,7 +29,7 @@ _TEMPLATE = re.compile(r"\{\{.*|\{%.*|<%.*|\$\{.*|<path:.*")
 _FORBIDDEN = re.compile(
     "[^\\t\\n\\r\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]"
 )
-_START = re.compile(r"^---(?=\s|$)", re.MULTILINE)
+START = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 #: Of a text in UTF-16 that was read as bytes, nearly every second one is zero.
 _TWO_BYTES = 4
 #: Broken documents of a file, behind which the rest is not read: each costs a look at the whole.
@@ -141,7 +141,7 @@ def _read(name: str, content: str, complaints: list[Complaint]) -> Iterator[Mani
             mark = error.problem_mark or error.context_mark
             met = begin + mark.index if mark is not None else begin
             # What begins a document: YAML 1.2.2 section 9.1.2.
-            start = _START.search(text.content, max(begin + 1, text.start_of_line(met)))
+            start = START.search(text.content, max(begin + 1, text.start_of_line(met)))
             behind = start.start() if start is not None else len(text.content)
             span, message = _no_yaml(text, met, behind, error)
             region = text.region(*span)

@@ -28,7 +28,7 @@ from postroom.dns.asking.limiter import (
     QueryLimits,
 )
 from postroom.dns.asking.retrying import Timing
-from postroom.dns.diagnosis.diagnose import NEAR_LIMIT
+from postroom.dns.diagnosis.diagnose import NEAR_LIMIT, PROBE_ROUNDS, PROBES_LIMIT
 from postroom.dns.finding_codes import Code
 from postroom.dns.presets import load as dns_presets
 from postroom.dns.texts.quoting import QUOTE_LIMIT
@@ -95,6 +95,9 @@ def _of_dns() -> Iterator[tuple[str, str]]:
     yield "limits", f"by two turns, {2000 / asked.rate:.0f} ms"
     yield "limits", f"{RECORDS_LIMIT} records are read**, and {TXT_LIMIT // 1024} KiB of values"
     yield "limits", f"the {NEAR_LIMIT} likeliest where four or more are missing"
+    judges = "decisions/0009-judges-and-causes"
+    yield judges, f"all together {PROBES_LIMIT} for one record at most"
+    yield judges, f"in {word(PROBE_ROUNDS)} rounds"
     yield "threat-model", f"at most {SERVER_TEXT_LIMIT} characters"
     yield "threat-model", f"values of DNS are cut at {QUOTE_LIMIT}"
     yield "threat-model", f"that a fix takes away at {REMOVED_VALUE_LIMIT},"

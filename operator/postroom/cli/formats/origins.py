@@ -14,10 +14,9 @@ import yaml
 
 from postroom.cli import manifest_files
 from postroom.cli.text_places import Region, SourceText
-from postroom.cli.yaml_documents import Manifest, Path_, documents
+from postroom.cli.yaml_documents import START, Manifest, Path_, documents
 
 _HELM = re.compile(r"^# Source: (\S[^\n\r]*)", re.MULTILINE)
-_DOCUMENT = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _KUSTOMIZE = "config.kubernetes.io/origin"
 
 
@@ -92,7 +91,7 @@ def _helm(manifest: Manifest) -> str | None:
         return None
     begin = manifest.spans[()][0]
     above = manifest.text.content[:begin]
-    starts = [found.end() for found in _DOCUMENT.finditer(above)]
+    starts = [found.end() for found in START.finditer(above)]
     said = _HELM.search(above, starts[-1] if starts else 0)
     return said[1].strip() if said is not None else None
 

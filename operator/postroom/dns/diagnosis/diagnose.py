@@ -21,7 +21,6 @@ from postroom.dns.diagnosis import (
 )
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.places import FAR
-from postroom.dns.finding_codes import Code
 from postroom.dns.judging.judgement import Cause, Evidence, Judgement
 from postroom.dns.names import fits_into_query
 
@@ -32,7 +31,6 @@ PROBES_LIMIT = 62
 #: How often answers may raise further questions.
 PROBE_ROUNDS = 3
 _BECAUSE_LIMIT = 8
-_GRAVE = frozenset({Code.DKIM_KEY_COMPROMISED, Code.DKIM_PRIVATE_KEY_PUBLISHED})
 
 #: In the order in which equally well proven causes are told.
 FAMILIES: tuple[CauseFamily, ...] = (
@@ -97,7 +95,7 @@ def causes(case: Case) -> tuple[Cause, ...]:
     if case.judgement.cause is not None:
         found.append(case.judgement.cause)
     # Nothing else that may be wrong matters beside a key that others can sign with.
-    found = [cause for cause in found if cause.code in _GRAVE] or found
+    found = [cause for cause in found if cause.code in dkim.EXPOSED] or found
     return tuple(sorted(found, key=lambda cause: cause.evidence))
 
 

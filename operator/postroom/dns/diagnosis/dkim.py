@@ -19,7 +19,8 @@ from postroom.dns.requirements import VALUE_LIMIT, DKIMKeyWanted
 
 #: What leaves the key itself whole, so that undoing it proves that nothing else is wrong.
 _PROVEN = frozenset({Code.DKIM_PEM_HEADERS, Code.DKIM_SEMICOLON_LOST})
-_LOST = frozenset({Code.DKIM_KEY_COMPROMISED, Code.DKIM_PRIVATE_KEY_PUBLISHED})
+#: That a private half is, or was, there for everybody to read: nothing else of the key matters.
+EXPOSED = frozenset({Code.DKIM_KEY_COMPROMISED, Code.DKIM_PRIVATE_KEY_PUBLISHED})
 #: What a sentence of its own is for.
 _APART = frozenset({Code.DKIM_KEY_OTHER, Code.DKIM_PRIVATE_KEY_PUBLISHED})
 
@@ -27,7 +28,7 @@ _APART = frozenset({Code.DKIM_KEY_OTHER, Code.DKIM_PRIVATE_KEY_PUBLISHED})
 def causes(case: Case) -> Iterable[Cause]:
     """Explain what stands in the place of the key."""
     wanted, said, answer = case.planned.wanted, case.judgement.cause, case.answer
-    if said is not None and said.code in _LOST:
+    if said is not None and said.code in EXPOSED:
         yield said  # As the first of all: nothing else that may be wrong matters beside it.
         return
     if not isinstance(wanted, DKIMKeyWanted) or from_wildcard(case, RecordType.TXT):
@@ -86,7 +87,7 @@ def with_tags_kept(case: Case, cause: Cause) -> Cause:
     """Keep in the offered key record what those in its place say besides the key, and name the
     rest: strictness (t=s) and the like are the user's own."""
     wanted, fix = case.planned.wanted, cause.fix
-    if not isinstance(wanted, DKIMKeyWanted) or fix is None or cause.code in _LOST:
+    if not isinstance(wanted, DKIMKeyWanted) or fix is None or cause.code in EXPOSED:
         return cause
     parted = list(_going(case, fix))
     texts = [text for goes, _ in parted for text in goes]

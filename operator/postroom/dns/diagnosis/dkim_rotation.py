@@ -9,6 +9,7 @@ from postroom.api.findings import Finding, Severity
 from postroom.api.sendingdomain import DKIMRole, RecordState
 from postroom.dns import dkim
 from postroom.dns.answers import Answer
+from postroom.dns.diagnosis.dkim import EXPOSED
 from postroom.dns.dkim import KeyState, RotationStep, SelectorSeen
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
@@ -17,7 +18,6 @@ from postroom.dns.judging.judgement import Context, Judgement
 from postroom.dns.judging.seen import Seen
 from postroom.dns.requirements import Behind, CNAMEWanted, DKIMKeyWanted, PlannedRecord
 
-_ALWAYS = frozenset({Code.DKIM_KEY_COMPROMISED, Code.DKIM_PRIVATE_KEY_PUBLISHED})
 #: Before this time nothing was retired: without a clock, nothing is old enough to go.
 _NO_CLOCK = datetime(1970, 1, 1, tzinfo=UTC)
 #: What a verdict on its record says of a key that is in use; any other: it is wrong.
@@ -78,7 +78,7 @@ def advice(
 def weighed(planned: PlannedRecord, made: Finding) -> Finding:
     """A key that does not sign keeps nothing from working, except that a leaked one harms."""
     idle = _role(planned) not in (None, DKIMRole.ACTIVE)
-    if not idle or made.severity is not Severity.ERROR or made.code in _ALWAYS:
+    if not idle or made.severity is not Severity.ERROR or made.code in EXPOSED:
         return made
     return made.model_copy(update={"severity": Severity.WARNING})
 

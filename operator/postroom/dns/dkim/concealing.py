@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from postroom.dns.dkim import key
-from postroom.dns.dkim.private import holds_private, public_halves
+from postroom.dns.dkim.private import HEX, holds_private, public_halves
 
 #: What is shown in the place of a private key.
 MASK = "(a private key)"
@@ -24,7 +24,6 @@ _HEADER = re.compile(
 _FOOTER = re.compile(r"-{2,5}\s?END[A-Z0-9 \t]{0,24}PRIVATE[ \t]{1,4}KEY[A-Z \t]{0,8}-{2,5}", re.I)
 #: How keys begin in base64: DER, OpenSSH, a PEM file that was encoded once more.
 _BEGINNING = re.compile(r"M[A-I][A-Za-z0-9+/_-]|b3BlbnNz|LS0tLS1C")
-_HEX = re.compile(r"(?<![0-9A-Za-z])30(?:[: ]?[0-9A-Fa-f]{2}){40,4000}(?![0-9A-Za-z])")
 #: Where a JSON Web Key (RFC 7517) or an XML key begins and ends.
 _OBJECT = re.compile(r"\{[^{}]{20,8000}\}|<RSAKeyValue>.*?(?:</RSAKeyValue>|\Z)", re.I | re.S)
 _CHUNK = re.compile(r"[A-Za-z0-9+/_-]+")
@@ -38,7 +37,6 @@ _PADDING = re.compile(r"={1,2}(?![A-Za-z0-9+/_=-])")
 _NAMES = frozenset(":=.@/")
 #: What parts the terms and tags of policies.
 _APART = frozenset(" \t\r\n;,")
-_TO_STANDARD = str.maketrans("-_", "+/")
 
 
 @lru_cache(maxsize=256)
@@ -52,7 +50,7 @@ def spans(text: str) -> tuple[tuple[int, int], ...] | None:
         inside = found and any(start <= begin.start() < end for start, end in found)
         if not inside and (end := _end(text, begin.start())) is not None:
             found.append((begin.start(), end))
-    in_hex = {match: bytes.fromhex(re.sub("[: ]", "", match[0])) for match in _HEX.finditer(text)}
+    in_hex = {match: bytes.fromhex(re.sub("[: ]", "", match[0])) for match in HEX.finditer(text)}
     found += [match.span() for match, raw in in_hex.items() if key.holds_private_key(raw)]
     found.sort()
     return None if holds_private(_between(text, found, " ")) else tuple(found)
@@ -130,7 +128,7 @@ def _compact(text: str) -> tuple[str, list[int]]:
         for index in range(*chunk.span())
         if index not in gaps
     ]
-    return "".join(text[index] for index in at).translate(_TO_STANDARD).lower(), at
+    return "".join(text[index] for index in at).translate(key.TO_STANDARD).lower(), at
 
 
 def _pieces(compact: str) -> Iterator[str]:
@@ -168,7 +166,7 @@ def _end(text: str, start: int) -> int | None:
 
 
 def _decoded(text: str) -> bytes:
-    bare = "".join(_CHUNK.findall(_GAP.sub("", text))[:1]).translate(_TO_STANDARD)
+    bare = "".join(_CHUNK.findall(_GAP.sub("", text))[:1]).translate(key.TO_STANDARD)
     return key.decode_base64(bare[: len(bare) // 4 * 4]) or b""
 
 

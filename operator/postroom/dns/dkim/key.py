@@ -20,6 +20,8 @@ RSA_BITS_MOST = 4096
 ED25519_BYTES = 32
 #: Base64 of the DER that stands before the 32 bytes of an Ed25519 key: it was pasted by mistake.
 ED25519_DER_PREFIX = "MCowBQYDK2Vw"
+#: From the alphabet of base64url to that of base64 (RFC 4648 sections 5 and 4).
+TO_STANDARD = str.maketrans("-_", "+/")
 #: Object identifiers in DER: rsaEncryption (RFC 8017), id-Ed25519 (RFC 8410).
 _OID_RSA = bytes.fromhex("06092a864886f70d010101")
 _OID_ED25519 = bytes.fromhex("06032b6570")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from postroom.dns.dkim.key import Algorithm
+from postroom.dns.dkim.key import TO_STANDARD, Algorithm
 from postroom.dns.finding_codes import Code
 from postroom.dns.texts.pasted import DETAILS, UNDO, Undo
 
@@ -25,7 +25,6 @@ _INNER_SEMICOLON = re.compile(
     r"(?<=[A-Za-z0-9+/])[ \t]{0,8};[ \t]{0,8}(?=[A-Za-z0-9+/]{8,8192}={0,2}[ \t]{0,8}(?:;|\Z))"
 )
 _NO_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
-_TO_STANDARD = str.maketrans("-_", "+/")
 _KEY_TYPE = re.compile(r"(?:^|(?<=;))[ \t]{0,8}k[ \t]{0,8}=[^;]{0,40}(?:;|\Z)")
 _HASHES = re.compile(r"(?:^|(?<=;))[ \t]{0,8}h[ \t]{0,8}=[^;]{0,200}(?:;|\Z)")
 _SERVICES = re.compile(r"(?:^|(?<=;))[ \t]{0,8}s[ \t]{0,8}=[^;]{0,200}(?:;|\Z)")
@@ -77,7 +76,7 @@ def with_standard_base64(text: str) -> str:
 def _standard(encoded: str) -> str:
     if _URL_BASE64.fullmatch(encoded.strip()) is None:
         return encoded
-    made = re.sub(r"\s+", "", encoded).rstrip("=").translate(_TO_STANDARD)
+    made = re.sub(r"\s+", "", encoded).rstrip("=").translate(TO_STANDARD)
     return made + "=" * (-len(made) % 4)
 
 

@@ -39,12 +39,12 @@ _BEGINNING = re.compile(
 _FOREIGN = re.compile(r"[^A-Za-z0-9+/\s]")
 #: What comes of line ends in JSON, shells, zone files and quoting.
 _ESCAPED_ENDS = re.compile(r"\\(?:[nrt]|[0-9]{3})|[\"'\\()]")
-_TO_STANDARD = str.maketrans("-_", "+/")
 #: How the private key of OpenSSH begins in base64: ``openssh-key-v1`` and a zero byte.
 _OPENSSH, _OPENSSH_MAGIC = "b3BlbnNzaC1rZXktdjE", b"openssh-key-v1\0"
 #: ``-----BEGIN`` in base64, as a Secret holds a PEM file.
 _WRAPPED = re.compile(r"LS0tLS1CRUdJTi[A-Za-z0-9+/]{20,}={0,2}")
-_HEX = re.compile(r"(?<![0-9A-Za-z])30(?:[: ]?[0-9A-Fa-f]{2}){40,4000}(?![0-9A-Za-z])")
+#: DER in hexadecimal, with what may part its octets.
+HEX = re.compile(r"(?<![0-9A-Za-z])30(?:[: ]?[0-9A-Fa-f]{2}){40,4000}(?![0-9A-Za-z])")
 _SEED_HEX = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{64}(?![0-9A-Za-z])")
 #: A member of a JSON Web Key (RFC 7517), the quotation marks lost or not.
 _MEMBER = re.compile(r"(?:^|[{,;\"'])(kty|crv|n|e|d|x)[\"']?[:=][\"']?([A-Za-z0-9_-]{2,2800})")
@@ -63,7 +63,7 @@ def is_private(text: str, wanted: key.PublicKey | None = None) -> bool:
         return True
     if any(_wrapped(text)) or any(_in_hex(text, wanted)):
         return True
-    return any(_is_encoded(variant, wanted) for variant in {text, text.translate(_TO_STANDARD)})
+    return any(_is_encoded(variant, wanted) for variant in {text, text.translate(key.TO_STANDARD)})
 
 
 def holds_private(text: str, wanted: key.PublicKey | None = None) -> bool:
@@ -114,7 +114,7 @@ def _halves(text: str, wanted: key.PublicKey | None) -> Iterator[key.PublicKey |
     if "n" in members and "e" in members:
         yield _of_numbers(members["n"], members["e"])
     else:
-        yield _of_seed(_decoded(members.get("d", "").translate(_TO_STANDARD)) or b"")
+        yield _of_seed(_decoded(members.get("d", "").translate(key.TO_STANDARD)) or b"")
     for pattern in _NUMBERS:
         for match in pattern.finditer(text):
             yield _of_numbers(match[1], match[2])
@@ -129,7 +129,7 @@ def _halves(text: str, wanted: key.PublicKey | None) -> Iterator[key.PublicKey |
     for run in _encoded_runs(text):
         yield public_half(_decoded(run) or b"")
     if wanted is not None and any(
-        _is_seed_of(variant, wanted) for variant in {text, text.translate(_TO_STANDARD)}
+        _is_seed_of(variant, wanted) for variant in {text, text.translate(key.TO_STANDARD)}
     ):
         yield wanted
 
@@ -159,7 +159,7 @@ def _decoded(encoded: str) -> bytes | None:
 def _encoded_runs(text: str) -> Iterator[str]:
     """Whatever begins as a private key does, in either alphabet of base64."""
     text = _ESCAPED_ENDS.sub(" ", text[:_TEXT_LIMIT])
-    for variant in dict.fromkeys((text, text.translate(_TO_STANDARD))):
+    for variant in dict.fromkeys((text, text.translate(key.TO_STANDARD))):
         for match in islice(_BEGINNING.finditer(variant), _PLACES_LIMIT):
             run = _FOREIGN.split(variant[match.start() :], maxsplit=1)[0]
             yield re.sub(r"\s", "", run)
@@ -179,7 +179,7 @@ def _wrapped(text: str) -> Iterator[str]:
 
 def _in_hex(text: str, wanted: key.PublicKey | None) -> Iterator[bytes]:
     """Private keys whose bytes are written in hexadecimal digits."""
-    for pattern in (_HEX, _SEED_HEX):
+    for pattern in (HEX, _SEED_HEX):
         for match in islice(pattern.finditer(text[:_TEXT_LIMIT]), _PLACES_LIMIT):
             raw = bytes.fromhex(re.sub(r"[: ]", "", match[0]))
             if key.holds_private_key(raw, wanted):
@@ -199,7 +199,7 @@ def _web_key(text: str) -> Mapping[str, str]:
 def _of_numbers(modulus: str, exponent: str) -> key.PublicKey | None:
     """The RSA key of two numbers in base64."""
     raw = [
-        _decoded(re.sub(r"\s", "", number).translate(_TO_STANDARD))
+        _decoded(re.sub(r"\s", "", number).translate(key.TO_STANDARD))
         for number in (modulus, exponent)
     ]
     n, e = (int.from_bytes(number or b"") for number in raw)

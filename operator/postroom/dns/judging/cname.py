@@ -76,7 +76,9 @@ def judge(
     )
     found = [answer for answer in there if answer is not None and answer.values]
     if not found and unseen is not None:
-        return judgement.blind(planned, f"{unseen.question.type.value} at {planned.name}")
+        return judgement.blind(
+            planned, f"{unseen.question.type.value} at {planned.name}", answers=[unseen]
+        )
     if found:
         return _instead(planned, wanted, seen, found)
     if wanted.behind is Behind.KEY:
@@ -141,7 +143,8 @@ def _behind(
     """The CNAME is right: what it leads to is up to the provider, but must be there."""
     if wanted.behind is Behind.HOST:
         hosts = [seen.at(wanted.target, kind) for kind in _ADDRESSES]
-        if not any(host.values for host in hosts) and not all(host.conclusive for host in hosts):
+        there = any(host.values or judgement.is_crowded(host) for host in hosts)
+        if not there and not all(host.conclusive for host in hosts):
             return judgement.blind(planned, f"an address at {wanted.target}", values)
         # Bounces may go to an MX behind the alias, so that no address is no fault.
         advice = chain_advice(planned, 1 + max(len(host.aliases) for host in hosts))
@@ -164,7 +167,7 @@ def _behind(
             Reason.RECORDS_MATCHED, "The CNAME is published.", values, advice=advice
         )
     if not answer.conclusive:
-        return judgement.blind(planned, f"TXT at {wanted.target}", values)
+        return judgement.blind(planned, f"TXT at {wanted.target}", values, [answer])
     if not texts and _prepared(planned, wanted, seen, context):
         message = (
             f"The CNAME at {planned.name} is right; its target {wanted.target} holds no key yet: "
@@ -232,7 +235,9 @@ def _instead(
     values = masked([value for answer in found for value in answer.values])
     unseen = next((target for target in targets if not target.conclusive), None)
     if unseen is not None:
-        return judgement.blind(planned, f"{unseen.question.type.value} at {wanted.target}")
+        return judgement.blind(
+            planned, f"{unseen.question.type.value} at {wanted.target}", answers=[unseen]
+        )
     yields_the_same = all(
         bool(target.values) and set(answer.values) <= set(target.values)
         for answer, target in zip(found, targets, strict=True)

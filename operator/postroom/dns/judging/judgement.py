@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shape of a judgement on one record, and what all judges share."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 from postroom.api.findings import Finding, Fix
@@ -14,7 +14,7 @@ from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import create, external
 from postroom.dns.spf import Requirement
-from postroom.dns.texts.quoting import shown
+from postroom.dns.texts.quoting import quoted, shown
 
 #: From how many CNAMEs on some resolvers give up; RFC 1034 section 3.6.2 sets no limit.
 _LONG_CHAIN = 8
@@ -138,35 +138,55 @@ def lacking(planned: requirements.PlannedRecord, there: Sequence[str] = ()) -> s
 
 
 def blind(
-    planned: requirements.PlannedRecord, what: str | None = None, observed: Sequence[str] = ()
+    planned: requirements.PlannedRecord,
+    what: str | None = None,
+    observed: Sequence[str] = (),
+    answers: Iterable[Answer | None] = (),
 ) -> Judgement:
     """What must be seen could not be looked at, which says nothing about the record.
 
-    A single `observed` value is also the one to publish, for now: it may be as it must be.
+    A single `observed` value is also the one to publish, for now: it may be as it must be. Of
+    `answers`, those to what had to be seen, one that is too much to be read stays so.
     """
-    message = f"DNS could not be asked for {what or where(planned)}; the look is repeated."
+    cause = next(filter(None, (_crowded(planned, answer) for answer in answers)), None)
+    if cause is None:
+        message = f"DNS could not be asked for {what or where(planned)}; the look is repeated."
+        cause = Cause(Code.LOOKUP_FAILED, message)
     keep = len(observed) == 1 and len(observed[0]) <= requirements.VALUE_LIMIT
     return Judgement(
         RecordState.UNKNOWN,
         Reason.LOOKUP_FAILED,
-        message,
-        Cause(Code.LOOKUP_FAILED, message),
+        cause.message,
+        cause,
         value=observed[0] if keep else None,
         observed=displayed(observed),
     )
 
 
 def unanswered(planned: requirements.PlannedRecord, answer: Answer) -> Judgement:
-    """What is said of a record without an answer; what is too much to be read stays so."""
-    judged = blind(planned)
-    if answer.outcome is not Outcome.TOO_LARGE:
-        return judged
+    """What is said of a record without an answer."""
+    return blind(planned, answers=[answer])
+
+
+def is_crowded(answer: Answer | None) -> bool:
+    """Whether more stands at a name than is read."""
+    return answer is not None and answer.outcome is Outcome.TOO_LARGE
+
+
+def _crowded(planned: requirements.PlannedRecord, answer: Answer | None) -> Cause | None:
+    if answer is None or not is_crowded(answer):
+        return None
+    name, kind = answer.question.name, answer.question.type.value
+    said, todo = "what is required is among them", "delete those that nobody uses any more."
+    if (name, kind) != (planned.name, planned.type.value):
+        said = f"the {where(planned)} is as it must be"
+        todo = f"who runs {quoted(name)} has to delete those that nobody uses any more."
     message = (
-        f"More {planned.type.value} records stand at {planned.name} than are read of one name and "
-        f"type ({RECORDS_LIMIT} records, and {TXT_LIMIT // 1024} KiB of values), so that it cannot "
-        "be said whether what is required is among them: delete those that nobody uses any more."
+        f"More {kind} records stand at {quoted(name)} than are read of one name and type "
+        f"({RECORDS_LIMIT} records, and {TXT_LIMIT // 1024} KiB of values), so that it cannot be "
+        f"said whether {said}: {todo}"
     )
-    return replace(judged, message=message, cause=Cause(Code.TOO_MANY_RECORDS, message, external()))
+    return Cause(Code.TOO_MANY_RECORDS, message, external(), shown_by=answer.question)
 
 
 def where(planned: requirements.PlannedRecord) -> str:

@@ -78,7 +78,8 @@ def judge(
     hidden = unseen_before(planned, seen, context) if planned == at_name[0] else None
     if planned.value in values and hidden is not None:
         what = f"the addresses of {quoted(hidden)}, which would get the mail first"
-        return judgement.blind(planned, what, values)
+        answers = [seen.get(hidden, kind) for kind in ADDRESSES]
+        return judgement.blind(planned, what, values, answers)
     if planned.value in values:
         return _reachable(planned, wanted, ours, seen, passed_over)
     for value in sorted(values):
@@ -168,7 +169,8 @@ def _reachable(
     """
     values = seen.at(planned.name, RecordType.MX).values
     addresses = [seen.at(wanted.host, kind) for kind in ADDRESSES]
-    if not any(address.values for address in addresses):
+    # Of whom there are too many addresses to be read, there is one.
+    if not any(address.values or judgement.is_crowded(address) for address in addresses):
         if not all(address.conclusive for address in addresses):
             return judgement.blind(planned, f"the addresses of {wanted.host}", values)
         message = (

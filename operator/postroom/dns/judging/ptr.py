@@ -75,7 +75,7 @@ def judge(planned: PlannedRecord, wanted: PTRWanted, seen: Seen, context: Contex
         return valid(Reason.RECORD_VALID, message, names, advice=tuple(advice))
     unseen = next((answer for answer in answers if not answer.conclusive), None)
     if unseen is not None:
-        return blind(planned, f"{kind.value} at {unseen.question.name}", names)
+        return blind(planned, f"{kind.value} at {unseen.question.name}", names, [unseen])
     code, what = Code.REVERSE_NOT_CONFIRMED, "which does not lead back to it"
     if not any(answer.values for answer in answers):
         code, what = Code.REVERSE_NAME_UNRESOLVABLE, "which has no address"

@@ -21,6 +21,7 @@ from postroom.dns.judging.judgement import (
     Judgement,
     blind,
     faulty,
+    is_crowded,
     lacking,
     missing,
     valid,
@@ -164,11 +165,20 @@ def _judged_by_trial(look: _Look, found: spf.Reach) -> Judgement:
     if fault is None and found.unknown:
         if not trial.all_pass:
             return _unseen(look, min(found.unknown))
+        name = min(found.unknown)
+        crowded = is_crowded(look.seen.get(name, RecordType.TXT))
+        why, what = "cannot be looked up now", "other senders get a temporary error"
+        if crowded:
+            why = "has more TXT records than are read of one name"
+            what = "nothing can be said of other senders"
         message = (
-            f"The {where(look.planned)} includes {quoted(min(found.unknown))}, which cannot be "
-            "looked up now: what this spec requires passes before that, other senders get a "
-            "temporary error."
+            f"The {where(look.planned)} includes {quoted(name)}, which {why}: what this spec "
+            f"requires passes before that, {what}."
         )
+        if crowded:
+            return _valid(
+                look, finding(Code.TOO_MANY_RECORDS, look.planned.id, message, external())
+            )
         return _valid(look, finding(Code.SPF_TEMPERROR_IN_CHAIN, look.planned.id, message))
     if fault is None and found.most_voids > spf.VOID_LOOKUP_LIMIT >= max(found.family_voids):
         return _valid(look, _may_find_nothing(look, found))
@@ -253,8 +263,13 @@ def _unseen(look: _Look, name: str, *, is_host: bool = False) -> Judgement:
         f"The {where(look.planned)} {does}, which cannot be looked up now: receivers give "
         "temperror meanwhile. Its DNS is up to who runs that name; the look is repeated."
     )
+    kinds = (RecordType.A, RecordType.AAAA, RecordType.MX) if is_host else (RecordType.TXT,)
+    answers = [look.seen.get(name, kind) for kind in kinds]
+    judged = blind(look.planned, what, look.records, answers)
+    if any(map(is_crowded, answers)):
+        return judged
     cause = Cause(Code.SPF_TEMPERROR_IN_CHAIN, message, wait())
-    return changed(blind(look.planned, what, look.records), message=message, cause=cause)
+    return changed(judged, message=message, cause=cause)
 
 
 def _absent(

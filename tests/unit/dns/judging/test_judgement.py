@@ -8,7 +8,7 @@ import pytest
 from postroom.api.findings import FixAction
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import Purpose, RecordState
-from postroom.dns.answers import Question, RecordType
+from postroom.dns.answers import Outcome, Question, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging.judgement import (
     Cause,
@@ -22,6 +22,7 @@ from postroom.dns.judging.judgement import (
     where,
 )
 from postroom.dns.requirements import VALUE_LIMIT, MXWanted, PlannedRecord, TextWanted, Wanted
+from unit.dns.judging_looks import Key, Names, plan_of, verdict
 
 NAME = "_check.example.com"
 
@@ -115,3 +116,47 @@ def test_only_a_long_chain_is_warned_of(length: int, long: bool) -> None:
     told = chain_advice(planned(), length)
     assert [finding.code for finding in told] == (["CNAME_CHAIN_LONG"] if long else [])
     assert all(f"it takes {length} CNAMEs" in finding.message for finding in told)
+
+
+@pytest.mark.parametrize(
+    ("spec", "records", "crowded", "told"),
+    [
+        # More addresses than are read are some.
+        (
+            {"mx": [{"host": "mx.a.net"}]},
+            {("example.com", "MX"): ["10 mx.a.net"]},
+            ("mx.a.net", "A"),
+            ("Valid", None),
+        ),
+        (
+            {"tracking": {"name": "click", "cname": "b.net"}},
+            {("click.example.com", "CNAME"): ["b.net"]},
+            ("b.net", "A"),
+            ("Valid", None),
+        ),
+        # Which of them are a key, or take mail before the required ones, is not known.
+        (
+            {"dkim": [{"selector": "k1", "cname": "k.b.net"}]},
+            {("k1._domainkey.example.com", "CNAME"): ["k.b.net"]},
+            ("k.b.net", "TXT"),
+            ("Unknown", "TOO_MANY_RECORDS"),
+        ),
+        (
+            {"mx": [{"host": "mx.a.net"}]},
+            {("example.com", "MX"): ["10 mx.a.net", "5 b.org"], ("mx.a.net", "A"): ["192.0.2.1"]},
+            ("b.org", "A"),
+            ("Unknown", "TOO_MANY_RECORDS"),
+        ),
+    ],
+)
+def test_names_of_others_with_too_much_to_be_read(
+    spec: dict[str, object],
+    records: dict[Key, list[str]],
+    crowded: Key,
+    told: tuple[str, str | None],
+) -> None:
+    plan = plan_of(**spec)
+    id = plan.records[-1].id
+    judged = Names(records, failing={crowded: Outcome.TOO_LARGE}).judged(plan, id)
+    assert verdict(judged) == told
+    assert judged.cause is None or crowded[0] in judged.message

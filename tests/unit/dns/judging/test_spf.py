@@ -652,6 +652,30 @@ def test_an_mx_of_too_many_exchanges_is_put_behind_who_works(text: str, made: st
     assert "ip4 and ip6 instead" in told.message
 
 
+@pytest.mark.parametrize(
+    ("terms", "name", "state"),
+    [
+        ("include:crowded.net", "crowded.net", RecordState.UNKNOWN),
+        ("a:crowded.net", "crowded.net", RecordState.UNKNOWN),
+        # Whatever stands there, what is required passes before it.
+        (f"{OURS} include:crowded.net", "crowded.net", RecordState.VALID),
+        (OURS, "spf.provider.net", RecordState.UNKNOWN),
+    ],
+)
+def test_a_name_with_too_much_to_be_read_is_no_passing_trouble(
+    terms: str, name: str, state: RecordState
+) -> None:
+    zone = with_spf(f"v=spf1 {terms} ~all")
+    zone.failing[name] = Outcome.TOO_LARGE
+    report = look(zone)
+    (found,) = [one for one in report.findings if one.subject == "spf"]
+    assert (record(report, "spf").state, found.code) == (state, "TOO_MANY_RECORDS")
+    assert found.fix is not None
+    assert found.fix.action is FixAction.EXTERNAL
+    assert name in found.message
+    assert "now" not in found.message
+
+
 def test_several_records_are_united_before_an_end_of_others() -> None:
     zone = with_spf("v=spf1 include:vendor.net ~all", records=CIRCLE)
     zone.records[APEX_TXT].append(f"v=spf1 {OURS} -all")

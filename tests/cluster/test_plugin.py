@@ -36,7 +36,7 @@ def test_status_and_verify(
         assert "MX_MISMATCH" in bad.stdout
         assert "10 mx.other.example.org" in bad.stdout
         listed = plugin(installed, "status", "-n", namespace, "-o", "json")
-        names = [each["metadata"]["name"] for each in json.loads(listed.stdout)]
+        names = [each["metadata"]["name"] for each in json.loads(listed.stdout)["items"]]
         assert names == ["hello", "news"]
 
 

@@ -129,7 +129,7 @@ async def _account(cluster: Cluster, word: str, namespace: str | None) -> dict[s
 
 
 def _print(raw: Mapping[str, Any], lines: Sequence[account_details.Line], output: Output) -> None:
-    if output is not Output.TABLE:
+    if not plugin_options.is_table(output):
         plugin_options.print_objects([raw], output)
         return
     account_details.print_lines(terminal.output(), lines)

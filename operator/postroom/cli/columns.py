@@ -6,6 +6,7 @@ verdicts are whole at any width; what gives way is the longest free text, then w
 where even that is not enough, a line is longer than the terminal, which wraps it.
 """
 
+import sys
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
@@ -56,9 +57,9 @@ class Columns:
 
     cells: Mapping[str, Sequence[Text]]
 
-    def print(self, console: Console) -> None:
-        """Print a heading and the rows."""
-        widths = self.widths(console.width)
+    def print(self, console: Console, *, whole: bool = False) -> None:
+        """Print a heading and the rows; a `whole` table has lines as long as they are."""
+        widths = self.widths(sys.maxsize if whole else console.width)
         ellipsis = "\u2026" if _has(console, "\u2026") else "~"
         headings = {name: Text(name) for name in widths}
         rows = [

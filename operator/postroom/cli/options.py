@@ -8,13 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
+from postroom.cli import usage
 from postroom.log import on_one_line
 
 
 class Output(StrEnum):
-    """How results are printed."""
+    """How objects of a cluster are printed: the forms of kubectl that they have."""
 
     TABLE = "table"
+    WIDE = "wide"
+    NAME = "name"
     YAML = "yaml"
     JSON = "json"
 
@@ -45,7 +48,7 @@ def say(text: object, *, errors: bool = False) -> None:
 
 def fail(verb: str, sentence: str, code: int = ExitCode.BAD_INPUT) -> typer.Exit:
     """Print what went wrong, as all verbs do, and return what ends the program."""
-    say(on_one_line(f"postroom {verb}: {sentence}"), errors=True)
+    say(on_one_line(f"{usage.said('postroom')} {verb}: {sentence}"), errors=True)
     return typer.Exit(code)
 
 

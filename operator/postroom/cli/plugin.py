@@ -45,7 +45,8 @@ app.command("support-bundle", epilog=_examples("support-bundle"))(support_bundle
 _Names = Annotated[
     list[str] | None,
     typer.Argument(
-        help="KIND, KIND/NAME, or KIND NAME; nothing: all.", autocompletion=plugin_options.targets
+        help="KIND, KIND,KIND, KIND/NAME, or KIND NAME; nothing: all.",
+        autocompletion=plugin_options.targets,
     ),
 ]
 
@@ -71,11 +72,11 @@ def status(
     """Show verdicts, findings and fixes."""
 
     async def look() -> None:
-        wanted = _targets(names or [])
+        wanted = plugin_options.selected(names or [])
         async with Cluster.connect(kubeconfig, context) as cluster:
             place = None if all_namespaces else namespace or cluster.namespace
             found = await cluster.select(wanted, place)
-        if output is Output.TABLE and not found:
+        if plugin_options.is_table(output) and not found:
             elsewhere = f" in {place}: -n names another namespace, -A all." if place else "."
             say(f"There is no resource of {GROUP}{elsewhere}")
         plugin_options.show(found, output, full=any(name for _, name in wanted))
@@ -103,7 +104,7 @@ def verify(
     async def ask() -> None:
         async with Cluster.connect(kubeconfig, context) as cluster:
             place = namespace or cluster.namespace
-            wanted = await cluster.select(_targets(names), place)
+            wanted = await cluster.select(plugin_options.selected(names), place)
             found = await cluster.checked(wanted, timeout)
         plugin_options.show(found, output)
         plugin_options.exit_unless_ready(found)
@@ -129,7 +130,7 @@ def report(
             report_output.refuse_places(html, as_json=as_json)
             async with Cluster.connect(kubeconfig, context) as cluster:
                 place = None if all_namespaces else namespace or cluster.namespace
-                found = await cluster.select(_targets(names or []), place)
+                found = await cluster.select(plugin_options.selected(names or []), place)
             made = report_output.write(found, ReportSource.CLUSTER, html, as_json=as_json)
         except report_output.ReportNotWritten as error:
             raise PluginError(str(error)) from None
@@ -187,17 +188,6 @@ def domains(words: Sequence[str]) -> list[tuple[Kind, str | None]]:
         if slash and plugin_options.kind_of(kind) is not Kind.SENDING_DOMAIN:
             raise PluginError(f"{word} has no DNS records: name SendingDomains.")
         targets.append((Kind.SENDING_DOMAIN, name))
-    return targets
-
-
-def _targets(words: Sequence[str]) -> list[tuple[Kind, str | None]]:
-    """Read ``KIND/NAME``, ``KIND NAME`` or ``KIND``; every name of a kind that kubectl knows."""
-    if len(words) == 2 and "/" not in "".join(words):
-        return [(plugin_options.kind_of(words[0]), words[1])]
-    targets = []
-    for word in words:
-        kind, _, name = word.partition("/")
-        targets.append((plugin_options.kind_of(kind), name or None))
     return targets
 
 

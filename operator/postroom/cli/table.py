@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from postroom.api.conditions import ConditionStatus, ConditionType
@@ -20,6 +19,7 @@ from postroom.api.launch import LaunchState
 from postroom.api.names import Kind
 from postroom.api.resource import parse_status
 from postroom.api.sendingdomain_status import RecordState, Verification
+from postroom.api.times import parse_timestamp
 from postroom.cli import account_details
 from postroom.cli.columns import Columns, mark
 from postroom.log import on_one_line
@@ -60,14 +60,19 @@ STATE_COLOURS = {
 
 
 def show(
-    console: Console, objects: Sequence[Object], *, details: bool = True, full: bool = False
+    console: Console,
+    objects: Sequence[Object],
+    *,
+    details: bool = True,
+    full: bool = False,
+    wide: bool = False,
 ) -> None:
-    """Print objects (raw, with kind, metadata, spec, status): tables, then the details of those
-    that are not Ready or have findings, with `full` of all."""
+    """Print objects (raw, with kind, metadata, spec, status): tables, `wide` ones with ages, then
+    the details of those that are not Ready or have findings, with `full` of all."""
     for kind in Kind:
         mine = [resource for resource in objects if resource["kind"] == kind.value]
         if mine:
-            _show_table(console, kind, mine)
+            _show_table(console, kind, mine, wide=wide)
     if details:
         for resource in objects:
             _show_details(console, resource, full=full)
@@ -102,7 +107,7 @@ def _verdict(ready: Mapping[str, Any]) -> Text:
     return Text(status or "-", style=_COLOURS.get(status, "dim"))
 
 
-def _show_table(console: Console, kind: Kind, objects: Sequence[Object]) -> None:
+def _show_table(console: Console, kind: Kind, objects: Sequence[Object], *, wide: bool) -> None:
     """A namespace that is the same in all rows stands in the title, and takes no column."""
     spaces = [str(resource["metadata"].get("namespace", "")) for resource in objects]
     own, *others = _COLUMNS[kind]
@@ -126,12 +131,38 @@ def _show_table(console: Console, kind: Kind, objects: Sequence[Object]) -> None
         name: [Text(on_one_line(cell.plain), style=cell.style) for cell in column]
         for name, column in zip(names, zip(*rows, strict=True), strict=True)
     }
+    if wide:
+        cells |= _ages(objects)
     title = kind.value
     if len(set(spaces)) == 1:
         del cells["NAMESPACE"]
         title += f" in namespace {spaces[0]}" if spaces[0] else ""
     console.print(Text(title, style="bold"), soft_wrap=True)
-    Columns(cells).print(console)
+    Columns(cells).print(console, whole=wide)
+
+
+def _ages(objects: Sequence[Object]) -> dict[str, list[Text]]:
+    """How long ago each was looked at, what it says has been so, and it was made."""
+    now = datetime.now(UTC)
+    moments = {
+        "CHECKED": [(each.get("status") or {}).get("lastCheckTime") for each in objects],
+        "SINCE": [
+            _condition(each, ConditionType.READY).get("lastTransitionTime") for each in objects
+        ],
+        "AGE": [each["metadata"].get("creationTimestamp") for each in objects],
+    }
+    return {name: [Text(_ago(stamp, now)) for stamp in stamps] for name, stamps in moments.items()}
+
+
+def _ago(stamp: object, now: datetime) -> str:
+    """How long ago a time was, in its largest unit, as kubectl says it."""
+    try:
+        seconds = int((now - parse_timestamp(str(stamp))).total_seconds())
+    except ValueError:
+        return "-"
+    sizes = {"d": 86_400, "h": 3_600, "m": 60}
+    unit = next((each for each, size in sizes.items() if seconds >= 2 * size), "s")
+    return f"{max(0, seconds) // sizes.get(unit, 1)}{unit}"
 
 
 def _cells(console: Console, kind: Kind, raw: Object) -> list[Text]:
@@ -257,15 +288,15 @@ def _show_records(console: Console, raw: Object) -> None:
     """The records of a domain where one is not as it must be, and who would publish them."""
     records = (raw.get("status") or {}).get("records", [])
     if any(record["state"] != RecordState.VALID for record in records):
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for column in ("  RECORD", "STATE", "TYPE", "NAME"):
-            table.add_column(column, no_wrap=True, header_style="dim")
+        rows = []
         for record in records:
             cells = (f"  {record['id']}", record["state"], record["type"], record["name"])
             row = [Text(on_one_line(cell)) for cell in cells]
             row[1].stylize(STATE_COLOURS.get(record["state"], ""))
-            table.add_row(*row)
-        console.print(table)
+            rows.append(row)
+        names = ("  RECORD", "STATE", "TYPE", "NAME")
+        # Names are there to be copied.
+        Columns(dict(zip(names, zip(*rows, strict=True), strict=True))).print(console, whole=True)
     publish = (raw.get("spec") or {}).get("publish")
     looked_at = bool(records) and not _condition(raw, ConditionType.RECORDS_PUBLISHED)
     if looked_at and isinstance(publish, Mapping):

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
 from typer.core import TyperGroup
 
 import postroom
@@ -20,6 +21,8 @@ import postroom
 #: Of a program; its verbs have the same.
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 _SHORT = 12
+_CALLED = {"kubectl-postroom": "kubectl postroom"}
+_MODULE = Path(postroom.__file__).with_name("__main__.py")
 
 #: program and verb -> what people type, to be copied.
 EXAMPLES: Mapping[str, Sequence[str]] = {
@@ -91,8 +94,27 @@ def examples(program: str, verb: str) -> str:
     return f"\b\nExamples:\n{lines}"
 
 
+def said(program: str) -> str:
+    """How people call a program, as usage and errors say it: a plugin by kubectl, which may also
+    be found where its file is not; and a module as a module."""
+    if program == "postroom" and Path(sys.argv[0]) == _MODULE:
+        return "python -m postroom"
+    return _CALLED.get(program, program)
+
+
+class _Context(typer.Context):
+    """Says how the program is called; its name stays that of the file, for completion."""
+
+    @property
+    def command_path(self) -> str:
+        path = super().command_path
+        return path if self.parent is not None else said(path)
+
+
 class VerbGroup(TyperGroup):
     """Verbs that help tells in whole sentences, with a guess at one that is mistyped."""
+
+    context_class = _Context
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         command = super().get_command(ctx, cmd_name)

@@ -168,5 +168,5 @@ def test_what_cannot_be_asked_is_one_sentence_and_annotates_nothing(
 ) -> None:
     office.spec |= spec
     assert code_of(verb, word) == 2
-    assert capsys.readouterr().err.startswith(f"kubectl-postroom: {sentence}")
+    assert capsys.readouterr().err.startswith(f"kubectl postroom: {sentence}")
     assert office.annotations == {}

@@ -8,13 +8,21 @@ from typing import Any
 
 import pytest
 import typer
+import yaml
 
 from postroom.api.names import Kind
 from postroom.cli.auth import SignInTimeout, auth
 from postroom.cli.cluster import NotAnswered, PluginError
 from postroom.cli.main import run
 from postroom.cli.options import ExitCode, Output
-from postroom.cli.plugin_options import TimeoutOption, edge, exit_unless_ready, kind_of, show
+from postroom.cli.plugin_options import (
+    TimeoutOption,
+    edge,
+    exit_unless_ready,
+    kind_of,
+    selected,
+    show,
+)
 
 
 @pytest.mark.parametrize(
@@ -80,17 +88,59 @@ def test_what_cannot_be_done_is_one_sentence(
     with pytest.raises(typer.Exit) as ended:
         edge(work())
     assert ended.value.exit_code == code
-    assert capsys.readouterr().err == "kubectl-postroom: Nothing answers.\n"
+    assert capsys.readouterr().err == "kubectl postroom: Nothing answers.\n"
 
 
 def test_objects_are_printed_in_the_form_that_was_asked_for(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    server = {"kind": "MailServer", "metadata": {"namespace": "mail", "name": "smtp"}, "spec": {}}
+    metadata = {"namespace": "mail", "name": "smtp"}
+    server = {"kind": "MailServer", "metadata": {**metadata, "managedFields": [{}]}, "spec": {}}
+    shown = {
+        "apiVersion": "v1",
+        "kind": "List",
+        "items": [{"kind": "MailServer", "metadata": metadata}],
+    }
     show([server], Output.JSON)
-    assert "smtp" in json.dumps(json.loads(capsys.readouterr().out))
-    show([server], Output.TABLE)
-    assert "smtp" in capsys.readouterr().out
+    assert json.loads(capsys.readouterr().out) == shown
+    show([server], Output.YAML)
+    assert yaml.safe_load(capsys.readouterr().out) == shown
+    show([server, server], Output.NAME)
+    assert capsys.readouterr().out == "mailserver.postroom.dev/smtp\n" * 2
+    show([], Output.NAME)
+    assert capsys.readouterr().out == ""
+    for output in (Output.TABLE, Output.WIDE):
+        show([server], output)
+        assert "smtp" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("", []),
+        ("sdom", [("SendingDomain", None)]),
+        ("sdom a", [("SendingDomain", "a")]),
+        # As kubectl: the name of a domain may be that of a kind.
+        ("sdom mailserver", [("SendingDomain", "mailserver")]),
+        ("sdom a b", [("SendingDomain", "a"), ("SendingDomain", "b")]),
+        (
+            "sdom msrv eacct",
+            [("SendingDomain", None), ("MailServer", None), ("EmailAccount", None)],
+        ),
+        ("sdom,msrv", [("SendingDomain", None), ("MailServer", None)]),
+        ("sdom,msrv a", [("SendingDomain", "a"), ("MailServer", "a")]),
+        ("sdom/a msrv/b", [("SendingDomain", "a"), ("MailServer", "b")]),
+        ("sdom/a msrv", [("SendingDomain", "a"), ("MailServer", None)]),
+    ],
+)
+def test_objects_are_named_as_for_kubectl(words: str, meant: list[tuple[str, str | None]]) -> None:
+    assert selected(words.split()) == meant
+
+
+@pytest.mark.parametrize("words", ["pods", "pods a", "sdom,pods", "a sdom", "sdom/a,b/c x", ","])
+def test_what_names_no_kind_is_refused(words: str) -> None:
+    with pytest.raises(PluginError, match="is no kind of postroom"):
+        selected(words.split())
 
 
 @pytest.mark.parametrize(

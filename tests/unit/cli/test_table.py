@@ -5,7 +5,7 @@ their mailbox, identities, forwarding steps and messages, whole and in the right
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from rich.console import Console
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.names import Kind
 from postroom.api.resource import parse_status
+from postroom.api.times import timestamp
 from postroom.cli import account_details, table
 from unit.cli.samples import RESULT
 
@@ -244,6 +245,27 @@ def test_a_table_fits(width: int, spaces: tuple[str, ...]) -> None:
         words = line.split()
         assert words[: 1 + several] == [space, f"newsletter-{number}-example-com"][not several :]
         assert "False" in words
+
+
+def test_a_wide_table_has_ages_and_is_never_cut() -> None:
+    now = datetime.now(UTC)
+
+    def before(**ago: float) -> str:
+        return timestamp(now - timedelta(**ago))
+
+    (old, odd) = _domains("mail", "mail")
+    old["metadata"]["creationTimestamp"] = before(days=40, hours=1)
+    old["status"]["lastCheckTime"] = before(minutes=119, seconds=30)
+    ready = {**old["status"]["conditions"][0], "lastTransitionTime": before(hours=47, seconds=30)}
+    old["status"]["conditions"] = [ready]
+    odd["status"]["lastCheckTime"] = before(days=-1)
+    odd["metadata"]["creationTimestamp"] = "yesterday"
+    out = io.StringIO()
+    table.show(Console(file=out, width=40), [old, odd], details=False, wide=True)
+    _, heading, *rows = out.getvalue().splitlines()
+    assert heading.split()[-3:] == ["CHECKED", "SINCE", "AGE"]
+    assert [row.split()[-3:] for row in rows] == [["119m", "47h", "40d"], ["0s", "-", "-"]]
+    assert "newsletter-0.example.com" in rows[0]
 
 
 def test_how_many_there_are_is_the_last_line() -> None:

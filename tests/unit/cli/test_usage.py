@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer.main
 
+import postroom
 from postroom.cli import main, plugin, usage
 
 PROGRAMS = {"postroom": main, "kubectl-postroom": plugin}
@@ -67,7 +68,7 @@ def test_an_example_can_be_typed(verb: str, line: str) -> None:
         (
             "kubectl-postroom",
             ("stauts",),
-            "kubectl-postroom: there is no verb stauts: did you mean status?",
+            "kubectl postroom: there is no verb stauts: did you mean status?",
         ),
         ("postroom", ("check", "x", "--outptu"), "postroom check: no such option: --outptu"),
         ("postroom", ("check", "x", "-o", "xml"), "postroom check: invalid value for '--output'"),
@@ -84,6 +85,43 @@ def test_what_is_typed_wrong_ends_in_one_form(
     assert first.startswith(said)
     assert second.startswith("Try '")
     assert "Value error" not in err
+
+
+@pytest.mark.parametrize(
+    ("program", "argv", "name"),
+    [
+        ("postroom", "/usr/bin/postroom", "postroom"),
+        ("postroom", str(Path(postroom.__file__).with_name("__main__.py")), "python -m postroom"),
+        ("postroom", "/elsewhere/__main__.py", "postroom"),
+        ("kubectl-postroom", "/usr/bin/kubectl-postroom", "kubectl postroom"),
+    ],
+)
+def test_each_says_the_name_by_which_it_is_called(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    program: str,
+    argv: str,
+    name: str,
+) -> None:
+    monkeypatch.setattr(sys, "argv", [argv])
+    for arguments in (("-h",), ("records", "-h")):
+        called = " ".join((name, *arguments[:-1]))
+        assert call(capsys, program, *arguments)[1].startswith(f"Usage: {called} [OPTIONS]")
+    _, _, err = call(capsys, program, "records", "--bogus")
+    assert err.startswith(f"{name} records: no such option")
+    assert f"Try '{name} records -h'" in err
+    completion = call(capsys, program, "--show-completion", "bash")[1]
+    # The shell knows it by its file.
+    assert completion.rstrip().endswith(f" {program}")
+
+
+def test_a_verb_that_fails_says_the_name_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [str(Path(postroom.__file__).with_name("__main__.py"))])
+    assert call(capsys, "postroom", "explain", "Bogus")[2].startswith(
+        "python -m postroom explain: "
+    )
 
 
 def test_help_tells_each_verb_in_a_whole_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -297,7 +297,7 @@ def test_each_verb_of_the_plugin_says_so(name: str, verb: list[str], tmp_path: P
     path = written(content, tmp_path)
     done = CliRunner().invoke(plugin.app, [*verb, "--kubeconfig", str(path)])
     assert done.exit_code == 2
-    assert done.output.startswith(f"kubectl-postroom: kubeconfig {path}: ")
+    assert done.output.startswith(f"kubectl postroom: kubeconfig {path}: ")
     assert words in done.output
     assert done.output.count("\n") == 1
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import Key, Kind
-from postroom.api.resource import InvalidSpec, parse_spec
+from postroom.api.resource import InvalidSpec, parse_spec, parse_status
 from postroom.controller.cache import Cache, Change, Difference
 from postroom.controller.dependants import Dependants, declared, named
 from postroom.controller.queue import KeyedQueue, Urgency
@@ -21,6 +21,7 @@ from postroom.reconcile import indexes
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.status.schedule import FIRST_VERDICT, due_in
+from postroom.reconcile.status.wanted import left_by
 
 logger = logging.getLogger(__name__)
 
@@ -229,6 +230,9 @@ class Intake:
     def _plan(self, key: Key, urgency: Urgency) -> None:
         """Put an object into the queue, for when it is due."""
         if (raw := self._present(key)) is None:
+            leaving = self.cache.get(key) or {}
+            if left_by(parse_status(key.kind, leaving.get("status"))):
+                self.queue.add(key, urgency)
             return
         delay = self._due(key.kind, raw, self._now()).total_seconds()
         if delay <= 0 or self.cache.claims.is_unsettled(key):

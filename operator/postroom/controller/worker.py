@@ -14,7 +14,7 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec, parse_status
 from postroom.api.status import CommonStatus
 from postroom.concurrency.acting import acting_for
-from postroom.controller.children import Children
+from postroom.controller.children import Children, is_ending
 from postroom.controller.dependants import declared
 from postroom.controller.events import EventPoster
 from postroom.controller.intake import Intake, utc_now
@@ -25,6 +25,7 @@ from postroom.log import about
 from postroom.metrics import Metrics, WriteResult
 from postroom.reconcile.status import schedule
 from postroom.reconcile.status.outcome import Memory, Outcome
+from postroom.reconcile.status.wanted import ChildState, left_by
 
 logger = logging.getLogger(__name__)
 
@@ -112,10 +113,11 @@ class Worker:
         if raw is None:
             self._queue.forget(key)
             return
-        if metadata_of(raw).get("deletionTimestamp"):
-            return
         try:
-            await self._evaluate(key, raw)
+            if is_ending(raw):
+                await self._take_back(key, raw)
+            else:
+                await self._evaluate(key, raw)
         except Exception as error:
             # The boundary around one object: a bug on its account must not stop the worker.
             self._metrics.reconcile_errors.labels(kind=key.kind.value).inc()
@@ -130,6 +132,15 @@ class Worker:
                 )
             else:
                 logger.exception("unexpected error; retried in %.0f s", delay, extra=about(key))
+
+    async def _take_back(self, key: Key, raw: Raw) -> None:
+        """Take back what an object has published that is deleted, and held by somebody's finalizer;
+        nothing else is done with it."""
+        if left := left_by(parse_status(key.kind, raw.get("status"))):
+            uid = Metadata.of(metadata_of(raw)).uid
+            states = await self._children.apply(key, uid, left)
+            if ChildState.UNAVAILABLE in states.values():
+                self._queue.add_after(key, _REFUSED_RETRY)
 
     async def _evaluate(self, key: Key, raw: Raw) -> None:
         metadata = Metadata.of(metadata_of(raw))

@@ -30,7 +30,7 @@ from postroom.metrics import Metrics
 from postroom.reconcile import engine
 from postroom.reconcile.status.outcome import Memory, Notice, NoticeType, Outcome
 from postroom.reconcile.status.wanted import Child, ChildState, Wanted
-from unit.controller.samples import ACCOUNT, SERVER, Object, ready, stored
+from unit.controller.samples import ACCOUNT, DOMAIN, SERVER, Object, ready, stored
 from unit.reconcile.mail_worlds import AT_ONCE
 from unit.reconcile.test_engine import BUG, UNAVAILABLE, Failing
 
@@ -420,3 +420,29 @@ async def test_no_child_comes_before_the_status_that_names_it(status: int) -> No
     written = Written(ChildState.APPLIED)
     await with_child(written, refuse=status)
     assert written.applied == []
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "child"),
+    [
+        (ACCOUNT, {"binding": {"name": "mail", "secrets": ["mail"]}}, Child("Secret", "mail")),
+        (DOMAIN, {"publication": {"endpoint": "d-mail"}}, Child("DNSEndpoint", "d-mail")),
+        (ACCOUNT, {}, None),
+        (SERVER, {}, None),
+    ],
+)
+@pytest.mark.parametrize("answer", [ChildState.GONE, ChildState.UNAVAILABLE])
+async def test_what_is_deleted_and_held_publishes_nothing(
+    key: Key, status: dict[str, Any], child: Child | None, answer: ChildState
+) -> None:
+    """Also where it was deleted while no operator ran; nothing is written to itself."""
+    raw = stored(key, status=status)
+    raw["metadata"]["deletionTimestamp"] = "2026-06-01T12:00:00Z"
+    written, bench = Written(answer), Bench()
+    bench.worker._children = Children({"Secret": written, "DNSEndpoint": written})
+    await bench.run((key, raw))
+    owner = Owner(key.kind.value, key.name, "uid-1")
+    assert written.applied == ([] if child is None else [(owner, Wanted(child, None))])
+    assert bench.written == []
+    again = child is not None and answer is ChildState.UNAVAILABLE
+    assert bench.queue.scheduled == (1 if again else 0)

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.masked import Masked
+from postroom.api.sendingdomain_status import SendingDomainStatus
+from postroom.api.status import CommonStatus
+from postroom.dns.publishing.dns_endpoint import KIND
 
 
 class Child(NamedTuple):
@@ -78,3 +82,13 @@ class ChildState(StrEnum):
 
 #: What is known of the children of one resource.
 ChildStates = Mapping[Child, ChildState]
+
+
+def left_by(status: CommonStatus) -> tuple[Wanted, ...]:
+    """Return what is to be taken back of an object that is deleted, as the API server would if
+    nobody held it by a finalizer."""
+    if isinstance(status, EmailAccountStatus) and status.binding is not None:
+        return tuple(Wanted(Child("Secret", name), None) for name in status.binding.secrets)
+    if isinstance(status, SendingDomainStatus) and status.publication is not None:
+        return (Wanted(Child(KIND, status.publication.endpoint), None),)
+    return ()

@@ -162,16 +162,20 @@ class InboundStatus:
             await self._bucket.take(key.namespace)
             paid = self._paid.get(key)
             await self._write(key)
-            if paid is not None:
+            if paid is not None and key in self._paid:
                 self._paid[key] = paid
             else:
                 self._paid.pop(key, None)
         return self._has_cursor(key, uid, mailbox)
 
     def _has_cursor(self, key: Key, uid: str, mailbox: str) -> bool:
+        raw = self._object(key, uid)
+        return raw is not None and mailbox in status.read(status_of(raw)).cursors
+
+    def _object(self, key: Key, uid: str) -> Raw | None:
+        """The object as it was seen; None where it is gone, or another one of the same name."""
         raw = self._intake.cache.get(key)
-        is_it = raw is not None and str(metadata_of(raw).get("uid")) == uid
-        return raw is not None and is_it and mailbox in status.read(status_of(raw)).cursors
+        return raw if raw is not None and str(metadata_of(raw).get("uid")) == uid else None
 
     def forget(self, key: Key) -> None:
         """An object is no more."""
@@ -269,9 +273,9 @@ class InboundStatus:
         """Write onto the version that was seen, and look anew where there is another; raises
         `ApiError`."""
         for left in reversed(range(_ATTEMPTS)):
-            raw = self._intake.cache.get(key)
-            if raw is None or str(metadata_of(raw).get("uid")) != told.uid:
-                return  # gone, or another object of the same name
+            raw = self._object(key, told.uid)
+            if raw is None:
+                return
             part = self._part(told, raw)
             if part == status.part_of(status_of(raw)):
                 return
@@ -282,11 +286,12 @@ class InboundStatus:
                     raise
                 await self._refresh(key)
                 continue
-            now = self._clock()
-            paid = max(self._paid.get(key, now), now) + _PAUSE
-            self._paid[key] = min(paid, now + (_AHEAD + 1) * _PAUSE)
             self.wrote(WriteResult.WRITTEN)
             self._intake.answered(key.kind, answer)
+            if self._object(key, told.uid) is not None:  # else it went, and was forgotten
+                now = self._clock()
+                paid = max(self._paid.get(key, now), now) + _PAUSE
+                self._paid[key] = min(paid, now + (_AHEAD + 1) * _PAUSE)
             return
 
     async def _refresh(self, key: Key) -> None:

@@ -226,16 +226,26 @@ async def test_one_that_is_gone_is_forgotten() -> None:
 async def test_one_that_is_deleted_while_it_is_written_is_not_there_again() -> None:
     world = World()
     world.deliver(6)
-    replace = world.server.replace_status_as
+    put = world.server.replace_status_as
 
     async def late(*args: Any) -> Mapping[str, Any]:
-        answer = await replace(*args)
+        answer = await put(*args)
         world.intake.gone(ACCOUNT)  # the watch is faster than the answer
+        world.told.forget(ACCOUNT)
         return answer
 
     world.server.replace_status_as = late  # type: ignore[method-assign]
     await world.let_write()
     assert (world.writes, ACCOUNT in world.intake.cache) == (1, False)
+    # Nor does the next one of that name make up for what was written of it.
+    world.server.replace_status_as = put  # type: ignore[method-assign]
+    world.server.put(account(DELIVERING, uid="uid-2"))
+    later = world.progress.cursors["INBOX"].past(7, NOW)
+    world.told.tell(
+        ACCOUNT, "uid-2", APPLICATION, replace(world.progress, cursors={"INBOX": later})
+    )
+    await world.let_write()
+    assert (world.writes, world.uid) == (2, 7)
 
 
 async def test_what_is_no_longer_said_is_taken_away() -> None:

@@ -207,6 +207,16 @@ async def test_what_arrives_meanwhile_is_seen() -> None:
     assert report.positions == (Position("INBOX", 5, 13),)
 
 
+@pytest.mark.parametrize("date", [b"NIL", b'"01-Jan-0001 00:00:00 +0000"', b'"today"'])
+async def test_a_message_whose_time_of_arrival_cannot_be_read_is_seen(date: bytes) -> None:
+    known = b'"01-May-2026 12:00:00 +0000"'
+    assert known in header(8)
+    steps = {b"EXAMINE": EXAMINE, b"FETCH": answer(b"OK", header(8).replace(known, date))}
+    async with scripted(steps) as server:
+        report = await server.scan(Position("INBOX", 5, 8))
+    assert [(message.uid, message.received_at) for message in report.messages] == [(8, None)]
+
+
 @pytest.mark.parametrize(
     "told", [b"SEARCH 15000 90 99999999", b'ESEARCH (TAG "x") UID ALL 90,15000,99999999']
 )

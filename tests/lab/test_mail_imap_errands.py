@@ -46,6 +46,7 @@ async def test_a_scan_finds_what_came_since() -> None:
     assert (inbox.mailbox, inbox.uid, inbox.special_use) == ("INBOX", 4, None)
     assert (junk.mailbox, junk.uid, junk.special_use) == ("Junk", 1, "\\Junk")
     assert inbox.header == b"Subject: number 1\r\n\r\n"
+    assert inbox.received_at is not None
     assert abs(datetime.now(UTC) - inbox.received_at) < timedelta(minutes=1)
     assert [position.uid_next for position in report.positions] == [5, 2]
 

@@ -80,13 +80,14 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class ScannedMessage:
-    """The header fields of a message, as they came."""
+    """The header fields of a message, as they came; `received_at` is None where the server tells no
+    time that can be."""
 
     mailbox: str
     special_use: str | None
     uid_validity: int
     uid: int
-    received_at: datetime
+    received_at: datetime | None
     header: bytes = field(repr=False)
 
 

@@ -144,7 +144,7 @@ class _Scanning:
             # Of n:* servers return the last message even where its UID is below n.
             uid = message.uid
             wanted = uid >= since.uid_next if within is None else uid in within
-            if wanted and message.header is not None and message.received_at is not None:
+            if wanted and message.header is not None:
                 told[uid] = ScannedMessage(
                     since.mailbox,
                     since.special_use,

@@ -111,8 +111,11 @@ def _placement(sent: Sent, copy: Found) -> Placement:
 
 
 def _arrived(sent: Sent, copy: Found, now: datetime, loop: tuple[Finding, ...]) -> Arrival:
-    # Whatever the receiver's clock says, it was not later than now.
-    arrived_at = min(copy.message.received_at, now)
+    latency: int | None = None
+    if copy.message.received_at is not None:
+        # Whatever the receiver's clock says, it was not later than now.
+        waited = min(copy.message.received_at, now) - sent.accepted_at
+        latency = max(0, int(waited.total_seconds()))
     placement = _placement(sent, copy)
     other = received_from(sent, copy)
     judged = authentication(copy.header, sent.receivers)
@@ -136,7 +139,7 @@ def _arrived(sent: Sent, copy: Found, now: datetime, loop: tuple[Finding, ...]) 
         copy=copy,
         placement=placement,
         mailbox=copy.message.mailbox,
-        latency=max(0, int((arrived_at - sent.accepted_at).total_seconds())),
+        latency=latency,
         received_from=other,
         authentication=judged,
         hops=trace(copy.header),

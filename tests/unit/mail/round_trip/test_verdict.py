@@ -4,6 +4,7 @@ loops; sentences that do not change with the time of day."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -198,6 +199,11 @@ def test_the_judgement_and_the_way_are_handed_on() -> None:
     assert [hop.server for hop in found.hops] == ["mx.example.org"]
 
 
+def test_a_message_without_a_time_of_arrival_has_arrived() -> None:
+    arrival = verdict(replace(copy(), received_at=None))
+    assert (arrival.outcome, arrival.latency) == (MessageOutcome.DELIVERED, None)
+
+
 def test_a_failure_names_the_domain() -> None:
     (finding,) = verdict(stamped("spf=fail smtp.mailfrom=a@Example.com")).findings
     assert "for example.com:" in finding.message
@@ -212,6 +218,7 @@ def test_foreign_text_does_not_reach_a_sentence() -> None:
 @given(st.integers(0, 500), st.sampled_from(["spf=fail", "dkim=fail", "spf=pass"]))
 def test_sentences_do_not_change_with_time(after: int, results: str) -> None:
     message = stamped(results)
+    assert message.received_at is not None
     later = ScannedMessage(
         "INBOX", None, 1, 7 + after, message.received_at + after * SECOND, message.header
     )

@@ -20,6 +20,8 @@ from postroom.dns.requirements import VALUE_LIMIT, BIMIWanted, DMARCWanted, TLSR
 from postroom.dns.texts.quoting import quoted
 from postroom.dns.tls import tls_rpt
 
+#: What is found through a CNAME and may be needed when it goes.
+THROUGH_ALIAS = (RecordType.TXT, RecordType.MX, RecordType.A, RecordType.AAAA)
 #: Most values of one type that are named as found through a CNAME.
 _ALIASED_SHOWN = 3
 
@@ -132,20 +134,24 @@ def with_what_counts(case: Case, cause: Cause) -> Cause:
     return replace(cause, message=f"{cause.message}{more}", fix=fix)
 
 
+def is_dedicated(name: str) -> bool:
+    """Whether a name is for records of one use: none with an underscore is that of a host, or of a
+    domain that has mail."""
+    return any(label.startswith("_") for label in name.split("."))
+
+
 def with_alias_named(case: Case, cause: Cause) -> Cause:
-    """Name what mail needs of all that is found through a CNAME which a fix takes away.
+    """Name what mail and websites need of all that is found through a CNAME which a fix takes away.
 
     By whichever record it goes: the fixes of others at that name have it no more then.
     """
     fix, planned = cause.fix, case.planned
     gone = {(each.name, each.type) for each in fix.remove} if fix is not None else set()
-    # Of no mail is a name with an underscore the domain.
-    dedicated = any(label.startswith("_") for label in planned.name.split("."))
-    takes = (planned.name, RecordType.CNAME.value) in gone and not dedicated
+    takes = (planned.name, RecordType.CNAME.value) in gone and not is_dedicated(planned.name)
     if planned.type is RecordType.CNAME or not takes:
         return cause
     found = list[str]()
-    for type in (RecordType.TXT, RecordType.MX):
+    for type in THROUGH_ALIAS:
         answer = case.at(planned.name, type)
         values = answer.values if answer is not None and answer.aliases else ()
         if type is RecordType.TXT:
@@ -154,11 +160,13 @@ def with_alias_named(case: Case, cause: Cause) -> Cause:
         elif planned.type is type:
             values = ()
         found += [f"{type.value} {quoted(value)}" for value in sorted(values)[:_ALIASED_SHOWN]]
+        more = len(values) - _ALIASED_SHOWN
+        found += [f"{more} more of type {type.value}"] if more > 0 else []
     if not found:
         return cause
     message = (
         f"{cause.message} With the CNAME goes what is found through it: {', '.join(found)}. "
-        f"Publish that at {planned.name} in the same step, for mail that needs it."
+        f"Publish that at {planned.name} in the same step, for whoever needs it."
     )
     return replace(cause, message=message)
 

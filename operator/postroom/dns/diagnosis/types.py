@@ -39,6 +39,15 @@ def probes(case: Case) -> Iterable[Probe]:
         yield Probe(1, Question(name, RecordType.SPF))
     elif case.answer.values and not case.answer.aliases:
         yield Probe(4, Question(name, RecordType.CNAME))
+    if not isinstance(wanted, CNAMEWanted):
+        yield from _probes_through_alias(case)
+
+
+def _probes_through_alias(case: Case) -> Iterator[Probe]:
+    """What else is found through the CNAME that is in the place of the record, and goes with it."""
+    name = case.planned.name
+    if case.answer.aliases and not fix_contents.is_dedicated(name):
+        yield from (Probe(3, Question(name, kind)) for kind in fix_contents.THROUGH_ALIAS)
 
 
 def _probes_in_the_way(case: Case) -> Iterator[Probe]:

@@ -216,6 +216,21 @@ def test_of_an_alias_that_goes_only_what_mail_needs_of_it_is_named(id: str, name
     assert f"{said}{named}" in found.message or not named
 
 
+def test_all_that_goes_with_an_alias_is_asked_for_whatever_the_plan_has_at_its_name() -> None:
+    zone = FakeZone({**HEALTHY, (DOMAIN, "CNAME"): [HOST], (HOST, "TXT"): [POLICY, "a secret"]})
+    zone.records |= {(DOMAIN, "TXT"): [], (DOMAIN, "MX"): []}
+    addresses = [f"192.0.2.{number}" for number in range(5)]
+    zone.records |= {(HOST, "A"): addresses, (HOST, "AAAA"): ["2001:db8::1"]}
+    nothing: dict[str, object] = {"ownership": {}, "spf": None, "dkim": [], "dmarc": None}
+    report = look(zone, **nothing)
+    told = next(each for each in report.findings if each.subject.startswith("mx-"))
+    assert (
+        f"TXT {POLICY}, A 192.0.2.0, A 192.0.2.1, A 192.0.2.2, 2 more of type A, AAAA 2001:db8::1. "
+        f"Publish that at {DOMAIN} in the same step"
+    ) in told.message
+    assert "secret" not in told.message
+
+
 def test_what_cannot_be_merged_yet_is_not_replaced() -> None:
     """The policy that the alias leads to includes one that cannot be looked at now."""
     # Who is required is refused before, so that it is wrong whatever stands there.

@@ -27,7 +27,7 @@ from postroom.dns.names import is_within
 from postroom.dns.requirements import DelegationWanted, DomainPlan, PlannedRecord
 from postroom.dns.tls.mta_sts_host import FetchedPolicy, PolicyFetcher, PolicyFetchOutcome
 from postroom.dns.verifying import private_keys
-from postroom.dns.verifying.quorum import Vote, by_quorum, elected, votes
+from postroom.dns.verifying.quorum import Vote, by_quorum, elected, judged_before, votes
 from postroom.dns.verifying.report import RecordReport
 from postroom.dns.verifying.reporting import across_views, is_stale, wake_after
 
@@ -279,7 +279,8 @@ class Observation:
             seen = seen.with_answers([chosen.answer])
         wake = None
         if planned.id in resolved:
-            judged = across_views(planned, seen, self._recursive, context)
+            known = judged_before(cast, seen.at(planned.name, planned.type))
+            judged = across_views(planned, seen, self._recursive, context, known)
             wake = wake_after(planned, seen, self._recursive, context)
         judged = by_quorum(planned, judged, cast)
         unanswered = not self.authoritative.at(planned.name, planned.type).conclusive

@@ -66,12 +66,23 @@ def _vote(
         answer = whole
     if not answer.conclusive:
         return Vote(voter.nameserver, answer, unanswered(planned, answer))
-    # Servers mostly have the same, and who says it, and for how long, is nothing to judges.
-    said = replace(answer, ttl=None, server=None)
+    # Servers mostly have the same.
+    said = _said(answer)
     if said not in judged:
         whole_view = coherent(planned, seen.with_answers([answer]))
         judged[said] = judge(planned, whole_view, context)
     return Vote(voter.nameserver, answer, judged[said])
+
+
+def _said(answer: Answer) -> Answer:
+    """What an answer says; who says it, and for how long, is nothing to judges."""
+    return replace(answer, ttl=None, server=None)
+
+
+def judged_before(cast: Sequence[Vote], answer: Answer) -> Judgement | None:
+    """How a server was judged that says the same as this answer; None: no server does."""
+    said = _said(answer)
+    return next((vote.judgement for vote in cast if _said(vote.answer) == said), None)
 
 
 def coherent(planned: PlannedRecord, seen: Seen) -> Seen:

@@ -53,13 +53,20 @@ def is_stale(answer: Answer) -> bool:
 
 
 def across_views(
-    planned: PlannedRecord, authoritative: Seen, recursive: Seen | None, context: Context
+    planned: PlannedRecord,
+    authoritative: Seen,
+    recursive: Seen | None,
+    context: Context,
+    known: Judgement | None = None,
 ) -> Judgement:
     """The authoritative view decides; where it is satisfied, the resolver's, if it was asked,
-    decides between Valid and Propagating. What could not be looked at decides nothing."""
+    decides between Valid and Propagating. What could not be looked at decides nothing.
+
+    `known` is how the authoritative view is judged, where that is known.
+    """
     if not authoritative.at(planned.name, planned.type).conclusive:
         return unanswered(planned, authoritative.at(planned.name, planned.type))
-    judged = judge(planned, coherent(planned, authoritative), context)
+    judged = known or judge(planned, coherent(planned, authoritative), context)
     if judged.state is not RecordState.VALID or recursive is None:
         return judged
     answer = recursive.at(planned.name, planned.type)

@@ -16,7 +16,15 @@ from postroom.dns.judging.judgement import Context, Judgement, blind
 from postroom.dns.judging.seen import Seen
 from postroom.dns.requirements import CNAMEWanted, DomainPlan, PlannedRecord, TextWanted
 from postroom.dns.verifying import quorum
-from postroom.dns.verifying.quorum import Vote, by_quorum, coherent, elected, is_certain, votes
+from postroom.dns.verifying.quorum import (
+    Vote,
+    by_quorum,
+    coherent,
+    elected,
+    is_certain,
+    judged_before,
+    votes,
+)
 from postroom.dns.verifying.reporting import across_views
 
 DOMAIN = "example.com"
@@ -86,6 +94,16 @@ def test_a_minority_or_half_of_them_is_on_its_way() -> None:
 
 def test_one_server_alone_is_not_believed_against_all_others() -> None:
     assert _decided(RIGHT, "", WRONG) is RecordState.PROPAGATING
+
+
+@given(st.sampled_from([RIGHT, WRONG, ""]), st.lists(st.sampled_from([RIGHT, WRONG, "", None])))
+def test_what_a_server_was_judged_by_is_not_judged_again(own: str, has: list[str | None]) -> None:
+    known = judged_before(_cast(*has), _answer(own, ttl=7))
+    assert (known is not None) is (own in has)
+    seen = Seen({_QUESTION: _answer(own, ttl=7)})
+    anew = across_views(TEXT, seen, None, CONTEXT)
+    assert known in (None, anew)
+    assert across_views(TEXT, seen, seen, CONTEXT, known) == anew
 
 
 def test_without_a_vote_for_it_the_fault_stays() -> None:

@@ -94,7 +94,7 @@ class Plan:
             .not_valid_after(self.ends)
             .add_extension(x509.BasicConstraints(self.authority, None), critical=True)
         )
-        if not self.authority:
+        if not self.authority and self.names:
             alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in self.names])
             builder = builder.add_extension(alternatives, critical=False)
         if self.issuer_url is not None:

@@ -35,6 +35,7 @@ from lab.mail_probing import (
 from postroom.api.mailserver import TLSMode
 from postroom.mail.connect.certificate import lacks_intermediate
 from postroom.mail.report import ProbeReport
+from postroom.reconcile.signing_in.certificates import warnings_of
 
 ROOT = root()
 #: Where its issuer's certificate would be; nobody fetches it.
@@ -284,3 +285,16 @@ async def test_a_bundle_that_is_none(bundle: str) -> None:
     where = replace(endpoint(587, TLSMode.IMPLICIT), ca_bundle=bundle)
     report = await probes(587).probe(where, None)
     assert outcome(report) == ("TLS", "CABundleInvalid")
+
+
+@pytest.mark.parametrize("protocol", ["smtp", "smtp with starttls", "imap"])
+async def test_a_common_name_is_taken_and_warned_of(protocol: str) -> None:
+    made = Plan(HOST, names=(), issuer=ROOT).issue().context()
+    report, _ = await probed(made, protocol)
+    assert report.stage.value != "TLS"
+    told = warnings_of(report.tls, protocol, HOST, datetime.now(UTC))
+    assert [each.code for each in told] == ["CERTIFICATE_NAME_IN_SUBJECT"]
+    # Where it has DNS names, the subject does not count.
+    other = Plan(HOST, names=("other.example.com",), issuer=ROOT).issue().context()
+    report, _ = await probed(other, protocol)
+    assert outcome(report) == ("TLS", "CertificateNameMismatch")

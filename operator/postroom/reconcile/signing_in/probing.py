@@ -10,11 +10,10 @@ from postroom.api.finding_texts import as_instruction, in_full
 from postroom.api.findings import INSTRUCTION_LIMIT, Finding, Fix, FixAction, Severity
 from postroom.api.mailserver import ProbeFacts, ProbeStage
 from postroom.api.reasons import Reason
-from postroom.api.times import parse_timestamp
 from postroom.mail.replies import Cause, causes, is_same_refusal
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.mail.session.echo_filter import without_withheld
-from postroom.reconcile.signing_in import retrying
+from postroom.reconcile.signing_in import certificates, retrying
 from postroom.reconcile.signing_in.references import Credentials
 from postroom.reconcile.signing_in.token_credentials import TokenCredentials
 from postroom.reconcile.signing_in.token_probe import Probe, probe_with_token
@@ -27,8 +26,6 @@ from postroom.reconcile.world import World
 CONFIRM_AFTER = timedelta(seconds=30)
 #: A probe with the same inputs is not repeated within this time, unless someone asks.
 REUSE = timedelta(seconds=30)
-#: How long before its end a certificate is worth a warning.
-EXPIRY_WARNING = timedelta(days=21)
 
 _STAGES = list(ProbeStage)
 
@@ -324,7 +321,9 @@ def facts_of(
     return kept if same else facts
 
 
-def findings_of(report: ProbeReport, protocol: Protocol, now: datetime) -> tuple[Finding, ...]:
+def findings_of(
+    report: ProbeReport, protocol: Protocol, now: datetime, server_name: str
+) -> tuple[Finding, ...]:
     """Return the cause of a failed probe and warnings about the certificate."""
     found = []
     # What was left out because of something else is told there.
@@ -340,19 +339,7 @@ def findings_of(report: ProbeReport, protocol: Protocol, now: datetime) -> tuple
         )
     if report.mailbox is not None and report.mailbox.selected:
         found.append(_SELECTED)
-    if report.tls is not None and report.tls.not_after is not None:
-        dates = (report.tls.not_after, report.tls.chain_not_after)
-        end = min(date for date in dates if date is not None)
-        if timedelta() < parse_timestamp(end) - now < EXPIRY_WARNING:
-            found.append(
-                Finding(
-                    code="CERTIFICATE_EXPIRING_SOON",
-                    severity=Severity.WARNING,
-                    subject=protocol.name,
-                    # The date, not the days left: it must not change from day to day.
-                    message=f"The certificate chain expires on {end[:10]}: renew it on the server.",
-                )
-            )
+    found += certificates.warnings_of(report.tls, protocol.name, server_name, now)
     return tuple(found)
 
 

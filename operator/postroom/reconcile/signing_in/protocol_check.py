@@ -108,7 +108,9 @@ class ProtocolCheck:
         """The cause of a failed probe, and warnings about the certificate."""
         if self.attempt is None or self.report is None:
             return ()
-        return probing.findings_of(self.report, self.attempt.protocol, now)
+        attempt = self.attempt
+        name = attempt.endpoint.server_name
+        return probing.findings_of(self.report, attempt.protocol, now, name)
 
     @property
     def precheck_findings(self) -> tuple[Finding, ...]:

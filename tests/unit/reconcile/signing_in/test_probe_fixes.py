@@ -79,7 +79,7 @@ def report(
 def test_the_fix_is_what_the_probe_says(
     says: ProbeReport, action: FixAction, told: str, protocol: Protocol
 ) -> None:
-    (found,) = map(with_fix, findings_of(says, protocol, NOW))
+    (found,) = map(with_fix, findings_of(says, protocol, NOW, "h"))
     assert found.message == says.message
     assert found.fix is not None
     assert (found.fix.action, found.fix.instruction) == (action, told)
@@ -88,12 +88,12 @@ def test_the_fix_is_what_the_probe_says(
 @pytest.mark.parametrize("after", ["", "They are not sent again."])
 def test_what_becomes_of_it_is_no_part_of_what_is_wrong(after: str) -> None:
     said = report(Reason.AUTHENTICATION_REJECTED, "h:1 answers with 535: no.", "Correct it.")
-    (found,) = findings_of(replace(said, after=after), SMTP, NOW)
+    (found,) = findings_of(replace(said, after=after), SMTP, NOW, "h")
     assert what_is_wrong(found.message, found.fix) == "h:1 answers with 535: no."
 
 
 def test_what_becomes_of_it_is_no_fix_where_there_is_none() -> None:
     said = report(Reason.SERVER_THROTTLED, "h wants to be left alone.", "", conclusive=False)
-    (found,) = findings_of(replace(said, after="It is left alone."), SMTP, NOW)
+    (found,) = findings_of(replace(said, after="It is left alone."), SMTP, NOW, "h")
     assert found.message == "h wants to be left alone. It is left alone."
     assert found.fix is None

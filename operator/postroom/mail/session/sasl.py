@@ -105,7 +105,10 @@ def none_known(does: str) -> tuple[str, str]:
     """What is wrong with who `does` something instead of offering a mechanism for passwords that
     is known here, and what to do."""
     known = f"{', '.join((*SENDING, *PROVING)[:-1])} and {PROVING[-1]}"
-    fix = "enable one of these on the server, or use oauth where it is offered."
+    fix = (
+        f"enable {SENDING[0]} or another mechanism for passwords on the server, or use oauth where "
+        "it is offered."
+    )
     return f"{does}; postroom knows {known} for passwords:", fix
 
 

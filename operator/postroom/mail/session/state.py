@@ -245,7 +245,7 @@ class SessionState:
     def takes_no_token(self, offered: Sequence[str]) -> Failure:
         known = ", ".join(known_mechanisms(offered)[:8]) or "no mechanism"
         wrong = f"{self.place} offers {known}; a token needs XOAUTH2 or OAUTHBEARER:"
-        fix = "enable one of these on the server, or use a password instead of oauth."
+        fix = "enable XOAUTH2 or OAUTHBEARER on the server, or use a password instead of oauth."
         return self.failure(Reason.MECHANISM_UNSUPPORTED, wrong, fix)
 
     def broken_off(self) -> Failure:

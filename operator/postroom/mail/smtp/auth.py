@@ -24,6 +24,8 @@ from postroom.mail.smtp.session import SmtpSession
 _ACCEPTED = 235
 
 
+#: The ports of RFC 6409 and RFC 8314, and those that stand for them where networks block these.
+_SUBMISSION = frozenset({465, 587, 2465, 2587})
 #: The remedy where a server does not begin with TLS.
 _WHERE_TLS_BEGINS = "set tls.mode to StartTLS, or use the port for implicit TLS (465)"
 
@@ -115,6 +117,8 @@ def _no_mechanism(session: SmtpSession, offered: list[str]) -> Failure:
         lacks = session.lacks("offers no")
         wrong = f"{session.state.place} {lacks} AUTH:"
         fix = "use the submission port (587 or 465)."
+        if session.state.endpoint.port in _SUBMISSION:
+            fix = "have AUTH enabled on the server for this port, which is one for submission."
         return session.state.failure(Reason.CAPABILITY_MISSING, wrong, fix)
     shown = ", ".join(known_mechanisms(offered)[:8]) or "others"
     told = sasl.none_known(f"{session.state.place} offers only {shown}")

@@ -28,7 +28,7 @@ from cluster.waiting import eventually
 from postroom.api.names import API_VERSION, GROUP, Kind
 from postroom.lab import operator_process
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import ACCOUNT, NAMESPACE
+from postroom.lab.operator_process import ACCOUNT, NAMESPACE, ROOT
 
 _TOKEN_SECONDS = 7200
 #: The definition may have gone before, and thousands may take longer than a request.
@@ -132,6 +132,11 @@ def apply(plane: ControlPlane, manifests: str, namespace: str = "") -> None:
         collection = places.of(manifest).collection(metadata.get("namespace") or namespace)
         path = f"{collection}/{metadata['name']}{_APPLIED}"
         client.request("PATCH", path, manifest, written_as="application/apply-patch+yaml")
+
+
+def reinstall(plane: ControlPlane) -> None:
+    """Have definitions and rights again as `kubectl apply -k` left them."""
+    apply(plane, plane.kubectl("kustomize", str(ROOT / "manifests" / "install" / "cluster")).stdout)
 
 
 def _each_of(manifests: str) -> Iterator[dict[str, Any]]:

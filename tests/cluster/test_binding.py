@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from cluster import taking_effect
-from cluster.api_client import administrator, apply, merge, service_account_kubeconfig
+from cluster.api_client import administrator, apply, merge, reinstall, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of
 from cluster.lab_process import LabProcess
 from cluster.objects import KINDS, eventually, is_ready, path_of, reason_of
@@ -59,7 +59,7 @@ def allowed(
     kinds = "clusterrolebinding,validatingadmissionpolicybinding,clusterrole"
     for kind in (*kinds.split(","), "validatingadmissionpolicy"):
         installed.kubectl("delete", kind, *ADDED, "--ignore-not-found", check=False)
-    installed.kubectl("apply", "--server-side", "-k", str(INSTALL / "cluster"))
+    reinstall(installed)
     taking_effect.await_all(administrator(installed))
 
 

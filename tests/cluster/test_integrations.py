@@ -10,7 +10,7 @@ import json
 import os
 import re
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 import k9s
-from cluster import taking_effect
+from cluster import forked, taking_effect
 from cluster.api_client import administrator, apply
 from cluster.consuming import Consumers
 from cluster.objects import eventually
@@ -78,8 +78,15 @@ def test_k9s_takes_the_plugins(consumers: Consumers) -> None:
         jsonschema.validate({"plugins": {"a": {"shortCut": "Shift-A"}}}, schema)
 
 
+@pytest.fixture
+def typed() -> Iterator[Path]:
+    """Where the plugin is."""
+    with forked.typed() as place:
+        yield place
+
+
 def test_keys_of_k9s_show_what_the_plugin_says(
-    installed: ControlPlane, namespace: str, tmp_path: Path
+    installed: ControlPlane, namespace: str, tmp_path: Path, typed: Path
 ) -> None:
     domain = Case(Kind.SENDING_DOMAIN, State.VERIFIED).captured()
     metadata = {"name": "verified"}
@@ -95,7 +102,6 @@ def test_keys_of_k9s_show_what_the_plugin_says(
     # Where nobody looks, a pager only passes on.
     (commands / "less").write_text("#!/bin/sh\nexec cat\n")
     (commands / "less").chmod(0o755)
-    (commands / "kubectl-postroom").symlink_to(Path(sys.executable).parent / "kubectl-postroom")
     context = yaml.load(installed.kubeconfig.read_text(), Loader=yaml.CSafeLoader)[
         "current-context"
     ]
@@ -109,7 +115,7 @@ def test_keys_of_k9s_show_what_the_plugin_says(
     # As of a k9s that was given --kubeconfig: what the environment names is another cluster.
     environment = {
         **os.environ,
-        "PATH": f"{commands}:{os.environ['PATH']}",
+        "PATH": f"{commands}:{typed}:{os.environ['PATH']}",
         "KUBECONFIG": str(tmp_path / "another"),
     }
 

@@ -21,7 +21,14 @@ import dns.query
 import pytest
 
 from cluster import taking_effect
-from cluster.api_client import administrator, apply, merge, read, service_account_kubeconfig
+from cluster.api_client import (
+    administrator,
+    apply,
+    merge,
+    read,
+    reinstall,
+    service_account_kubeconfig,
+)
 from cluster.audit_log import forbidden, requests_of
 from cluster.external_dns import ExternalDns, obtain_or_skip
 from cluster.lab_process import LabProcess
@@ -65,7 +72,7 @@ def publishing(
         installed.kubectl("delete", kind, "postroom-publishing", check=False)
     installed.kubectl("delete", "validatingadmissionpolicy", "postroom-publishing", check=False)
     installed.kubectl("delete", "-f", crd, check=False)
-    installed.kubectl("apply", "--server-side", "-k", str(INSTALL / "cluster"))
+    reinstall(installed)
     taking_effect.await_all(administrator(installed))
 
 

@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from cluster import taking_effect
-from cluster.api_client import administrator, apply, service_account_kubeconfig
+from cluster.api_client import administrator, apply, reinstall, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of, writes_of
 from cluster.lab_process import LabProcess
 from cluster.objects import KINDS, eventually, one
@@ -111,7 +111,7 @@ def allowed(
     yield installed
     for kind in ADDED.split(","):
         installed.kubectl("delete", kind, "postroom-token-rotation", check=False)
-    installed.kubectl("apply", "--server-side", "-k", str(INSTALL / "cluster"))
+    reinstall(installed)
     taking_effect.await_all(administrator(installed))
 
 

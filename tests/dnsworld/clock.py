@@ -52,5 +52,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end on a virtual clock of its own."""
+    yielded: list[T] = []
+
+    # What a task yields is printed whenever a runner takes its handler of interrupts away
+    # (`signal.signal` looks its repr up among known handlers): worlds and reports take long.
+    async def keep() -> None:
+        yielded.append(await coroutine)
+
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(coroutine)
+        runner.run(keep())
+    return yielded[0]

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from dnsworld.clock import run
 from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
@@ -65,7 +65,7 @@ SPF = "v=spf1 include:spf.provider.net ip4:192.0.2.7 ~all"
 def look(zone: FakeZone, **changes: Any) -> DomainReport:
     spec = parse_spec(Kind.SENDING_DOMAIN, {**SPEC, **changes})
     assert isinstance(spec, SendingDomainSpec)
-    return asyncio.run(verify(planning.plan(spec, "mail", b"key", {}), zone))
+    return run(verify(planning.plan(spec, "mail", b"key", {}), zone))
 
 
 def record(report: DomainReport, id: str) -> RecordReport:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,8 +30,9 @@ ModelT = TypeVar("ModelT", bound=Model)
 #: Nearly all are dicts, for which the abstract class alone would be asked by a call of Python.
 MAPPINGS = (dict, Mapping)
 
-#: Longest token of a request that is told apart, and longest address, in characters.
-_TOKEN_LIMIT, _ADDRESS_LIMIT = 128, 320
+#: Longest token of a request, and longest address, in characters; so many of a longer token tell it
+#: from others that begin as it does.
+_TOKEN_LIMIT, _ADDRESS_LIMIT, _DIGEST = 128, 320, 16
 
 SPECS: dict[names.Kind, type[Model]] = {
     names.Kind.SENDING_DOMAIN: SendingDomainSpec,
@@ -102,7 +104,7 @@ class Metadata:
     def _read(cls, raw: Mapping[str, Any]) -> Metadata:
         annotations = raw.get("annotations") or {}
         asked = names.REQUESTED_AT_ANNOTATIONS if annotations else ()
-        tokens = [f"{annotations[key]}" for key in asked if annotations.get(key)]
+        tokens = [_shortened(f"{annotations[key]}") for key in asked if annotations.get(key)]
         generation = raw.get("generation")
         return cls(
             name=str(raw.get("name") or ""),
@@ -111,7 +113,7 @@ class Metadata:
             generation=generation if isinstance(generation, int) else 0,
             resource_version=str(raw.get("resourceVersion") or ""),
             creation_timestamp=str(raw.get("creationTimestamp") or ""),
-            requested_at=",".join(tokens)[:_TOKEN_LIMIT] or None,
+            requested_at=_shortened(",".join(tokens)) or None,
             send_test=_token(annotations, names.SEND_TEST_ANNOTATION),
             send_test_to=_token(annotations, names.SEND_TEST_TO_ANNOTATION, _ADDRESS_LIMIT),
             backfill=_token(annotations, names.BACKFILL_ANNOTATION),
@@ -124,10 +126,20 @@ def annotations_read(found: object) -> dict[str, str]:
     if not found or not isinstance(found, MAPPINGS):
         return {}
     return {
-        name: str(found[name])[:_ADDRESS_LIMIT]
+        name: _shortened(str(found[name]))
+        if name in names.REQUESTED_AT_ANNOTATIONS
+        else str(found[name])[:_ADDRESS_LIMIT]
         for name in names.REQUEST_ANNOTATIONS
         if found.get(name) is not None
     }
+
+
+def _shortened(token: str) -> str:
+    """A token of at most so many characters, which another one makes another."""
+    if len(token) <= _TOKEN_LIMIT:
+        return token
+    told = hashlib.sha256(token.encode(errors="replace")).hexdigest()[:_DIGEST]
+    return f"{token[: _TOKEN_LIMIT - _DIGEST - 1]}~{told}"
 
 
 def _token(annotations: Mapping[str, Any], key: str, longest: int = _TOKEN_LIMIT) -> str | None:

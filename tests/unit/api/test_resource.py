@@ -18,6 +18,7 @@ from postroom.api.resource import (
     Kept,
     Metadata,
     Problem,
+    annotations_read,
     fields_at,
     parse,
     parse_spec,
@@ -101,6 +102,22 @@ def test_request_tokens_of_either_annotation_are_joined() -> None:
     annotations = {"postroom.dev/requested-at": "a", "reconcile.fluxcd.io/requestedAt": "b"}
     assert Metadata.of({"annotations": annotations}).requested_at == "a,b"
     assert Metadata.of({}).requested_at is None
+
+
+@given(st.text(max_size=600), st.text(max_size=600), st.sampled_from(["a" * 127, "a" * 400, ""]))
+def test_another_request_is_another_however_long_it_is(one: str, other: str, begin: str) -> None:
+    """Also where the operator keeps what it reads of annotations only."""
+    tokens = []
+    for text in (one, other):
+        asked = {"postroom.dev/requested-at": begin + text}
+        direct = Metadata.of({"annotations": asked}).requested_at
+        kept = Metadata.of({"annotations": annotations_read(asked)}).requested_at
+        for token in (direct, kept):
+            assert token is None or len(token) <= 128
+        assert direct == kept
+        tokens.append((direct, kept))
+    same = one == other
+    assert [first == second for first, second in zip(*tokens, strict=True)] == [same, same]
 
 
 def test_a_whole_object() -> None:

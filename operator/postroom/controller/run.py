@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from postroom import __version__
-from postroom.api.names import Key
+from postroom.api.names import Key, Kind
 from postroom.concurrency.shards import WHOLE
 from postroom.concurrency.shares import Shares
 from postroom.controller import (
@@ -175,6 +175,7 @@ class _Operator(lifecycle.Lifecycle):
         self._workers = [asyncio.create_task(worker.run()) for _ in range(settings.workers)]
         self._spawn(self._events.run(), "events")
         watch = Absence(self._cluster, self._intake, self._bucket, utc_now)
+        watch.erred = self._metrics.reconcile_errors.labels(kind=Kind.EMAIL_ACCOUNT.value).inc
         self._spawn(watch.run(), "absence")
         logger.info("postroom %s serves %s", __version__, lifecycle.served(settings))
 

@@ -73,6 +73,8 @@ class Absence:
     ) -> None:
         self._client, self._intake, self._bucket = client, intake, bucket
         self._now, self._clock = now, clock
+        #: Told of each unexpected error.
+        self.erred: Callable[[], object] = lambda: None
         #: What each Lease has, the code of the answer where it cannot be read, and since when.
         self._leases: dict[str, tuple[object, float]] = {}
         #: Since when an account is without a verdict, by its UID.
@@ -91,22 +93,35 @@ class Absence:
         """Look at each Lease that a status names, and say of whom nobody is at work."""
         accounts = list(self._accounts())
         told = set(filter(None, (_worker_of(raw) for _, raw in accounts)))
-        for name in told:
-            await self._look_at(name)
         self._leases = {name: seen for name, seen in self._leases.items() if name in told}
-        untold: dict[str, float] = {}
+        for name in told:
+            try:
+                await self._look_at(name)
+            except Exception:
+                # What it had may not be so any more: nothing is said by it until it is read.
+                self._leases.pop(name, None)
+                self.erred()
+                logger.exception("lease %s could not be looked at", name)
+        uids = {str(metadata_of(raw).get("uid")) for _, raw in accounts}
+        self._untold = {uid: since for uid, since in self._untold.items() if uid in uids}
         for key, raw in accounts:
-            stands = status.condition_in(status_of(raw))
-            if stands is not None:
-                said = self._to_be_said(raw, stands)
-                if said is not None:
-                    await self._tell(key, raw, *said)
-                continue
-            uid = str(metadata_of(raw).get("uid"))
-            untold[uid] = self._untold.get(uid, self._clock())
-            if self._clock() - untold[uid] >= _UNTOLD:
-                await self._tell(key, raw, Reason.WORKER_ABSENT, _NEVER)
-        self._untold = untold
+            try:
+                await self._judge(key, raw)
+            except Exception:
+                # The boundary around one account: a bug on its account must not end the look.
+                self.erred()
+                logger.exception("unexpected error; looked at again", extra=about(key))
+
+    async def _judge(self, key: Key, raw: Raw) -> None:
+        """Look at one account, and tell where nobody is at work."""
+        uid, stands = str(metadata_of(raw).get("uid")), status.condition_in(status_of(raw))
+        if stands is not None:
+            self._untold.pop(uid, None)
+            said = self._to_be_said(raw, stands)
+            if said is not None:
+                await self._tell(key, raw, *said)
+        elif self._clock() - self._untold.setdefault(uid, self._clock()) >= _UNTOLD:
+            await self._tell(key, raw, Reason.WORKER_ABSENT, _NEVER)
 
     def _accounts(self) -> Iterator[tuple[Key, Raw]]:
         for key, raw in self._intake.cache.objects():
@@ -137,6 +152,8 @@ class Absence:
             # Where there is progress, somebody without a Lease wrote it; else nobody ever did.
             somebody = reason in _OF_WORKERS and "inbound" in status.part_of(status_of(raw))
             return (Reason.WORKER_UNKNOWN, status.LEASELESS) if is_good or somebody else None
+        if worker not in self._leases:
+            return None
         record, since = self._leases[worker]
         stays = self._clock() - since >= _STILL
         if isinstance(record, int):

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """No verdict stands when nobody is at work, and none is taken from whoever is."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from postroom.api.names import Key
 from postroom.api.reasons import Reason
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.cache import Cache
@@ -35,8 +37,19 @@ class Leases(StatusServer):
     renewed: int = 0
     there: bool = True
     forbidden: bool = False
+    #: Accounts and Leases over which something breaks that is no answer of the API server's.
+    breaking: frozenset[str] = frozenset()
+
+    async def replace_status_as(
+        self, manager: str, key: Key, version: str, status: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        if key.name in self.breaking:
+            raise RuntimeError(key.name)
+        return await super().replace_status_as(manager, key, version, status)
 
     async def lease(self, namespace: str, name: str) -> dict[str, Any] | None:
+        if name in self.breaking:
+            raise RuntimeError(name)
         assert (namespace, name) == ("postroom-system", WORKER)
         if self.forbidden:
             raise ApiError("GET lease", 403, "forbidden")
@@ -230,3 +243,44 @@ async def test_a_shard_speaks_for_its_own_accounts_alone() -> None:
     world.intake.queue.admits = lambda key: True
     await world.pass_by(10)
     assert len(world.server.put_onto) == 1
+
+
+def _named(name: str, of: Mapping[str, Any]) -> tuple[Key, dict[str, Any]]:
+    key, raw = ACCOUNT._replace(name=name), account(of, uid=f"uid-{name}")
+    raw["metadata"]["name"] = name
+    return key, raw
+
+
+async def test_an_account_over_which_something_breaks_is_the_only_one_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world, erred = World(), list[str]()
+    world.absence.erred = lambda: erred.append("")
+    keys = []
+    for name in ("a", "broken", "z"):
+        key, raw = _named(name, {})
+        world.server.put(raw, key)
+        keys.append(key)
+    world.server.breaking = frozenset({"broken"})
+    await world.pass_by(7)
+    told = [status.condition_in(status_of(world.intake.cache.get(key) or {})) for key in keys]
+    assert [each is not None for each in told] == [True, False, True]
+    assert len(erred) == 1 and "RuntimeError: broken" in caplog.text
+    # It is no two minutes more once nothing breaks.
+    world.server.breaking = frozenset()
+    await world.pass_by(1)
+    assert status.condition_in(status_of(world.intake.cache.get(keys[1]) or {})) is not None
+
+
+async def test_a_lease_over_which_something_breaks_tells_nothing_and_holds_no_other_up() -> None:
+    world, erred = World(), list[str]()
+    world.absence.erred = lambda: erred.append("")
+    broken = {**DELIVERING["inbound"], "worker": "elsewhere/broken"}
+    key, raw = _named("beside", {**DELIVERING, "inbound": broken})
+    world.server.put(raw, key)
+    world.server.put(account(DELIVERING))
+    world.server.breaking = frozenset({"broken"})
+    await world.pass_by(5)
+    assert world.verdict == "Unknown WorkerAbsent"
+    beside = status.condition_in(status_of(world.intake.cache.get(key) or {})) or {}
+    assert (beside["reason"], len(erred)) == ("Delivering", 5)

@@ -36,6 +36,11 @@ _PATIENCE = 5
 #: Seconds after which the objects of a namespace that refuses us are taken to be gone. With the
 #: namespace went who could tell: until then what they claim is kept for them.
 _GIVEN_UP_AFTER = 3600.0
+#: Answers that are about no object: nobody is there, knows us or has the time. Whoever is asked for
+#: the next object then waits as long again.
+_OF_ALL = frozenset({0, 401, 408, 429, 502, 503, 504})
+#: Seconds between sweeps after such an answer, where the interval is longer.
+_SOON = Backoff(floor=10.0, base=10.0)
 #: Objects that are released between two pauses, in which everything else goes on: some
 #: milliseconds.
 _AT_ONCE = 64
@@ -142,16 +147,20 @@ class Sweep:
 
     async def run(self, interval: float) -> None:
         """Sweep at every interval, until cancelled."""
+        failures = 0
         while True:
-            await asyncio.sleep(interval)
+            soon = _SOON.delay(failures) if failures else interval
+            await asyncio.sleep(min(soon, interval))
             try:
                 await self.once()
+                failures = 0
             except ApiError as error:
                 logger.warning("sweep failed: %s", error)
+                failures = failures + 1 if error.status in _OF_ALL else 0
 
     async def once(self) -> None:
         """Drop what is gone, read what the watch has not brought; raises `ApiError`, where it is of
-        one namespace alone after all others."""
+        one namespace or object alone after all others."""
         hidden: ApiError | None = None
         for kind in START_ORDER:
             # What appears while the list is under way is not in it, and must not be dropped.
@@ -162,10 +171,13 @@ class Sweep:
             behind = [key for key, version in listed.items() if self._seen(key) != version]
             if vanished or behind:
                 await asyncio.sleep(self._watch_lag)
-            for key in vanished:
-                await self._drop(key, known[key])
-            for key in behind:
-                await self._catch_up(key, listed[key])
+            for key in (*vanished, *behind):
+                try:
+                    await self._settle(key, known.get(key), listed.get(key))
+                except ApiError as error:
+                    if error.status in _OF_ALL:
+                        raise
+                    hidden = hidden or error
             self._give_up(kind, refused)
         if hidden is not None:
             raise hidden
@@ -189,6 +201,13 @@ class Sweep:
                     kind.plural,
                     scope,
                 )
+
+    async def _settle(self, key: Key, seen: Listed | None, listed: Listed | None) -> None:
+        """Find out by name what is true of an object on which cache and list disagree."""
+        if listed is None:
+            await self._drop(key, seen)
+        else:
+            await self._catch_up(key, listed)
 
     async def _drop(self, key: Key, seen: Listed | None) -> None:
         """Drop an object that the list does not show if there is none of its name, either: a list

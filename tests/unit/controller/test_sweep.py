@@ -29,6 +29,9 @@ class Cluster:
         #: Namespaces whose lists are refused.
         self.refuse: set[str | None] = set()
         self.failures: list[int] = []
+        #: What is answered for an object, and what was asked for.
+        self.unreadable: dict[Key, int] = {}
+        self.read: list[Key] = []
         self.lists: list[tuple[Kind, str | None]] = []
 
     async def list_metadata(self, kind: Kind, namespace: str | None) -> dict[Key, Listed]:
@@ -44,6 +47,9 @@ class Cluster:
         }
 
     async def get(self, key: Key) -> Mapping[str, Any] | None:
+        self.read.append(key)
+        if key in self.unreadable:
+            raise ApiError("GET", self.unreadable[key])
         return self.objects.get(key)
 
 
@@ -365,3 +371,74 @@ async def test_a_failed_sweep_is_tried_again(caplog: pytest.LogCaptureFixture) -
     task.cancel()
     assert "sweep failed" in caplog.text
     assert one.sweep.age() >= 0
+
+
+_FIRST, _LAST = (SERVER._replace(name=name) for name in ("first", "last"))
+
+
+@pytest.mark.parametrize("status", [400, 403, 500])
+@pytest.mark.parametrize("gone", [True, False])
+async def test_an_object_that_cannot_be_read_is_the_only_one_left_out(
+    status: int, *, gone: bool
+) -> None:
+    objects = [(key, stored(key, status=ready())) for key in (_FIRST, _LAST)]
+    later = (ACCOUNT, stored(ACCOUNT, status=ready()))
+    cluster = Cluster(later) if gone else Cluster(*objects, later)
+    one = Bench(cluster).released(*(objects if gone else ()))
+    cluster.unreadable = {_FIRST: status}
+    with pytest.raises(ApiError):
+        await one.sweep.once()
+    assert (_FIRST in one.intake.cache, _LAST in one.intake.cache) == (gone, not gone)
+    assert ACCOUNT in one.intake.cache, "other kinds are swept, too"
+    assert one.sweep.age() == -1.0, "a sweep that saw not all is told as none"
+
+
+@pytest.mark.parametrize("status", [0, 401, 408, 429, 502, 503, 504])
+async def test_an_api_server_that_is_away_is_asked_for_one_object_and_soon_again(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = [(key, stored(key, status=ready())) for key in (_FIRST, _LAST)]
+    cluster = Cluster(*objects)
+    one = Bench(cluster).released()
+    cluster.unreadable = dict.fromkeys((_FIRST, _LAST), status)
+    with pytest.raises(ApiError):
+        await one.sweep.once()
+    assert len(cluster.read) == 1
+    # Three times in a row, each later than the one before; then at the interval again.
+    slept, sleep = list[float](), asyncio.sleep
+
+    async def asleep(seconds: float) -> None:
+        if seconds > 1.0:
+            slept.append(seconds)
+            if len(slept) == 4:
+                cluster.unreadable = {}
+        await sleep(0)
+        if len(slept) == 6:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("postroom.controller.sweep.asyncio.sleep", asleep)
+    with pytest.raises(asyncio.CancelledError):
+        await one.sweep.run(900.0)
+    assert (slept[0], slept[4:]) == (900.0, [900.0, 900.0])
+    assert all(10.0 <= each <= 90.0 for each in slept[1:4])
+    assert {_FIRST, _LAST} <= set(one.intake.cache.keys(SERVER.kind))
+
+
+async def test_what_is_wrong_with_one_object_alone_is_looked_at_at_the_interval(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster = Cluster(server())
+    cluster.unreadable = {SERVER: 403}
+    one, slept, sleep = Bench(cluster).released(), list[float](), asyncio.sleep
+
+    async def asleep(seconds: float) -> None:
+        if seconds > 1.0:
+            slept.append(seconds)
+        await sleep(0)
+        if len(slept) == 3:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("postroom.controller.sweep.asyncio.sleep", asleep)
+    with pytest.raises(asyncio.CancelledError):
+        await one.sweep.run(900.0)
+    assert slept == [900.0] * 3

@@ -80,6 +80,11 @@ def show(records: Sequence[PublishedRecord], zones: Zones, layout: Layout) -> No
         say(f"postroom records: {sentence}", errors=True)
 
 
+#: In the place of a value that would be merged with what nobody could see: the bare one could take
+#: away what counts now.
+_NOT_SEEN = "(not known yet: DNS could not be asked)"
+
+
 def with_warnings(records: Sequence[PublishedRecord]) -> tuple[PublishedRecord, ...]:
     """Warn of records that nobody looked at: what would be lost where one is there already."""
     return tuple(
@@ -226,6 +231,8 @@ def show_table(console: Console, part: ZoneRecords, *, relative: bool) -> None:
         # As DNS hosts take it: without quotation marks or escapes, if it is printable.
         plain = all(" " <= char <= "~" for char in record.value)
         value = record.value if plain else rdata(record.type, record.value)
+        if record.state is RecordState.UNKNOWN and is_merged(record):
+            value = _NOT_SEEN
         colour = STATE_COLOURS[record.state] if record.state is not None else ""
         _line(console, [*row, value], widths, colour)
     for record in records:

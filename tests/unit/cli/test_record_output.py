@@ -85,6 +85,18 @@ def test_what_nobody_could_see_is_not_guessed_at(ask: Any) -> None:
         ask([MX, of(SPF, state=RecordState.UNKNOWN)])
 
 
+def test_a_table_has_no_value_for_what_would_be_merged_with_what_nobody_could_see() -> None:
+    unseen = RecordState.UNKNOWN
+    records = (*(of(record, state=unseen) for record in (SPF, DMARC, PROOF, MX)), SPF)
+    console = Console(file=io.StringIO(), width=200)
+    part = ZoneRecords("example.com", records)
+    record_output.show_table(console, part, relative=True)
+    assert isinstance(console.file, io.StringIO)
+    ends = [line.rpartition("  ")[2] for line in console.file.getvalue().splitlines()[2:]]
+    hidden = "(not known yet: DNS could not be asked)"
+    assert ends == [hidden, hidden, PROOF.value, MX.value, SPF.value]
+
+
 def test_what_fails_elsewhere_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert not record_output.say_what_fails_elsewhere([MX])
     failing = of(MX, fails_elsewhere=True, comment="its host has no address")

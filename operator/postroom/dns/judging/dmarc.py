@@ -132,7 +132,7 @@ def _unseen_above(
     message = (
         f"There is no {judgement.where(planned)}, and what applies by a parent's is not known: "
         f"{blinded.message} If it stays so, {who} must be made to answer, or a record be published "
-        f"at {planned.name}, which counts whatever the parent's says."
+        f"at {planned.name} that asks for no less than the parent's, which counts no more then."
     )
     cause = judgement.Cause(Code.LOOKUP_FAILED, message, shown_by=Question(name, RecordType.TXT))
     return changed(blinded, message=message, cause=cause)

@@ -19,10 +19,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cluster.api_client import apply, service_account_kubeconfig
+from cluster.api_client import apply, merge, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of
 from cluster.forked import plugin
-from cluster.objects import eventually, hello, is_judged, objects
+from cluster.objects import eventually, hello, is_judged, objects, path_of
+from postroom.api.names import Kind
 from postroom.cli.report import objects_in
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import ROOT, OperatorProcess
@@ -85,6 +86,20 @@ def test_each_sees_what_a_token_may_get(
         for path, account in ((f"/ui/{namespace}", "tenant"), ("/ui", "admin")):
             status, text = read(running, path, tokens[account])
             assert (status, f'id="sendingdomain/{namespace}/hello"' in text) == (200, True)
+        # What is asked for, the address says; what was judged since is on the page as it is now.
+        for query, shown in ((f"q={namespace}/hello", True), ("q=hello+nothing", False)):
+            status, text = read(running, f"/ui?{query}", tokens["admin"])
+            assert (status, f'id="sendingdomain/{namespace}/hello"' in text) == (200, shown)
+        assert read(running, "/ui?state=Broken", tokens["admin"])[0] == 400
+        suspend = {"spec": {"suspend": True}}
+        merge(installed, f"{path_of(namespace, Kind.SENDING_DOMAIN)}/hello", suspend)
+        eventually(
+            lambda: (
+                f'id="sendingdomain/{namespace}/hello"'
+                in read(running, f"/ui/{namespace}?state=Resting", tokens["tenant"])[1]
+            ),
+            "it is switched off on the page",
+        )
         log = running.log.read_text()
     assert not any(token in log for token in tokens.values())
     assert forbidden(requests_of(installed, since=before)) == []

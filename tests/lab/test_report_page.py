@@ -280,7 +280,7 @@ def serving(objects: Iterable[dict[str, Any]]) -> Iterator[str]:
 
     async def start() -> web.AppRunner:
         app = web.Application()
-        add_status_page(app, StatusPage(cache.objects, (), lambda: True))
+        add_status_page(app, StatusPage(cache, (), lambda: True))
         return await serve(app, "127.0.0.1", 0)
 
     running = asyncio.run_coroutine_threadsafe(start(), loop).result(60)

@@ -85,7 +85,7 @@ class _Operator(lifecycle.Lifecycle):
             self._metrics,
             sweep,
             PROGRAM,
-            StatusPage(intake.cache.objects, settings.ui_namespaces, lambda: sweep.age() >= 0),
+            StatusPage(intake.cache, settings.ui_namespaces, lambda: sweep.age() >= 0),
         )
         self._bucket = lifecycle.write_bucket(settings)
         self._audit = Audit()

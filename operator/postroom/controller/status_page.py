@@ -9,10 +9,10 @@ keeps the operator from its work, or makes it ask anybody.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from aiohttp import web
@@ -33,8 +33,8 @@ _LINGER, _LINGERING = 10.0, 16
 _RATE, _BURST = 5.0, 20.0
 #: Pages that are waited for at a time, and those for which a reader does.
 _WAITED_FOR, _OF_A_READER = 64, 16
-#: Objects between two pauses: those of which nothing is known yet, and those of which it is.
-_SLICE, _KNOWN_SLICE = 8, 2_000
+#: Objects between two pauses: half a millisecond.
+_SLICE = 8
 #: Namespaces of which there are links; of more the form has the choice.
 _MOST_PLACES = 24
 _HEADERS = {
@@ -55,30 +55,45 @@ class TooManyAsked(Exception):
     """More pages are waited for than can be made soon."""
 
 
+class Source(Protocol):
+    """The part of `postroom.controller.cache.Cache` that is needed here."""
+
+    observers: list[Callable[[Key], None]]
+
+    def get(self, key: Key) -> Mapping[str, Any] | None: ...
+
+    def objects(self) -> Iterator[Stored]: ...
+
+
 class StatusPage:
     """Makes pages of all objects that are shown, or of those of one namespace.
 
     `shown` are the only namespaces of which there is a page; empty: all. `is_filled` tells
-    whether `objects` are all that there are.
+    whether the cache has all objects that there are.
     """
 
     def __init__(
-        self,
-        objects: Callable[[], Iterable[Stored]],
-        shown: Collection[str],
-        is_filled: Callable[[], bool],
+        self, cache: Source, shown: Collection[str], is_filled: Callable[[], bool]
     ) -> None:
-        self._objects, self._shown, self.is_filled = objects, frozenset(shown), is_filled
+        self._cache, self._shown, self.is_filled = cache, frozenset(shown), is_filled
         self._pages: Flights[tuple[str, Query], str] = Flights(_LINGER, most=_LINGERING)
         self._one_at_a_time = asyncio.Lock()
         self._pace = TokenBucket(_RATE, _BURST)
         #: For how many pages that are made for them readers wait.
         self._waiting: Counter[str] = Counter()
-        self._listed: dict[Key, tuple[Mapping[str, Any], Listed]] = {}
+        #: Of what did not change since a page was made; never the object itself, which would stay
+        #: after it is another one.
+        self._listed: dict[Key, Listed] = {}
+        cache.observers.append(self._changed)
 
-    def namespaces(self) -> set[str]:
-        """The namespaces that are shown and have objects."""
-        return {key.namespace for key, _ in self._visible()}
+    def _changed(self, key: Key) -> None:
+        self._listed.pop(key, None)
+
+    def has(self, namespace: str) -> bool:
+        """Whether a namespace is shown, and has objects."""
+        if self._shown and namespace not in self._shown:
+            return False
+        return any(key.namespace == namespace for key, _ in self._cache.objects())
 
     async def html(self, namespace: str, query: "Query", reader: str = "") -> str:
         """The page that a query asks for of a namespace, or of all; readers wait in turns.
@@ -103,43 +118,43 @@ class StatusPage:
 
     def _visible(self) -> list[Stored]:
         shown = self._shown
-        return [each for each in self._objects() if not shown or each[0].namespace in shown]
+        return [each for each in self._cache.objects() if not shown or each[0].namespace in shown]
 
     async def _make(self, namespace: str, query: "Query", reader: str) -> str:
         await self._pace.take(reader)
         async with self._one_at_a_time:
-            self._listed = await _listed(self._visible(), self._listed)
-            return await asyncio.to_thread(_written, self._listed, namespace, query)
+            await self._look_through()
+            found = self._visible()
+            everything = [self._listed[key] for key, _ in found if namespace in ("", key.namespace)]
+            return await asyncio.to_thread(_written, everything, dict(found), namespace, query)
 
+    async def _look_through(self) -> None:
+        """Note what all objects are found by; it is made of those alone that changed.
 
-async def _listed(
-    found: Sequence[Stored], before: Mapping[Key, tuple[Mapping[str, Any], "Listed"]]
-) -> "dict[Key, tuple[Mapping[str, Any], Listed]]":
-    """What objects are found by; only of those that are others than `before` it is made."""
-    # Most processes show no page, and need not remember how one is made.
-    from postroom.report import listing
+        At its end nothing is missing, until something else has its turn.
+        """
+        # Most processes show no page, and need not remember how one is made.
+        from postroom.report import listing
 
-    made: dict[Key, tuple[Mapping[str, Any], Listed]] = {}
-    work = 0
-    for key, raw in found:
-        known = before.get(key)
-        if known is None or known[0] is not raw:
-            known = raw, listing.listed(key.kind, key.namespace, key.name, raw)
-            work += _KNOWN_SLICE // _SLICE
-        made[key] = known
-        work += 1
-        if work >= _KNOWN_SLICE:
-            work = 0
-            await asyncio.sleep(0)
-    return made
+        while True:
+            missing = [key for key, _ in self._visible() if key not in self._listed]
+            for number, key in enumerate(missing, 1):
+                if (raw := self._cache.get(key)) is not None:
+                    self._listed[key] = listing.listed(*key, raw)
+                if number % _SLICE == 0:
+                    await asyncio.sleep(0)
+            if len(missing) < _SLICE:
+                return
 
 
 def _written(
-    known: "Mapping[Key, tuple[Mapping[str, Any], Listed]]", namespace: str, query: "Query"
+    everything: "Sequence[Listed]",
+    raws: Mapping[Key, Mapping[str, Any]],
+    namespace: str,
+    query: "Query",
 ) -> str:
     from postroom.report import listing, page
 
-    everything = [each for _, each in known.values() if namespace in ("", each.namespace)]
     if namespace:
         query = query._replace(namespace="")
     # Relative, as there may be a proxy before it. Who may see one namespace need not know others.
@@ -153,7 +168,7 @@ def _written(
 
     def get(place: tuple[str, str, str]) -> Mapping[str, Any] | None:
         kind, *where = place
-        return known[Key(Kind(kind), *where)][0]
+        return raws.get(Key(Kind(kind), *where))
 
     return listing.html(
         everything, query, get, datetime.now(UTC), places if len(places) > 1 else ()
@@ -179,7 +194,7 @@ def add_status_page(
                 return _refused(granted.value, granted.refusal("of this page"))
         if not status_page.is_filled():
             return _refused(503, _UNKNOWN)
-        if namespace and namespace not in status_page.namespaces():
+        if namespace and not status_page.has(namespace):
             return _refused(404, "no object of this namespace is shown here")
         try:
             asked = query.query_of(request.query.items())

@@ -14,6 +14,7 @@ from typing import Any, cast
 import aiohttp
 import pytest
 
+from postroom.controller.cache import Cache
 from postroom.controller.endpoints import Endpoints, StartError
 from postroom.controller.health import Health
 from postroom.controller.queue import KeyedQueue
@@ -36,7 +37,7 @@ def endpoints(**settings: Any) -> Endpoints:
     values = {"health_address": None, "metrics_address": None, **settings}
     asked = Settings().model_copy(update=values)
     health = Health(KeyedQueue(), 60.0)
-    page = StatusPage(list, (), lambda: True)
+    page = StatusPage(Cache(), (), lambda: True)
     return Endpoints(asked, health, Metrics(), cast("Reviewer", None), spawn, page)
 
 

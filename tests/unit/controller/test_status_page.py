@@ -36,25 +36,31 @@ class Reviews:
         return path in self.may[user["username"]]
 
 
+class CountingCache(Cache):
+    """A cache that knows how often its objects were read."""
+
+    reads = 0
+
+    def objects(self) -> Iterator[tuple[Key, Any]]:
+        self.reads += 1
+        return super().objects()
+
+
 class Bench:
-    """A page of three objects in two namespaces, and how often they were read."""
+    """A page of three objects in two namespaces."""
 
     def __init__(self, *shown: str, auth: bool = False, filled: bool = True) -> None:
-        self.cache, self.reads = Cache(), 0
+        self.cache = CountingCache()
         for raw in (
             broken("walnut", namespace="a"),
             stored(name="aspen", namespace="a"),
             stored(name="birch", namespace="b"),
         ):
             self.cache.put(Kind.SENDING_DOMAIN, raw)
-        self.page = StatusPage(self.objects, shown, lambda: filled)
+        self.page = StatusPage(self.cache, shown, lambda: filled)
         self.app = web.Application()
         permission = ScrapePermission(Reviews(), "/ui") if auth else None
         add_status_page(self.app, self.page, permission)
-
-    def objects(self) -> Iterator[tuple[Key, Any]]:
-        self.reads += 1
-        return self.cache.objects()
 
     async def get(self, path: str, token: str = "") -> tuple[int, str, Mapping[str, str]]:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -115,7 +121,7 @@ async def test_a_slash_at_the_end_leads_to_the_page_behind_any_proxy(
         answer = await client.get(URL(path, encoded=True), allow_redirects=False)
         assert (answer.status, answer.headers["Location"]) == (308, leads_to)
         assert "X-Evil" not in answer.headers
-    assert bench.reads == 0
+    assert bench.cache.reads == 0
     assert (await Bench().get("/ui/"))[0] == (await Bench().get("/ui/a/"))[0] == 200
 
 
@@ -145,7 +151,7 @@ async def test_a_query_that_cannot_be_meant_is_refused_and_not_repeated(query: s
     assert (status, headers["Content-Type"]) == (400, "text/plain; charset=utf-8")
     assert "<" not in text
     # It costs nothing, and tells whom nothing is granted nothing.
-    assert bench.reads == 0
+    assert bench.cache.reads == 0
     assert (await Bench(auth=True).get(f"/ui?{query}"))[0] == 401
 
 
@@ -190,6 +196,26 @@ async def test_looking_through_many_objects_leaves_everything_else_its_turn() ->
         await asyncio.sleep(0)
     # Eight at a time.
     assert turns > 100 // 8
+    await bench.page.close()
+
+
+async def test_what_changes_while_objects_are_looked_through_is_shown_as_it_is_then() -> None:
+    bench = Bench()
+    for number in range(40):
+        bench.cache.put(Kind.SENDING_DOMAIN, stored(name=f"d{number}"))
+    asked = asyncio.create_task(bench.page.html("", Query(state="Yours")))
+    for turn in range(4):
+        await asyncio.sleep(0)
+        # One that was looked at by now, one that was not, one that is new, one that is gone.
+        for name in (f"d{turn}", f"d{39 - turn}", f"new{turn}"):
+            bench.cache.put(Kind.SENDING_DOMAIN, broken(name), force=True)
+        bench.cache.drop(Key(Kind.SENDING_DOMAIN, "mail", f"d{20 + turn}"))
+    assert not asked.done()
+    text = await asked
+    for turn in range(4):
+        for name in (f"d{turn}", f"d{39 - turn}", f"new{turn}"):
+            assert f'id="sendingdomain/mail/{name}"' in text
+    assert "13 of 43 need you" in text
     await bench.page.close()
 
 
@@ -265,7 +291,10 @@ async def test_many_readers_are_served_one_page() -> None:
     bench = Bench()
     pages = await asyncio.gather(*(bench.page.html("", Query()) for _ in range(50)))
     assert len(set(pages)) == 1
-    assert bench.reads == 1
+    alone = Bench()
+    await alone.page.html("", Query())
+    assert bench.cache.reads == alone.cache.reads
+    await alone.page.close()
     await bench.page.close()
 
 

@@ -171,7 +171,7 @@ class PeerDeadline:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._left, self._due = seconds, 0.0
+        self._left, self._due, self._since = seconds, 0.0, 0.0
         self._timeout = asyncio.timeout(None)
 
     def begin_anew(self, seconds: float) -> None:
@@ -180,6 +180,17 @@ class PeerDeadline:
         self._left = seconds
         if not self.expired():
             self._arm()
+
+    @contextmanager
+    def left_out(self) -> Iterator[None]:
+        """What the block takes is no time of the peer's: it has nothing to answer."""
+        self._timer.cancel()
+        self._left -= min(self._due, asyncio.get_running_loop().time() - self._since)
+        try:
+            yield
+        finally:
+            if not self.expired():
+                self._arm()
 
     def expired(self) -> bool:
         """Whether the time of the peer is over."""
@@ -201,7 +212,8 @@ class PeerDeadline:
 
     def _arm(self) -> None:
         self._due = max(0.0, min(self._left, max(_TICK, self._left - _NEAR)))
-        self._timer = asyncio.get_running_loop().call_later(self._due, self._look)
+        loop = asyncio.get_running_loop()
+        self._since, self._timer = loop.time(), loop.call_later(self._due, self._look)
 
     def _look(self) -> None:
         self._left -= self._due

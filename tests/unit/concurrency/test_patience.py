@@ -264,6 +264,46 @@ def test_the_time_of_a_peer_begins_anew_unless_it_is_over() -> None:
     run(scene())
 
 
+@pytest.mark.parametrize("before", [0.0, 0.1, 3.0, 8.9])
+def test_what_is_left_out_is_no_time_of_the_peers(before: float) -> None:
+    async def scene() -> None:
+        async with PeerDeadline(10.0) as deadline:
+            await asyncio.sleep(before)
+            for _ in range(3):
+                with deadline.left_out():
+                    await asyncio.sleep(99.0)
+            await asyncio.sleep(9.9 - before)
+        begun = now()
+        with pytest.raises(TimeoutError):
+            async with PeerDeadline(10.0) as deadline:
+                await asyncio.sleep(before)
+                with deadline.left_out():
+                    await asyncio.sleep(99.0)
+                await asyncio.sleep(99.0)
+        assert now() - begun == pytest.approx(109.0)
+
+    run(scene())
+
+
+def test_to_leave_out_what_is_over_prolongs_nothing() -> None:
+    async def scene() -> None:
+        with pytest.raises(TimeoutError):
+            async with PeerDeadline(1.0) as deadline:
+                try:
+                    await asyncio.sleep(2.0)
+                finally:
+                    with deadline.left_out():
+                        pass
+        assert deadline.expired()
+        with pytest.raises(ValueError, match="ours"):
+            async with PeerDeadline(1.0) as deadline:
+                with deadline.left_out():
+                    raise ValueError("ours")
+        await asyncio.sleep(5.0)
+
+    run(scene())
+
+
 #: What is waited for there is no peer of a probe: a turn of our own, or a person.
 _NO_PEER = {
     "dns/asking/limiter.py",

@@ -39,7 +39,7 @@ async def signed_in(state: SessionState) -> AsyncIterator[ImapSession]:
     protocol: GuardedProtocol | None = None
     try:
         # An operation's time must not be what slow greetings leave of it.
-        async with PeerDeadline(state.deadlines.total):
+        async with state.lasting(state.deadlines.total):
             context = None
             if endpoint.tls is not TLSMode.NONE:
                 context = await state.connector.trust.context(endpoint.ca_bundle)

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
-from postroom.concurrency.patience import PeerDeadline
 from postroom.mail.imap.auth import signed_in
 from postroom.mail.imap.protocol import CommandAnswer
 from postroom.mail.imap.session import ImapSession, text_of
@@ -23,7 +22,7 @@ IDENTITY = '("name" "postroom")'
 @asynccontextmanager
 async def for_an_operation(state: SessionState) -> AsyncIterator[ImapSession]:
     """A session that is signed in, and lasts as long again as a check may; raises `Failure`."""
-    async with PeerDeadline(2 * state.deadlines.total), signed_in(state) as session:
+    async with state.lasting(2 * state.deadlines.total), signed_in(state) as session:
         if "ID" in session.capabilities:
             # NetEase opens no mailbox for clients that do not say their name (RFC 2971).
             await session.ask("ID", IDENTITY)

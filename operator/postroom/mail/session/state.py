@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -96,6 +96,8 @@ class SessionState:
         self.line_so_far: Callable[[], bytes] = bytes
         self._end: Failure | None = None
         self._peer: str | None = None
+        #: Those that are running for several stages together.
+        self._running: list[PeerDeadline] = []
 
     async def dial(self) -> socket.socket:
         """Connect; raises `Failure`."""
@@ -111,6 +113,16 @@ class SessionState:
     @property
     def place(self) -> str:
         return f"{self.endpoint.host}:{self.endpoint.port}"
+
+    @asynccontextmanager
+    async def lasting(self, seconds: float) -> AsyncIterator[None]:
+        """Raise TimeoutError where stages take the server longer than this together."""
+        async with PeerDeadline(seconds) as deadline:
+            self._running.append(deadline)
+            try:
+                yield
+            finally:
+                self._running.remove(deadline)
 
     @asynccontextmanager
     async def reported(self) -> AsyncIterator[None]:
@@ -167,7 +179,11 @@ class SessionState:
         """The stage in which the login is sent, and its outcome is heard; raises `Failure`."""
         self.stage = ProbeStage.AUTH
         places, where = self.connector.places, (self.endpoint.namespace, self._peer)
-        pause = await places.reserve(*where)
+        # A limit of ours: the server has said all that it has to say meanwhile.
+        with ExitStack() as waiting:
+            for deadline in self._running:
+                waiting.enter_context(deadline.left_out())
+            pause = await places.reserve(*where)
         if pause != 0:
             raise cooling_down(self.endpoint.host, pause)
         try:

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.reasons import Reason
-from postroom.concurrency.patience import PeerDeadline
 from postroom.mail.connect import tls
 from postroom.mail.connect.dial import Failure
 from postroom.mail.replies import Meaning, Stage, enhanced_code, meaning_of_smtp
@@ -52,7 +51,7 @@ async def signed_in(state: SessionState) -> AsyncIterator[SmtpSession]:
     client: SmtpClient | None = None
     try:
         # An operation's time must not be what slow greetings leave of it.
-        async with PeerDeadline(state.deadlines.total):
+        async with state.lasting(state.deadlines.total):
             context = None
             if endpoint.tls is not TLSMode.NONE:
                 context = await state.connector.trust.context(endpoint.ca_bundle)

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import replace
 
 import pytest
 
+from dnsworld.clock import run
 from postroom.api.mailserver import ProbeStage, TLSFacts, TLSMode
 from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
 from postroom.mail.connect.dial import Deadlines, Dialler, Failure
 from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.connect.tls import TrustStore
+from postroom.mail.limits.peers import RefusingPeers
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.mail.session.state import Connector, SessionState, recognised
 
@@ -145,3 +149,31 @@ def test_an_implementation_is_known_by_its_mark() -> None:
     marks = [("dovecot", "Dovecot"), ("cyrus", "Cyrus")]
     assert recognised("* OK DOVECOT (Cyrus too) ready", marks) == "Dovecot"
     assert recognised("* OK ready", marks) is None
+
+
+class _Crowded(RefusingPeers):
+    """A place for a login is free only after a while."""
+
+    async def reserve(self, namespace: str, address: str | None) -> float | None:
+        await asyncio.sleep(9.0)
+        return await super().reserve(namespace, address)
+
+
+def test_our_own_limit_of_logins_is_no_time_of_the_servers() -> None:
+    async def scene() -> None:
+        made = state()
+        made.connector = replace(made.connector, places=_Crowded(time.monotonic))
+        # An operation lasts beyond signing in.
+        async with made.lasting(7.0):
+            async with made.lasting(5.0):
+                await asyncio.sleep(2.0)
+                async with made.signing_in():
+                    await asyncio.sleep(2.0)
+            await asyncio.sleep(2.0)
+        with pytest.raises(TimeoutError):
+            async with made.lasting(5.0):
+                await asyncio.sleep(2.0)
+                async with made.signing_in():
+                    await asyncio.sleep(4.0)
+
+    run(scene())

@@ -211,7 +211,8 @@ _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 #: No top-level domain begins with a digit, but the end of every IPv4 address does.
 TOP_LABEL = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
-_DOMAIN = rf"({HOST_LABEL}\.)+{TOP_LABEL}"
+#: A domain name: its labels, of which there are two or more.
+DOMAIN = rf"({HOST_LABEL}\.)+{TOP_LABEL}"
 
 
 def _as_a_labels(name: str) -> str:
@@ -242,7 +243,7 @@ def as_host(text: str) -> str:
 DomainName = Annotated[
     str,
     Text(
-        rf"^{_DOMAIN}$",
+        rf"^{DOMAIN}$",
         "must be a domain name such as send.example.com: lowercase, without trailing dot, "
         "non-ASCII labels as xn--...",
         longest=253,
@@ -346,7 +347,7 @@ def _with_a_labels(address: str) -> str:
 
 
 #: An addr-spec of RFC 5321 in dot-atom form with an A-label domain.
-EmailAddress = Annotated[str, _address(_DOMAIN)]
+EmailAddress = Annotated[str, _address(DOMAIN)]
 #: The same, but its domain may be written in U-labels; what is parsed has A-labels.
 InternationalAddress = Annotated[str, _address(_ANY_DOMAIN), AfterValidator(_with_a_labels)]
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from postroom.api import cel_rules, crd
 from postroom.api.names import API_VERSION, GROUP, VERSION, Kind
+from postroom.api.schema import EXTENSION
 
 #: The dialect that editors and kubeconform know alike.
 DIALECT = "http://json-schema.org/draft-07/schema#"
-_EXTENSION = "x-kubernetes-"
 _TEXT: Mapping[str, Any] = {"type": "string"}
 _TEXTS: Mapping[str, Any] = {"type": "object", "additionalProperties": {"type": "string"}}
 #: What the API server takes as metadata (meta/v1 ObjectMeta).
@@ -65,7 +65,7 @@ def schema(kind: Kind) -> dict[str, Any]:
 
 def strict(node: Mapping[str, Any]) -> dict[str, Any]:
     """A schema that takes no field that it does not know, of a structural schema."""
-    made = {key: value for key, value in node.items() if not key.startswith(_EXTENSION)}
+    made = {key: value for key, value in node.items() if not key.startswith(EXTENSION)}
     if "properties" in node:
         made["properties"] = {name: strict(each) for name, each in node["properties"].items()}
     if isinstance(node.get("additionalProperties"), Mapping):
@@ -74,9 +74,9 @@ def strict(node: Mapping[str, Any]) -> dict[str, Any]:
         made["additionalProperties"] = False
     if "items" in node:
         made["items"] = strict(node["items"])
-    if node.get(f"{_EXTENSION}list-type") == "set":
+    if node.get(f"{EXTENSION}list-type") == "set":
         made["uniqueItems"] = True
-    for rule in node.get(f"{_EXTENSION}validations", ()):
+    for rule in node.get(f"{EXTENSION}validations", ()):
         for clause in cel_rules.clauses(rule["rule"], node):
             # The messages are what editors say instead of the pattern, or of what failed.
             if "pattern" in clause and "pattern" not in made:

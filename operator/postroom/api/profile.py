@@ -223,13 +223,12 @@ class InboundStatus(fields.Model):
 
 
 _LOCAL = r"[A-Za-z0-9!#$%&'+/=?^_`{|}~.-]"
-_LABELS = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 #: An address in which one ``*`` stands for any part of the local part, and another for the domain
 #: or for the labels before one.
 AddressPattern = Annotated[
     str,
     fields.Text(
-        rf"^({_LOCAL}*\*?{_LOCAL}*)@(\*|(\*\.)?{_LABELS})$",
+        rf"^({_LOCAL}*\*?{_LOCAL}*)@(\*|(\*\.)?{fields.DOMAIN})$",
         "must be an address such as billing@example.com, or a pattern such as *@example.com, "
         "billing-*@example.com or *@*.example.com: its domain lowercase and in A-labels (xn--...)",
         longest=254,

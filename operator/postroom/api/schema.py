@@ -30,7 +30,8 @@ _KEPT = (
 #: What is rewritten below, or says nothing to the API server.
 _REWRITTEN = ("const", "properties", "required", "items", "additionalProperties")
 _DROPPED = ("title", "$defs")
-_EXTENSION = "x-kubernetes-"
+#: What the keys begin with that Kubernetes adds to OpenAPI.
+EXTENSION = "x-kubernetes-"
 
 
 def structural(model: type[Model]) -> dict[str, Any]:
@@ -67,13 +68,13 @@ def _node(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str
     if "items" in schema:
         built["items"] = _node(schema["items"], definitions)
     _put_default(built)
-    return built | {key: value for key, value in schema.items() if key.startswith(_EXTENSION)}
+    return built | {key: value for key, value in schema.items() if key.startswith(EXTENSION)}
 
 
 def _refuse_what_would_be_lost(schema: Mapping[str, Any]) -> None:
     """Raise `TypeError` for keywords that the translation does not carry over."""
     known = {*_KEPT, *_REWRITTEN, *_DROPPED}
-    lost = {key for key in schema if key not in known and not key.startswith(_EXTENSION)}
+    lost = {key for key in schema if key not in known and not key.startswith(EXTENSION)}
     # Unknown fields are pruned, or refused by strict validation.
     if schema.get("additionalProperties") is True:
         lost.add("additionalProperties")

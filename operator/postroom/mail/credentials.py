@@ -11,7 +11,7 @@ from postroom.api.masked import Masked
 from postroom.mail.report import Login
 
 #: What no protocol can carry: controls, and halves of characters, which no encoding can write.
-_UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _LINE_END = re.compile(r"\r?\n\Z")
 
 
@@ -41,7 +41,7 @@ def login_from(
         text = _LINE_END.sub("", value.reveal())
         if not text:
             return BadCredentials(f"key {key} is empty: set it.")
-        if _UNSENDABLE.search(text):
+        if UNSENDABLE.search(text):
             return BadCredentials(
                 f"key {key} holds a control character, perhaps a line end: remove it."
             )

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from postroom.api.masked import Masked
 from postroom.api.oauth import OAuth, OAuthFlow, OAuthProvider
+from postroom.mail.credentials import UNSENDABLE
 from postroom.mail.oauth.endpoints import scopes_of, token_url_of
 from postroom.mail.oauth.jwt import UnusableKey, encoded, private_key, signed
 
@@ -27,7 +28,6 @@ _JWT_BEARER_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _JWT_BEARER_CLIENT = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 _SECRET_LIMIT = 16 * 1024
-_UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _ACCOUNT = re.compile(r"[A-Za-z0-9.@_-]{3,254}")
 
 
@@ -232,7 +232,7 @@ def _checked(oauth: OAuth, given: OAuthSecrets) -> OAuthSecrets | BadGrant:
         text = text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
         if not text:
             return BadGrant(f"{called} is missing or empty: set it.")
-        if _UNSENDABLE.search(text) or text != text.strip():
+        if UNSENDABLE.search(text) or text != text.strip():
             return BadGrant(f"{called} holds a space or control character at an end: remove it.")
         if len(text) > _SECRET_LIMIT:
             return BadGrant(f"{called} is longer than any: check what the Secret holds.")

@@ -23,11 +23,10 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount
 from postroom.api.times import timestamp
 from postroom.reconcile.account.sender import SENDING
+from postroom.reconcile.status.assessment import READING
 
 _DONE, _OPEN = LaunchState.DONE, LaunchState.OPEN
 _UNKNOWN, _NOT_NEEDED = LaunchState.UNKNOWN, LaunchState.NOT_NEEDED
-#: What must not fail for an account to read its mailbox.
-_READING = (ConditionType.IMAP_AVAILABLE, ConditionType.IMAP_AUTHENTICATED)
 _SENT = frozenset(
     {MessageOutcome.ACCEPTED, MessageOutcome.DELIVERED, MessageOutcome.DELIVERED_TO_SPAM}
 )
@@ -230,7 +229,7 @@ def _receive_proven(spec: EmailAccountSpec, known: Known) -> Found:
         return _forwarded(known)
     if spec.imap is None:
         return Found(_NOT_NEEDED, "The account reads no mailbox.")
-    obstacle = _standing(known.conditions, _READING)
+    obstacle = _standing(known.conditions, READING)
     if obstacle is not None:
         return obstacle
     own = spec.address.lower()

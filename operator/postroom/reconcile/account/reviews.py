@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from postroom.api.conditions import Condition, ConditionStatus, ConditionType, find
+from postroom.api.conditions import Condition, ConditionStatus, find
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import EmailAccountStatus, LastBackfill
 from postroom.api.fields import format_duration
@@ -15,8 +15,8 @@ from postroom.api.times import parse_timestamp
 from postroom.reconcile.account.steps import AccountView
 from postroom.reconcile.signing_in import refresh_tokens
 from postroom.reconcile.signing_in.references import Credentials, Written
+from postroom.reconcile.status.assessment import READING
 
-_READING = (ConditionType.IMAP_AVAILABLE, ConditionType.IMAP_AUTHENTICATED)
 _DAY, _NOTHING = timedelta(days=1), timedelta()
 #: One of so many that is there again is worth a word; some always are, as mail to a list and to
 #: one of its members.
@@ -84,7 +84,7 @@ def _unread_since(status: EmailAccountStatus, conditions: Sequence[Condition]) -
     """When the mailbox was read last; of one that never was, since when it is known to fail."""
     if status.last_sync is not None:
         return parse_timestamp(status.last_sync)
-    found = [each for kind in _READING if (each := find(conditions, kind)) is not None]
+    found = [each for kind in READING if (each := find(conditions, kind)) is not None]
     failing = [each for each in found if each.status is not ConditionStatus.TRUE]
     times = [parse_timestamp(each.last_transition_time) for each in failing]
     return min(times, default=None)

@@ -83,6 +83,8 @@ FINAL_REFUSALS = frozenset(
 )
 #: Where a refusal of a sign-in is said.
 SIGN_INS = frozenset({ConditionType.SMTP_AUTHENTICATED, ConditionType.IMAP_AUTHENTICATED})
+#: What must not fail for an account to read its mailbox.
+READING = (ConditionType.IMAP_AVAILABLE, ConditionType.IMAP_AUTHENTICATED)
 
 #: What is seen in DNS alone.
 OF_DNS = frozenset(

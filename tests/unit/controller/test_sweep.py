@@ -404,7 +404,7 @@ async def test_an_api_server_that_is_away_is_asked_for_one_object_and_soon_again
     with pytest.raises(ApiError):
         await one.sweep.once()
     assert len(cluster.read) == 1
-    # Three times in a row, each later than the one before; then at the interval again.
+    # Three times in a row, and then at the interval again.
     slept, sleep = list[float](), asyncio.sleep
 
     async def asleep(seconds: float) -> None:

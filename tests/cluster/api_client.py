@@ -242,8 +242,12 @@ def leave_namespace(plane: ControlPlane, name: str) -> None:
     What others would see of it goes. It stays itself where the API server ends with the tests: to
     delete it takes seventy requests of a controller.
     """
-    if plane.audit_log is None or not _empty(administrator(plane), name):
+    if plane.audit_log is None:
         delete_namespace(plane, name)
+        return
+    client = administrator(plane)
+    if not _empty(client, name):
+        client.request("DELETE", f"/api/v1/namespaces/{name}")
 
 
 def _empty(client: Client, namespace: str) -> bool:

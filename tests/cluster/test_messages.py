@@ -135,7 +135,7 @@ def test_recipients_and_one_message_in_five_minutes(
     allowed = plugin(
         installed, "test", "support", "-n", namespace, f"--to={BILLING}", "--output=json"
     )
-    result = json.loads(allowed.stdout)[0]["status"]["lastTest"]["result"]
+    result = json.loads(allowed.stdout)["items"][0]["status"]["lastTest"]["result"]
     assert (allowed.returncode, result["outcome"]) == (0, "Accepted")
 
     def waits() -> bool:

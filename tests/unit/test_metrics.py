@@ -21,7 +21,7 @@ async def lines(metrics: Metrics) -> list[str]:
 async def test_sessions_are_counted_by_kind_stage_and_reason_alone() -> None:
     metrics = Metrics()
     metrics.observe_session("SMTP", 0.3, WELL)
-    metrics.observe_session("SMTP", 3.0, replace(WELL, message="a@example.com"))
+    metrics.observe_session("SMTP", 3.0, replace(WELL, wrong="a@example.com"))
     metrics.observe_session("IMAP", 0.1, REFUSED)
     told = await lines(metrics)
     name = "postroom_mail_sessions_total"

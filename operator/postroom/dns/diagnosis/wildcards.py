@@ -38,7 +38,8 @@ def causes(case: Case) -> Iterable[Cause]:
     if seen:
         message = (
             f"A wildcard above {case.planned.name} answers for it as for any other name in "
-            f"{above}; the {where(case.planned)} itself is missing."
+            f"{above}; the {where(case.planned)} itself is missing, or says the same as the "
+            "wildcard: then change that one."
         )
         fix = fix_contents.with_removed(create(case.planned), fix_contents.records_to_remove(case))
         beside = Question(synthesis.invented_name(above), seen[0].question.type)

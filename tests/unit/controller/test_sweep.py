@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -393,6 +393,31 @@ async def test_an_object_that_cannot_be_read_is_the_only_one_left_out(
     assert one.sweep.age() == -1.0, "a sweep that saw not all is told as none"
 
 
+async def pauses(
+    sweep: Sweep,
+    count: int,
+    monkeypatch: pytest.MonkeyPatch,
+    then: Mapping[int, Callable[[], object]] | None = None,
+) -> list[float]:
+    """So many pauses between sweeps, which take no time; what is to happen as one of them begins
+    goes by its number."""
+    slept, sleep = list[float](), asyncio.sleep
+
+    async def asleep(seconds: float) -> None:
+        if seconds > 1.0:
+            slept.append(seconds)
+            if then and len(slept) in then:
+                then[len(slept)]()
+        await sleep(0)
+        if len(slept) == count:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("postroom.controller.sweep.asyncio.sleep", asleep)
+    with pytest.raises(asyncio.CancelledError):
+        await sweep.run(900.0)
+    return slept
+
+
 @pytest.mark.parametrize("status", [0, 401, 408, 429, 502, 503, 504])
 async def test_an_api_server_that_is_away_is_asked_for_one_object_and_soon_again(
     status: int, monkeypatch: pytest.MonkeyPatch
@@ -405,20 +430,7 @@ async def test_an_api_server_that_is_away_is_asked_for_one_object_and_soon_again
         await one.sweep.once()
     assert len(cluster.read) == 1
     # Three times in a row, and then at the interval again.
-    slept, sleep = list[float](), asyncio.sleep
-
-    async def asleep(seconds: float) -> None:
-        if seconds > 1.0:
-            slept.append(seconds)
-            if len(slept) == 4:
-                cluster.unreadable = {}
-        await sleep(0)
-        if len(slept) == 6:
-            raise asyncio.CancelledError
-
-    monkeypatch.setattr("postroom.controller.sweep.asyncio.sleep", asleep)
-    with pytest.raises(asyncio.CancelledError):
-        await one.sweep.run(900.0)
+    slept = await pauses(one.sweep, 6, monkeypatch, {4: cluster.unreadable.clear})
     assert (slept[0], slept[4:]) == (900.0, [900.0, 900.0])
     assert all(10.0 <= each <= 90.0 for each in slept[1:4])
     assert {_FIRST, _LAST} <= set(one.intake.cache.keys(SERVER.kind))
@@ -429,16 +441,5 @@ async def test_what_is_wrong_with_one_object_alone_is_looked_at_at_the_interval(
 ) -> None:
     cluster = Cluster(server())
     cluster.unreadable = {SERVER: 403}
-    one, slept, sleep = Bench(cluster).released(), list[float](), asyncio.sleep
-
-    async def asleep(seconds: float) -> None:
-        if seconds > 1.0:
-            slept.append(seconds)
-        await sleep(0)
-        if len(slept) == 3:
-            raise asyncio.CancelledError
-
-    monkeypatch.setattr("postroom.controller.sweep.asyncio.sleep", asleep)
-    with pytest.raises(asyncio.CancelledError):
-        await one.sweep.run(900.0)
+    slept = await pauses(Bench(cluster).released().sweep, 3, monkeypatch)
     assert slept == [900.0] * 3

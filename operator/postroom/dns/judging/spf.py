@@ -213,7 +213,7 @@ def _ends_at_others(
         last = spf_chains.put_last(spf.parse(value, look.planned.name), ends)
         message += (
             f" No record is offered. {ends[0].remedy(moved=False)} Who passes by "
-            f" {quoted(ends[0].cost.term)} all the same does so as long as it stays there"
+            f"{quoted(ends[0].cost.term)} all the same does so as long as it stays there"
             f"{'.' if last is None else ': put it last meanwhile, so that all others pass first.'}"
         )
     code, reason = _ENDS[ends[0].why]

@@ -76,16 +76,25 @@ def workers(
         yield made
 
 
+@pytest.fixture
+def at_work(
+    workers: list[OperatorProcess], rights: ControlPlane, namespace: str
+) -> OperatorProcess:
+    """The first of the workers, which hands over already."""
+    workers[0].start()
+    eventually(lambda: delivering(rights, namespace) == "True Delivering", "it delivers")
+    return workers[0]
+
+
 def test_a_message_reaches_the_application_and_the_next_worker_goes_on(
+    at_work: OperatorProcess,
     workers: list[OperatorProcess],
     rights: ControlPlane,
     office: PostOffice,
     tickets: Tickets,
     namespace: str,
 ) -> None:
-    first, second = workers
-    first.start()
-    eventually(lambda: delivering(rights, namespace) == "True Delivering", "it delivers")
+    first, second = at_work, workers[1]
     second.start()  # stands by, and is ready
     arrive(office, "first")
     eventually(lambda: len(tickets.taken) == 1, "the first arrives")
@@ -116,15 +125,12 @@ def test_a_message_reaches_the_application_and_the_next_worker_goes_on(
 
 
 def test_an_account_that_is_created_again_loses_nothing_and_is_known_by_its_ids(
-    workers: list[OperatorProcess],
+    at_work: OperatorProcess,
     rights: ControlPlane,
     office: PostOffice,
     tickets: Tickets,
     namespace: str,
 ) -> None:
-    worker = workers[0]
-    worker.start()
-    eventually(lambda: delivering(rights, namespace) == "True Delivering", "it delivers")
     arrive(office, "before")
     eventually(lambda: len(tickets.taken) == 1, "it arrives")
     stood = one(rights, namespace, Kind.EMAIL_ACCOUNT, "support")
@@ -147,7 +153,7 @@ def test_an_account_that_is_created_again_loses_nothing_and_is_known_by_its_ids(
     uid = one(rights, namespace, Kind.EMAIL_ACCOUNT, "support")["metadata"]["uid"]
     assert uid != stood["metadata"]["uid"]
     assert sum(b"Subject: before" in body for _, body in tickets.taken) == 2
-    assert worker.stop() == 0, worker.tail()
+    assert at_work.stop() == 0, at_work.tail()
 
 
 def allowed(plane: ControlPlane, verb: str, namespace: str) -> str:

@@ -324,17 +324,38 @@ def test_the_operators_page_is_the_same_and_leads_to_each_namespace(
     chromium.open(served)
     assert chromium.complaints() == []
     assert chromium.axe_violations() == []
-    chromium.driver.find_element(By.LINK_TEXT, "other").click()
-    assert chromium.driver.current_url == f"{served}/other"
+    follow(chromium, By.LINK_TEXT, "other")
+    until_at(chromium, f"{served}/other")
     assert "advised.example" in chromium.driver.page_source
     assert "relay" not in chromium.driver.page_source
     here = chromium.driver.find_element(By.CSS_SELECTOR, "[aria-current=page]")
     assert here.text == "other"
     assert chromium.complaints() == []
-    chromium.driver.find_element(By.LINK_TEXT, "All namespaces").click()
-    assert chromium.driver.current_url == served
+    follow(chromium, By.LINK_TEXT, "All namespaces")
+    until_at(chromium, served)
     button_of(chromium, str(FIX["value"])).click()
     assert pasted(chromium) == FIX["value"]
+
+
+def follow(chromium: Browser, by: str, what: str) -> None:
+    """Follow a link by keyboard, when all of its page is there.
+
+    A click goes to a place in the window, which is another link's as soon as the page moves.
+    """
+    WebDriverWait(chromium.driver, 60).until(
+        lambda _: chromium.run("return document.readyState") == "complete"
+    )
+    chromium.driver.find_element(by, what).send_keys(Keys.ENTER)
+
+
+def until_at(chromium: Browser, url: str) -> None:
+    """Wait for the page of an address, all of it."""
+    WebDriverWait(chromium.driver, 60).until(
+        lambda driver: (
+            driver.current_url == url and chromium.run("return document.readyState") == "complete"
+        ),
+        url,
+    )
 
 
 def until_shown(chromium: Browser, said: str) -> None:
@@ -346,7 +367,7 @@ def until_shown(chromium: Browser, said: str) -> None:
         except (NoSuchElementException, StaleElementReferenceException):
             return False  # of a page that goes or comes
 
-    WebDriverWait(chromium.driver, 60).until(is_said)
+    WebDriverWait(chromium.driver, 60).until(is_said, said)
 
 
 def test_the_form_filters_without_script_and_keeps_what_was_asked_for(
@@ -372,10 +393,10 @@ def test_the_form_filters_without_script_and_keeps_what_was_asked_for(
     assert chosen.text == "Not ready"
     assert chromium.driver.find_element(By.NAME, "q").get_property("value") == "Relay"
     # A tile of the summary asks for its turn, and keeps the rest.
-    chromium.driver.find_element(By.CSS_SELECTOR, ".counts a").click()
+    follow(chromium, By.CSS_SELECTOR, ".counts a")
     WebDriverWait(chromium.driver, 60).until(lambda driver: "Yours" in driver.current_url)
     assert parse_qs(urlsplit(chromium.driver.current_url).query)["q"] == ["Relay"]
-    chromium.driver.find_element(By.LINK_TEXT, "Show all").click()
+    follow(chromium, By.LINK_TEXT, "Show all")
     until_shown(chromium, everything)
     chromium.look()
 
@@ -391,16 +412,16 @@ def test_a_list_of_many_pages_fits_and_is_gone_through(
     assert chromium.axe_violations() == []
     assert chromium.run("return document.documentElement.scrollWidth") == wide
     until_shown(chromium, "1 to 100 of 230")
-    chromium.driver.find_element(By.CSS_SELECTOR, "[aria-label='Page 3']").click()
+    follow(chromium, By.CSS_SELECTOR, "[aria-label='Page 3']")
     until_shown(chromium, "201 to 230 of 230")
     assert len(chromium.driver.find_elements(By.CSS_SELECTOR, "article, tr[id]")) == 30
-    chromium.driver.find_element(By.CSS_SELECTOR, "[aria-label='Page 1']").click()
+    follow(chromium, By.CSS_SELECTOR, "[aria-label='Page 1']")
     until_shown(chromium, "1 to 100 of 230")
-    chromium.driver.find_element(By.PARTIAL_LINK_TEXT, "SPF_MISSING_INCLUDE").click()
+    follow(chromium, By.PARTIAL_LINK_TEXT, "SPF_MISSING_INCLUDE")
     until_shown(chromium, "1 to 100 of 228")
     # An object that stands on another page is a link away, too.
     chromium.open(f"{served_many}?q=mail/desk")
-    chromium.driver.find_element(By.LINK_TEXT, "mail server relay").click()
+    follow(chromium, By.LINK_TEXT, "mail server relay")
     WebDriverWait(chromium.driver, 60).until(lambda driver: "relay" in driver.current_url)
     until_shown(chromium, "1 object")
     assert chromium.run("return document.querySelector(':target').id") == "mailserver/mail/relay"

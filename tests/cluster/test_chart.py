@@ -273,6 +273,41 @@ def test_a_lost_key_is_not_replaced_while_domains_use_it(release: Release) -> No
     assert release.key(key) != second
 
 
+def test_a_key_that_people_put_there_outlives_upgrades_and_rollbacks(release: Release) -> None:
+    key, where = f"{release.name}-ownership-key", ("-n", release.namespace)
+    values = ("--set", f"settings.namespaces={{{release.namespace}}},crds.enabled=false")
+    release.install(*values)
+    release.plane.kubectl("delete", "secret", key, *where)
+    restored = "a key from a backup"
+    literal = f"--from-literal=key={restored}"
+    release.plane.kubectl("create", "secret", "generic", key, *where, literal)
+    release.upgrade(*values, "--set", "settings.workers=7")
+    assert release.key(key) == restored
+    # A key of now must not become that of the revision.
+    release.helm("rollback", "1", "--wait=hookOnly")
+    assert "--workers=7" not in release.arguments()
+    assert release.key(key) == restored
+    emptied = ("patch", "secret", key, *where, "--type=merge", "-p", '{"data": {"key": null}}')
+    release.plane.kubectl(*emptied)
+    assert "has no entry key: add one" in release.upgrade(*values, check=False)
+
+
+def test_a_release_under_another_name_is_told_of_the_key_that_it_had(release: Release) -> None:
+    values = ("--set", f"settings.namespaces={{{release.namespace}}},crds.enabled=false")
+    release.install(*values)
+    key = f"{release.name}-ownership-key"
+    made = release.key(key)
+    domain = {**DOMAIN, "metadata": {"name": "derived"}, "spec": {"domain": "a.example"}}
+    apply(release.plane, json.dumps(domain), release.namespace)
+    renamed = (*values, "--set", "fullnameOverride=renamed")
+    said = release.upgrade(*renamed, check=False)
+    assert f"If it is that of Secret {key}, because something was renamed" in said
+    release.upgrade(*renamed, "--set", f"ownershipKey.existingSecret={key}")
+    assert release.get("deployment", "renamed") != {}
+    assert release.get("deployment", release.name) == {}
+    assert release.key(key) == made
+
+
 def test_no_key_is_made_by_who_sees_no_cluster(release: Release) -> None:
     release.install("--set", "settings.namespaces={x}", "--dry-run=client")
     seen = release.install(

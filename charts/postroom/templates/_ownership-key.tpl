@@ -50,13 +50,25 @@ the operator has not looked yet. */}}
 {{- end }}
 {{- end }}
 
+{{/* The Secrets that hold a key under the name that another release, or this one before it was renamed,
+gives it, one a line. Takes {root, secret}. */}}
+{{- define "postroom.otherKeys" -}}
+{{- range (lookup "v1" "Secret" .root.Release.Namespace "").items }}
+{{- if and (hasSuffix "-ownership-key" .metadata.name) (ne .metadata.name $.secret) (.data).key }}
+{{ .metadata.name }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* Refuses where the key is gone while domains use it. Takes {root, secret}. */}}
 {{- define "postroom.refuseLostKey" -}}
 {{- if not .root.Values.ownershipKey.replaceLost }}
 {{- $domains := include "postroom.domainsOfKey" .root | trim | splitList "\n" | compact }}
 {{- if $domains }}
 {{- $shown := gt (len $domains) 3 | ternary (printf "%s and %d more" (join ", " (slice $domains 0 (min 3 (len $domains)))) (sub (len $domains) 3)) (join ", " $domains) }}
-{{- fail (printf "the ownership key is lost: Secret %s/%s has no key, and the published tokens of %d SendingDomain(s) (%s) were made with it. Restore the Secret from a backup, or set ownershipKey.replaceLost=true: then each of them must publish a new token" .root.Release.Namespace .secret (len $domains) $shown) }}
+{{- $others := include "postroom.otherKeys" . | trim | splitList "\n" | compact | join " or " }}
+{{- $renamed := empty $others | ternary "Restore" (printf "If it is that of Secret %s, because something was renamed, set ownershipKey.existingSecret to that name. Else restore" $others) }}
+{{- fail (printf "the ownership key is lost: Secret %s/%s has no key, and the published tokens of %d SendingDomain(s) (%s) were made with it. %s the Secret from a backup, or set ownershipKey.replaceLost=true: then each of them must publish a new token" .root.Release.Namespace .secret (len $domains) $shown $renamed) }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -39,8 +39,8 @@ GAUGES = {
     "postroom_queue_depth": "Keys waiting.",
     "postroom_queue_running": "Keys in work.",
     "postroom_queue_oldest_seconds": "Age of the oldest waiting key.",
-    "postroom_sweep_age_seconds": "Time since the watch was last compared with a list; -1 before "
-    "the first.",
+    "postroom_sweep_age_seconds": "Time since the watch was last compared with a list, but for "
+    "what postroom_sweep_left_out counts; -1 before the first.",
 }
 
 
@@ -100,6 +100,26 @@ class Registry:
     def _gauge(self, name: str, text: str, labels: tuple[str, ...]) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)
 
+    def _left_out_of_sweeps(self, name: str) -> Gauge:
+        """What the last sweep could not see of single namespaces and objects."""
+        gauge = self._gauge(
+            name,
+            "Namespaces and objects that the last sweep could not look at, as the API server "
+            "refuses these alone.",
+            ("part",),
+        )
+        for part in ("namespaces", "objects"):
+            gauge.labels(part)
+        return gauge
+
+    def _refused_statuses(self, name: str) -> Gauge:
+        """Of whom the API server takes no status."""
+        return self._gauge(
+            name,
+            "Objects of a namespace whose last status the API server refused (forbidden, invalid).",
+            ("namespace", "result"),
+        )
+
     def observe_objects(self, pieces: Callable[[], Awaitable[Iterable[bytes]]]) -> None:
         """Export what `pieces` tell of the objects whenever Prometheus asks."""
         self._objects = pieces
@@ -150,6 +170,8 @@ class Metrics(Registry):
         self.watch_missed = self._counter(
             "postroom_watch_missed", "Changes that the sweep found and the watch had not brought."
         )
+        self.status_refused = self._refused_statuses("postroom_status_refused")
+        self.unseen = self._left_out_of_sweeps("postroom_sweep_left_out")
         self.mail_seconds = Histogram(
             "postroom_mail_session_duration_seconds",
             "How long a session with a mail server took, by what it was for.",

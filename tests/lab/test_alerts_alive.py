@@ -39,6 +39,8 @@ from unit.controller.inbound.office import ARRIVED
 from unit.controller.inbound.test_dispatch import MAIL, Office, settled
 from unit.controller.samples import SERVER as STORED_SERVER
 from unit.controller.samples import stored
+from unit.controller.test_sweep import Bench as SweepBench
+from unit.controller.test_sweep import Cluster as Listing
 from unit.controller.test_worker import LOGIN, Bench, at_the_engine
 from unit.reconcile import domain_worlds, mail_worlds
 from unit.reconcile.account.messages.test_round_trips import ENABLED, through
@@ -251,6 +253,15 @@ async def no_sweep() -> Told:
     return Told(before, await scraped(running._metrics))
 
 
+async def left_out() -> Told:
+    """A sweep to which one object was refused."""
+    swept = SweepBench(Listing((STORED_SERVER, stored(STORED_SERVER)))).released()
+    before = await scraped(swept.metrics)
+    swept.cluster.unreadable = {STORED_SERVER: 403}
+    await swept.sweep.once()
+    return Told(before, await scraped(swept.metrics))
+
+
 async def missing_shard() -> Told:
     """One process that works on everything, and one of three where the others are not there."""
     scrapes: list[str] = []
@@ -319,7 +330,7 @@ async def many_writes() -> Told:
 async def delivered(scene: Callable[[Office], Awaitable[None]], again: int = 0) -> Told:
     """A worker before and after something, and what the operator tells of its accounts."""
     office = Office()
-    office.told.wrote = lambda result: office.figures.writes.labels(result.value).inc()
+    office.told.wrote = office.figures.wrote
     office.figures.observe_gauge("postroom_deliver_spool_bytes", lambda: office.spool.used)
     office.figures.observe_gauge("postroom_deliver_spool_limit_bytes", lambda: office.spool.limit)
     tasks = [asyncio.create_task(each) for each in (office.dispatcher.run(), office.told.run())]
@@ -420,6 +431,7 @@ SCENES: Mapping[str, tuple[Scene, ...]] = {
     "PostroomInternalError": (bug,),
     "PostroomAbsent": (standby,),
     "PostroomSweepStale": (no_sweep,),
+    "PostroomSweepIncomplete": (left_out,),
     "PostroomObjectsUnowned": (missing_shard,),
     "PostroomQueueSlow": (slow_queue,),
     "PostroomLoopSlow": (held_loop,),
@@ -429,6 +441,7 @@ SCENES: Mapping[str, tuple[Scene, ...]] = {
         refused_writes(422),
         lambda: delivered(refused_progress),
     ),
+    "PostroomObjectsRefused": (refused_writes(422),),
     "PostroomStatusWritesAbnormal": (many_writes,),
     "PostroomSeriesLeftOut": (too_many,),
     "PostroomDeliverAbsent": (nobody_delivers,),

@@ -58,6 +58,15 @@ class ApiError(Exception):
         """Whether the same request may succeed later without anybody's doing."""
         return self.status in (0, 401, 408, 429) or self.status >= 500
 
+    @property
+    def awaited(self) -> str:
+        """What whoever asks again waits for, without the server's own words."""
+        if self.status == 401:
+            return "the API server to accept our credentials, which it answers with 401"
+        if self.status:
+            return f"the API server, which answers {self.status}"
+        return f"the API server, which gives no answer: {self.message}"
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:

@@ -33,7 +33,7 @@ class Health:
         self.waiting_for: str | None = "the start"
         #: Whether another works in our stead; that is no cause not to be ready.
         self.standing_by = False
-        #: The same of a standby, as it is at the moment of the question.
+        #: The same more precisely, as it is at the moment of the question: what is missing.
         self.obstacle: Callable[[], str | None] = lambda: None
         #: Told with every beat by how many seconds it came too late: how long the loop was held.
         self.late: Callable[[float], None] = lambda seconds: None
@@ -68,7 +68,7 @@ def application(health: Health) -> web.Application:
         return web.Response(status=503 if problems else 200, text="\n".join(problems) or "ok")
 
     async def ready(_: web.Request) -> web.Response:
-        waiting = health.waiting_for or health.obstacle()
+        waiting = health.obstacle() or health.waiting_for
         at_rest = "ok: another works, this one stands by" if health.standing_by else "ok"
         text = f"waiting for {waiting}" if waiting else at_rest
         return web.Response(status=503 if waiting else 200, text=text)

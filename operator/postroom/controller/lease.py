@@ -134,8 +134,10 @@ class LeaderElection:
         self._observed = Observed(clock)
         #: When we asked for what was granted last: the API server counts from later on.
         self._renewed_at = 0.0
+        #: When the API server was last heard; None: never yet.
+        self._heard_at: float | None = None
         self.leading = False
-        #: What keeps us from ever taking the lease over; None: nothing, or that is not known yet.
+        #: What keeps us from taking the lease over; None: nothing, or that is not known yet.
         self.obstacle: str | None = None
 
     def holds(self) -> bool:
@@ -188,6 +190,7 @@ class LeaderElection:
         asked_at = self._clock()
         try:
             lease = await self._client.lease(self.namespace, self._name)
+            self._heard_at = self._clock()
             if lease is None:
                 await self._client.create_lease(self.namespace, self._fresh())
             elif self._observed.is_free(lease, asked_at) or _holder(lease) == self._identity:
@@ -197,10 +200,20 @@ class LeaderElection:
                 self.obstacle = None
                 return False
         except ApiError as error:
-            self.obstacle = obstacle(error, self.namespace, self._name) or self.obstacle
+            found = obstacle(error, self.namespace, self._name) or self._silence(error)
+            self.obstacle = found or self.obstacle
             return False
         self.obstacle, self._renewed_at = None, asked_at
         return True
+
+    def _silence(self, error: ApiError) -> str | None:
+        """Whom we wait for who was never heard, or not for as long as a holder would be given."""
+        now = self._clock()
+        if not error.transient:
+            self._heard_at = now
+            return None
+        heard_at = self._heard_at
+        return error.awaited if heard_at is None or now - heard_at >= LEASE_DURATION else None
 
     def _fresh(self) -> dict[str, Any]:
         now = micro_time()

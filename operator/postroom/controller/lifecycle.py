@@ -266,6 +266,7 @@ class Lifecycle(ABC):
 
     async def _fill_and_sweep(self) -> None:
         self._health.waiting_for = _FIRST_LIST
+        self._health.obstacle = lambda: self._sweep.obstacle
         await self._sweep.fill(self._all_known)
         await self._sweep.run(self._settings.sweep_interval.total_seconds())
 

@@ -108,8 +108,12 @@ class _Operator(lifecycle.Lifecycle):
         told = ObjectMetrics(cache.get)
         counted = ShardObjects(cache, queue.admits)
 
+        refused = self._writer.refused
+
         def changed(key: Key) -> None:
             counted.changed(key)
+            if key not in cache:
+                refused.forget(key)
             # Each shard tells of its own, so that Prometheus has every series once.
             if queue.admits(key):
                 told.changed(key)

@@ -8,6 +8,9 @@ watch that stalls says nothing at all.
 Of several namespaces one may refuse us: whoever may write there has removed the RoleBinding, or the
 namespace is gone. That is no reason to leave the others alone, and tells nothing of its objects:
 but what is refused for an hour is taken to be gone, as it would be after a restart.
+
+What could not be seen of one namespace or object is counted by itself (`Sweep.unseen`): the age of
+the last sweep tells whether sweeps get round, which nobody's own trouble changes.
 """
 
 import asyncio
@@ -16,9 +19,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
-from postroom.api.names import APPLY_CRDS, Key, Kind
+from postroom.api.names import APPLY_CRDS, GROUP, Key, Kind
 from postroom.concurrency.backoff import Backoff
 from postroom.controller.client import ApiError, Listed
 from postroom.controller.intake import START_ORDER, Intake
@@ -44,6 +47,10 @@ _SOON = Backoff(floor=10.0, base=10.0)
 #: Objects that are released between two pauses, in which everything else goes on: some
 #: milliseconds.
 _AT_ONCE = 64
+#: What a sweep that gets round may have to leave out.
+NAMESPACES, OBJECTS = "namespaces", "objects"
+#: Names in one log line.
+_MOST_NAMED = 10
 
 
 class ListingClient(Protocol):
@@ -59,6 +66,9 @@ class Missed(Protocol):
 
     @property
     def watch_missed(self) -> Counter: ...
+
+    @property
+    def unseen(self) -> Gauge: ...
 
 
 class Sweep:
@@ -85,9 +95,11 @@ class Sweep:
         self._left_out: set[str | None] = set()
         #: Since when lists of a kind have been refused in a namespace.
         self._refused_since: dict[tuple[Kind, str | None], float] = {}
+        #: What the first list waits for, as far as that is known.
+        self.obstacle: str | None = None
 
     def age(self) -> float:
-        """Return for how many seconds no sweep has ended well; -1 before the first."""
+        """Return for how many seconds no sweep has got round; -1 before the first."""
         return -1.0 if self._last_end is None else self._clock() - self._last_end
 
     async def fill(self, filled: Callable[[], None] = lambda: None) -> None:
@@ -97,7 +109,7 @@ class Sweep:
         """
         for kind in START_ORDER:
             await self._fill_kind(kind)
-        self._last_end = self._clock()
+        self._last_end, self.obstacle = self._clock(), None
         logger.info("%d objects known; starting", len(self._cache))
         filled()
         for number, _ in enumerate(self._intake.releasing(), 1):
@@ -114,19 +126,31 @@ class Sweep:
                     self._do_without(scope, error, failures)
             except ApiError as error:
                 failures += 1
-                if error.status == 404:
-                    logger.warning(
-                        "waiting for the CRDs: %s are not served; %s",
-                        kind.plural,
-                        APPLY_CRDS,
-                    )
-                else:
-                    logger.warning("could not list %s: %s", kind.plural, error)
+                self.obstacle = self._missing(kind, error)
+                logger.warning("waiting for %s (%s)", self.obstacle, error)
                 await asyncio.sleep(backoff.delay(failures))
                 continue
-            if await self._arrived(listed):
+            if not (missing := await self._not_arrived(listed)):
                 return
-            logger.info("still waiting for the watch of %s", kind.plural)
+            self.obstacle = (
+                f"the watch of {kind.plural}, which has not brought {missing} of "
+                f"{len(listed)} that are listed: this service account needs watch on "
+                f"{kind.plural} of {GROUP}, too"
+            )
+            logger.warning("waiting for %s", self.obstacle)
+
+    def _missing(self, kind: Kind, error: ApiError) -> str:
+        """What a list that was not answered waits for, without the server's own words."""
+        if error.status == 404:
+            return f"the CRDs: {kind.plural} are not served; {APPLY_CRDS}"
+        if error.status == 403:
+            named = ", ".join(scope for scope in self._scopes if scope is not None)
+            where = f"in namespace {named}" if named else "in all namespaces"
+            return (
+                f"the right to list {kind.plural} {where}: grant this service account get, list "
+                f"and watch on {kind.plural} of {GROUP}"
+            )
+        return error.awaited
 
     def _do_without(self, scope: str | None, error: ApiError, failures: int) -> None:
         """Begin without a namespace that has refused us often enough; raises the refusal before."""
@@ -137,13 +161,15 @@ class Sweep:
         self._left_out.add(scope)
         logger.warning("nothing of namespace %s is looked at until it may be: %s", scope, error)
 
-    async def _arrived(self, listed: Mapping[Key, Listed]) -> bool:
+    async def _not_arrived(self, listed: Mapping[Key, Listed]) -> int:
+        """Wait for what is listed to be in the cache; return how many are not there after a
+        while."""
         deadline = self._clock() + _RELIST
         missing = [key for key in listed if key not in self._cache]
         while missing and self._clock() < deadline:
             await asyncio.sleep(_POLL)
             missing = [key for key in missing if key not in self._cache]
-        return not missing
+        return len(missing)
 
     async def run(self, interval: float) -> None:
         """Sweep at every interval, until cancelled."""
@@ -159,14 +185,24 @@ class Sweep:
                 failures = failures + 1 if error.status in _OF_ALL else 0
 
     async def once(self) -> None:
-        """Drop what is gone, read what the watch has not brought; raises `ApiError`, where it is of
-        one namespace or object alone after all others."""
+        """Drop what is gone, read what the watch has not brought.
+
+        What cannot be seen of single namespaces and objects is left out, and told; raises
+        `ApiError` where nobody answers, and after all other kinds where one cannot be listed.
+        """
         hidden: ApiError | None = None
+        unseen: dict[str, dict[str, ApiError]] = {NAMESPACES: {}, OBJECTS: {}}
         for kind in START_ORDER:
             # What appears while the list is under way is not in it, and must not be dropped.
             known = {key: self._seen(key) for key in self._cache.keys(kind)}
-            listed, refused = await self._list(kind)
-            hidden = next(iter(refused.values()), hidden)
+            try:
+                listed, refused = await self._list(kind)
+            except ApiError as error:
+                if error.status in _OF_ALL:
+                    raise
+                hidden = hidden or error
+                continue
+            unseen[NAMESPACES] |= {str(scope): error for scope, error in refused.items()}
             vanished = [key for key in known if key not in listed and key.namespace not in refused]
             behind = [key for key, version in listed.items() if self._seen(key) != version]
             if vanished or behind:
@@ -177,11 +213,21 @@ class Sweep:
                 except ApiError as error:
                     if error.status in _OF_ALL:
                         raise
-                    hidden = hidden or error
+                    unseen[OBJECTS][str(key)] = error
             self._give_up(kind, refused)
+        self._tell(unseen)
         if hidden is not None:
             raise hidden
         self._last_end = self._clock()
+
+    def _tell(self, unseen: Mapping[str, Mapping[str, ApiError]]) -> None:
+        """Count what was left out, and name some of it."""
+        for part, errors in unseen.items():
+            self._metrics.unseen.labels(part).set(len(errors))
+            for name, error in list(errors.items())[:_MOST_NAMED]:
+                logger.warning(
+                    "left out of the sweep, one of %d %s: %s: %s", len(errors), part, name, error
+                )
 
     def _give_up(self, kind: Kind, refused: Mapping[str | None, ApiError]) -> None:
         """Drop what nobody could tell of for too long: its namespace may be gone."""

@@ -30,6 +30,7 @@ from postroom.controller.audit import Audit
 from postroom.controller.client import ApiError
 from postroom.controller.intake import Intake, utc_now
 from postroom.controller.raw_objects import Raw, metadata_of, status_of
+from postroom.controller.refused_statuses import RefusedStatuses
 from postroom.controller.shared_status import with_delivery
 from postroom.log import about
 from postroom.metrics import Metrics, WriteResult
@@ -108,6 +109,7 @@ class Writer:
         self._bucket = bucket
         self._metrics = metrics
         self._ended = {each: metrics.status_writes.labels(each.value) for each in WriteResult}
+        self.refused = RefusedStatuses(metrics.status_refused)
         self._now = now
         self._audit = audit or Audit()
         self._backoff = backoff or Backoff(floor=0.5, base=0.5, cap=_LONGEST_PAUSE)
@@ -116,6 +118,7 @@ class Writer:
         """Make the stored status of an object equal to `status`, if it differs and still may."""
         result = await self._write(evaluated, status.as_stored())
         self._ended[result].inc()
+        self.refused.ended(evaluated.key, result)
         return result
 
     async def _write(self, evaluated: Evaluated, desired: dict[str, Any]) -> WriteResult:

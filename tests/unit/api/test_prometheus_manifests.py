@@ -58,6 +58,7 @@ def exported() -> set[str]:
     counted = {f"{family.name}_total" for family in Metrics().registry.collect()}
     told = Figures()
     own |= {sample.name for family in told.registry.collect() for sample in family.samples}
+    own |= {family.name for family in told.registry.collect() if family.type == "gauge"}
     own |= {*figures.GAUGES, *figures.ACCOUNTS}
     counted |= {f"{family.name}_total" for family in told.registry.collect()}
     gauges = set(re.findall(r'"(postroom_\w+)"', Path(operator.__file__).read_text()))

@@ -71,6 +71,13 @@ async def test_a_standby_that_could_never_take_over_is_not_ready() -> None:
     assert await one.get("/readyz") == (200, "ok")
 
 
+async def test_what_is_missing_stands_in_the_place_of_what_it_is_for() -> None:
+    one = Bench()
+    one.health.waiting_for = "the first list of objects"
+    one.health.obstacle = lambda: "the right to list"
+    assert await one.get("/readyz") == (503, "waiting for the right to list")
+
+
 async def test_a_blocked_loop_is_noticed() -> None:
     one = Bench()
     one.clock.now = 31.0

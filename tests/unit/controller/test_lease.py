@@ -272,3 +272,22 @@ def test_programs_and_shards_do_not_wait_for_each_other() -> None:
     assert len(set(names)) == len(names)
     assert {"postroom", "postroom-deliver", "postroom-deliver-1-of-3"} <= set(names)
     assert all(len(name) <= 63 for name in names)
+
+
+async def test_a_standby_that_hears_nobody_says_so_and_no_hiccup_is_told() -> None:
+    leases, clock = Leases(), Clock()
+    leases.down = True
+    two = election(leases, "two", clock)
+    assert await is_held_up(two)
+    assert two.obstacle == "the API server, which answers 503", "it never was heard"
+    leases.down = False
+    await election(leases, "one").acquire()
+    assert await is_held_up(two)
+    assert two.obstacle is None
+    leases.down = True
+    clock.now = 14.0
+    assert await is_held_up(two)
+    assert two.obstacle is None
+    clock.now = 16.0
+    assert await is_held_up(two)
+    assert two.obstacle == "the API server, which answers 503"

@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from postroom.api.names import Key
+from postroom.controller.refused_statuses import RefusedStatuses
 from postroom.delivery.answers import Meaning
 from postroom.delivery.contract import Progress
 from postroom.metrics import Registry, WriteResult
@@ -22,8 +23,8 @@ GAUGES = {
     "postroom_deliver_sessions_limit": "How many there may be at a time.",
     "postroom_deliver_sessions_waiting": "Accounts that wait for one.",
     "postroom_deliver_queue_depth": "Accounts waiting to be looked at.",
-    "postroom_deliver_sweep_age_seconds": "Time since the watch was last compared with a list; -1 "
-    "before the first.",
+    "postroom_deliver_sweep_age_seconds": "Time since the watch was last compared with a list, but "
+    "for what postroom_deliver_sweep_left_out counts; -1 before the first.",
 }
 #: The same of each account.
 ACCOUNTS = {
@@ -75,6 +76,8 @@ class Figures(Registry):
             "postroom_deliver_watch_missed",
             "Changes that the sweep found and the watch had not brought.",
         )
+        self.refused = RefusedStatuses(self._refused_statuses("postroom_deliver_status_refused"))
+        self.unseen = self._left_out_of_sweeps("postroom_deliver_sweep_left_out")
         self.errors = self._counter(
             "postroom_deliver_errors",
             "Unexpected errors: of a look at an account, or of handing over its mail.",
@@ -97,6 +100,11 @@ class Figures(Registry):
             self._bytes.labels(namespace).inc(octets)
         else:
             self._retries.labels(namespace, result).inc()
+
+    def wrote(self, key: Key, result: WriteResult) -> None:
+        """Count a write of status, and whose are refused."""
+        self.writes.labels(result.value).inc()
+        self.refused.ended(key, result)
 
     def ceded(self, namespace: str) -> None:
         """Count a session that was given up for others."""

@@ -89,13 +89,18 @@ class _Delivering(lifecycle.Lifecycle):
         super().__init__(cluster, common, intake, self._figures, sweep, PROGRAM)
         self._bucket = lifecycle.write_bucket(common)
         self._told = InboundStatus(cluster, intake, self._bucket, utc_now)
-        self._told.wrote = lambda result: self._figures.writes.labels(result.value).inc()
+        self._told.wrote = self._figures.wrote
+        intake.cache.observers.append(self._changed)
         self._spool = Spool(settings.spool, settings.spool_dir)
         self._places = Places(settings.sessions, settings.sessions_per_namespace)
         self._places.ceded = self._figures.ceded
         self._holds = lambda: True
         self._sinks: Sinks | None = None
         self._dispatcher: Dispatcher | None = None
+
+    def _changed(self, key: Key) -> None:
+        if key not in self._intake.cache:
+            self._figures.refused.forget(key)
 
     def _leads_by(self, holds: Any) -> None:
         super()._leads_by(holds)

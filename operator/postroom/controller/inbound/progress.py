@@ -117,7 +117,7 @@ class InboundStatus:
         #: When it is looked anew who is due, whatever is told until then.
         self._wakes_at = float("inf")
         #: Told how each write ended.
-        self.wrote: Callable[[WriteResult], None] = lambda result: None
+        self.wrote: Callable[[Key, WriteResult], None] = lambda key, result: None
 
     def tell(
         self,
@@ -256,7 +256,7 @@ class InboundStatus:
             return
         except ApiError as error:
             logger.warning("progress not written: %s", error, extra=about(key))
-            self.wrote(_RESULTS.get(error.status, WriteResult.UNAVAILABLE))
+            self.wrote(key, _RESULTS.get(error.status, WriteResult.UNAVAILABLE))
             pause = max(_RETRY if error.transient else _REFUSED, error.retry_after or 0.0)
             if error.status == 409:
                 pause = _RETRY
@@ -286,7 +286,7 @@ class InboundStatus:
                     raise
                 await self._refresh(key)
                 continue
-            self.wrote(WriteResult.WRITTEN)
+            self.wrote(key, WriteResult.WRITTEN)
             self._intake.answered(key.kind, answer)
             if self._object(key, told.uid) is not None:  # else it went, and was forgotten
                 now = self._clock()

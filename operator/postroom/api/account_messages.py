@@ -258,7 +258,8 @@ class LastTest(Model):
     """The test message that was asked for last."""
 
     nonce: Annotated[str, StringConstraints(max_length=128)] = Field(
-        description="The value of the annotation postroom.dev/send-test."
+        description="The value of the annotation postroom.dev/send-test; of one of more than "
+        "128 characters the beginning, with a hash."
     )
     in_flight: MessageInFlight | None = Field(
         default=None, description="The message while it is sent or looked for."

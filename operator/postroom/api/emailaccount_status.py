@@ -149,7 +149,8 @@ class LastBackfill(Model):
     """The last look back that was asked for: what arrived on each day."""
 
     nonce: Annotated[str, StringConstraints(max_length=128)] = Field(
-        description="The value of the annotation postroom.dev/backfill."
+        description="The value of the annotation postroom.dev/backfill; of one of more than "
+        "128 characters the beginning, with a hash."
     )
     phase: BackfillPhase = Field(description="Done or Refused.")
     time: Timestamp = Field(description="When it was done or refused.")

@@ -115,7 +115,7 @@ class Metadata:
             creation_timestamp=str(raw.get("creationTimestamp") or ""),
             requested_at=_shortened(",".join(tokens)) or None,
             send_test=_token(annotations, names.SEND_TEST_ANNOTATION),
-            send_test_to=_token(annotations, names.SEND_TEST_TO_ANNOTATION, _ADDRESS_LIMIT),
+            send_test_to=_text(annotations, names.SEND_TEST_TO_ANNOTATION)[:_ADDRESS_LIMIT] or None,
             backfill=_token(annotations, names.BACKFILL_ANNOTATION),
         )
 
@@ -126,9 +126,9 @@ def annotations_read(found: object) -> dict[str, str]:
     if not found or not isinstance(found, MAPPINGS):
         return {}
     return {
-        name: _shortened(str(found[name]))
-        if name in names.REQUESTED_AT_ANNOTATIONS
-        else str(found[name])[:_ADDRESS_LIMIT]
+        name: str(found[name])[:_ADDRESS_LIMIT]
+        if name == names.SEND_TEST_TO_ANNOTATION
+        else _shortened(str(found[name]))
         for name in names.REQUEST_ANNOTATIONS
         if found.get(name) is not None
     }
@@ -142,8 +142,12 @@ def _shortened(token: str) -> str:
     return f"{token[: _TOKEN_LIMIT - _DIGEST - 1]}~{told}"
 
 
-def _token(annotations: Mapping[str, Any], key: str, longest: int = _TOKEN_LIMIT) -> str | None:
-    return (str(annotations.get(key) or "")[:longest] or None) if annotations else None
+def _text(annotations: Mapping[str, Any], key: str) -> str:
+    return str(annotations.get(key) or "") if annotations else ""
+
+
+def _token(annotations: Mapping[str, Any], key: str) -> str | None:
+    return _shortened(_text(annotations, key)) or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,16 +104,25 @@ def test_request_tokens_of_either_annotation_are_joined() -> None:
     assert Metadata.of({}).requested_at is None
 
 
+@pytest.mark.parametrize("request_", ["requested-at", "send-test", "backfill"])
 @given(st.text(max_size=600), st.text(max_size=600), st.sampled_from(["a" * 127, "a" * 400, ""]))
-def test_another_request_is_another_however_long_it_is(one: str, other: str, begin: str) -> None:
+def test_another_request_is_another_however_long_it_is(
+    request_: str, one: str, other: str, begin: str
+) -> None:
     """Also where the operator keeps what it reads of annotations only."""
+
+    def token(metadata: Metadata) -> str | None:
+        asked = (metadata.requested_at, metadata.send_test, metadata.backfill)
+        assert sum(each is not None for each in asked) <= 1
+        return next((each for each in asked if each is not None), None)
+
     tokens = []
     for text in (one, other):
-        asked = {"postroom.dev/requested-at": begin + text}
-        direct = Metadata.of({"annotations": asked}).requested_at
-        kept = Metadata.of({"annotations": annotations_read(asked)}).requested_at
-        for token in (direct, kept):
-            assert token is None or len(token) <= 128
+        asked = {f"postroom.dev/{request_}": begin + text}
+        direct = token(Metadata.of({"annotations": asked}))
+        kept = token(Metadata.of({"annotations": annotations_read(asked)}))
+        for each in (direct, kept):
+            assert each is None or len(each) <= 128
         assert direct == kept
         tokens.append((direct, kept))
     same = one == other

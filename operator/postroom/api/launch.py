@@ -44,7 +44,11 @@ class LaunchEntry(Model):
         "OwnerAndRecoveryContact, SmallBackfill, DomainVerified or TestSinceLastChange."
     )
     state: LaunchState = Field(description="Done, Open, NotNeeded or Unknown.")
-    since: Timestamp = Field(description="Since when it is so; moves only when state changes.")
+    since: Timestamp | None = Field(
+        default=None,
+        description="Since when it is so; moves only when state changes. Not told of what is "
+        "NotNeeded.",
+    )
     message: Annotated[str, StringConstraints(max_length=MESSAGE_LIMIT)] = Field(
         description="What was found, and what to do where it is Open."
     )

@@ -242,7 +242,8 @@ def launch_lines(launch: Launch | None) -> Iterator[Line]:
     widths = [max(len(each.value) for each in enum) for enum in (LaunchState, LaunchItem)]
     for entry in launch.items:
         words = f"{entry.state.value:{widths[0]}}  {entry.item.value:{widths[1]}}"
-        yield Line(f"    {words}  since {entry.since}", _LAUNCH.get(entry.state, "dim"))
+        words = f"{words}  since {entry.since}" if entry.since is not None else words.rstrip()
+        yield Line(f"    {words}", _LAUNCH.get(entry.state, "dim"))
         if entry.state in (LaunchState.OPEN, LaunchState.UNKNOWN):
             yield Line(f"      {entry.message}", "dim")
 

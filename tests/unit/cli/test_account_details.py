@@ -158,6 +158,17 @@ def test_the_launch_in_one_line_names_what_is_open_before_what_is_not_known(
     assert account_details.launch_summary(launch) == f"launch 1/2{rest}"
 
 
+def test_an_item_of_the_launch_tells_since_when_where_somebody_asks() -> None:
+    entries: list[dict[str, str]] = [
+        {"item": "SenderName", "state": "Done", "since": "2026-11-21T09:00:00Z", "message": "x"},
+        {"item": "ReplyAddress", "state": "NotNeeded", "message": "y"},
+    ]
+    launch = Launch.model_validate({"summary": "2/2", "items": entries})
+    lines = [" ".join(line.text.split()) for line in account_details.launch_lines(launch)]
+    done = "Done SenderName since 2026-11-21T09:00:00Z"
+    assert lines == ["Launch: 2/2", done, "NotNeeded ReplyAddress"]
+
+
 def test_incoming_mail_tells_what_waits_and_what_was_passed_by() -> None:
     when = "2026-11-29T12:00:04Z"
     last = {"mailbox": "INBOX", "uid": 4502, "code": 422}

@@ -143,8 +143,10 @@ def _placed(
             entries.append(known)
             continue
         stays = known is not None and known.state is judged.state
-        since = known.since if known is not None and stays else moment
-        entries.append(_entry(item, judged.state, since, judged.message))
+        since = (known.since if known is not None and stays else None) or moment
+        # Nobody waits for what does not concern the account, and each field costs a write more.
+        told = since if judged.state is not _NOT_NEEDED else None
+        entries.append(_entry(item, judged.state, told, judged.message))
     settled = [entry for entry in entries if entry.state in (_DONE, _NOT_NEEDED)]
     summary = f"{len(settled)}/{len(entries)}"
     return launch.Launch(summary=summary, items=entries, basis=basis)
@@ -152,7 +154,9 @@ def _placed(
 
 #: Most are the same for all accounts that are judged in the same second.
 @functools.lru_cache(maxsize=64)
-def _entry(item: LaunchItem, state: LaunchState, since: str, message: str) -> launch.LaunchEntry:
+def _entry(
+    item: LaunchItem, state: LaunchState, since: str | None, message: str
+) -> launch.LaunchEntry:
     return launch.LaunchEntry(item=item, state=state, since=since, message=shorten(message))
 
 

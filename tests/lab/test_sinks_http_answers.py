@@ -117,12 +117,41 @@ async def test_silence_ends() -> None:
 async def test_an_answer_that_trickles_does_not_put_its_end_off() -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nX: ")
         while True:
-            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            writer.write(b"x")
             await writer.drain()
             await asyncio.sleep(0.01)
 
     assert (await answer_of(script)).trouble == "The application does not answer in time"
+
+
+@pytest.mark.parametrize("message", [MESSAGE, LARGE], ids=["small", "large"])
+async def test_an_application_is_not_heard_that_is_about_to_answer_for_ever(message: bytes) -> None:
+    """However fast it says so: each time costs the worker CPU."""
+    patient = http.Limits(connect=60.0, silence=600.0, total=600.0)
+    ended = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                writer.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 1_000)
+                await writer.drain()
+        finally:
+            ended.set()
+
+    answer = await answer_of(script, message, patient)
+    assert (answer.status, answer.meaning) == (None, Meaning.LATER)
+    assert "more than 64 interim answers" in answer.trouble
+    await ended.wait()
+
+
+async def test_interim_answers_are_counted_for_each_message_anew() -> None:
+    some = b"HTTP/1.1 100 Continue\r\n\r\n" * 64 + OK
+    many = b"HTTP/1.1 100 Continue\r\n\r\n" * 65 + OK
+    async with scripted(answering(some, some, many, close=False)) as port, sink(port) as to:
+        meanings = [(await send(to)).meaning for _ in range(3)]
+    assert meanings == [Meaning.HANDED_OVER, Meaning.HANDED_OVER, Meaning.LATER]
 
 
 async def test_who_reads_nothing_is_left() -> None:

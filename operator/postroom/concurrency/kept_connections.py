@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections that are kept between requests over HTTP, and what was said on them meanwhile."""
 
+from functools import partial
 from typing import Any
 from weakref import WeakSet
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import BadStatusLine
 
 from postroom.concurrency.unread import is_anything_unread
+
+#: Interim answers (RFC 9110 section 15.2) that are heard before the one that counts.
+INTERIM_LIMIT = 64
 
 
 class KeepingConnector(aiohttp.TCPConnector):
@@ -15,6 +21,7 @@ class KeepingConnector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._factory = partial(_Bounded, loop=self._loop)
         self._known: WeakSet[Any] = WeakSet()
 
     async def connect(self, *arguments: Any, **options: Any) -> aiohttp.connector.Connection:
@@ -34,7 +41,23 @@ class KeepingConnector(aiohttp.TCPConnector):
         """Called for whoever asked for a connection, who may want to know whether it is new."""
 
 
-def _something_was_said(protocol: aiohttp.client_proto.ResponseHandler) -> bool:
+class _Bounded(ResponseHandler):
+    """Hears no more than `INTERIM_LIMIT` interim answers to a request: aiohttp hears them without
+    end, and each costs CPU, for as long as the request may last."""
+
+    _interim = 0
+
+    async def read(self) -> Any:
+        """The next answer, interim or not."""
+        answer = await super().read()
+        is_interim = 100 <= answer[0].code <= 199 and answer[0].code != 101
+        self._interim = self._interim + 1 if is_interim else 0
+        if self._interim > INTERIM_LIMIT:
+            raise BadStatusLine("interim answers without end")
+        return answer
+
+
+def _something_was_said(protocol: ResponseHandler) -> bool:
     """Whether anything came since the last answer, read or not; of TLS it may be no more than a
     ticket, for which a connection too many is given up."""
     transport = protocol.transport

@@ -172,10 +172,13 @@ class PeerDeadline:
 
     def __init__(self, seconds: float) -> None:
         self._left, self._due, self._since = seconds, 0.0, 0.0
+        #: How many blocks are running that are no time of the peer's.
+        self._paused = 0
         self._timeout = asyncio.timeout(None)
 
     def begin_anew(self, seconds: float) -> None:
-        """Give the peer so many seconds from now on, unless its time is over."""
+        """Give the peer so many seconds from now on, or from the end of what is left out, unless
+        its time is over."""
         self._timer.cancel()
         self._left = seconds
         if not self.expired():
@@ -184,11 +187,14 @@ class PeerDeadline:
     @contextmanager
     def left_out(self) -> Iterator[None]:
         """What the block takes is no time of the peer's: it has nothing to answer."""
-        self._timer.cancel()
-        self._left -= min(self._due, asyncio.get_running_loop().time() - self._since)
+        if not self._paused:
+            self._timer.cancel()
+            self._left -= min(self._due, asyncio.get_running_loop().time() - self._since)
+        self._paused += 1
         try:
             yield
         finally:
+            self._paused -= 1
             if not self.expired():
                 self._arm()
 
@@ -211,6 +217,8 @@ class PeerDeadline:
         await self._timeout.__aexit__(kind, error, traceback)
 
     def _arm(self) -> None:
+        if self._paused:
+            return
         self._due = max(0.0, min(self._left, max(_TICK, self._left - _NEAR)))
         loop = asyncio.get_running_loop()
         self._since, self._timer = loop.time(), loop.call_later(self._due, self._look)

@@ -7,6 +7,7 @@ In virtual time.
 import asyncio
 import gc
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -281,6 +282,38 @@ def test_what_is_left_out_is_no_time_of_the_peers(before: float) -> None:
                     await asyncio.sleep(99.0)
                 await asyncio.sleep(99.0)
         assert now() - begun == pytest.approx(109.0)
+
+    run(scene())
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("anew", [None, 5.0])
+def test_what_is_left_out_within_what_is_left_out_counts_once(
+    depth: int, anew: float | None
+) -> None:
+    """And what begins anew in there begins when all of it is over, with one timer."""
+
+    async def scene() -> None:
+        begun = now()
+        with pytest.raises(TimeoutError):
+            async with PeerDeadline(10.0) as deadline:
+                await asyncio.sleep(0.2)
+                with ExitStack() as out:
+                    for _ in range(depth):
+                        out.enter_context(deadline.left_out())
+                        await asyncio.sleep(20.0)
+                    if anew is not None:
+                        deadline.begin_anew(anew)
+                    await asyncio.sleep(20.0)
+                await asyncio.sleep(99.0)
+        left = 9.8 if anew is None else anew
+        assert now() - begun == pytest.approx(0.2 + 20.0 * (depth + 1) + left)
+        await asyncio.sleep(99.0)  # in which a second timer would end what is over
+        async with PeerDeadline(10.0) as deadline:
+            with deadline.left_out():
+                deadline.begin_anew(1.0)
+                deadline.begin_anew(30.0)
+            await asyncio.sleep(29.0)
 
     run(scene())
 

@@ -6,6 +6,7 @@ None of them has a word of the other side's.
 
 import aiohttp
 
+from postroom.concurrency.kept_connections import INTERIM_LIMIT
 from postroom.concurrency.tls_faults import TLSFault, fault_in, of_handshake
 
 ENDS = "The application ends the connection without an answer"
@@ -20,8 +21,8 @@ _UNREACHABLE = (
     "The Service cannot be reached: a NetworkPolicy, or the network, lets nobody through to it"
 )
 _NO_HTTP = (
-    "The application does not answer as HTTP asks, or with a header line of more than 8 KiB, or "
-    "more than 128 of them"
+    "The application does not answer as HTTP asks, or with a header line of more than 8 KiB, more "
+    f"than 128 of them, or more than {INTERIM_LIMIT} interim answers (1xx)"
 )
 _PLAIN = (
     "The application speaks no TLS on this port: set spec.inbound.deliver.service.scheme to HTTP, "

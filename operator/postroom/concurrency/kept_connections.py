@@ -2,7 +2,7 @@
 """Connections that are kept between requests over HTTP, and what was said on them meanwhile."""
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from weakref import WeakSet
 
 import aiohttp
@@ -21,7 +21,7 @@ class KeepingConnector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._factory = partial(_Bounded, loop=self._loop)
+        self._factory = cast("Any", partial(_Bounded, loop=self._loop))
         self._known: WeakSet[Any] = WeakSet()
 
     async def connect(self, *arguments: Any, **options: Any) -> aiohttp.connector.Connection:

@@ -20,7 +20,7 @@ from postroom.mail.imap.protocol import (
     GuardedProtocol,
 )
 from postroom.mail.imap.text import capabilities_in, mechanisms_among
-from postroom.mail.replies import Meaning, Stage, meaning_of_imap
+from postroom.mail.replies import Meaning, Stage, as_text, meaning_of_imap
 from postroom.mail.session.capabilities import known_capabilities, known_mechanisms
 from postroom.mail.session.sasl import circumstances
 from postroom.mail.session.state import SessionState, recognised
@@ -169,7 +169,7 @@ class ImapSession:
 
     def _says_goodbye(self, text: bytes, does: str) -> Failure:
         """BYE: the server takes no more commands, or none at all (RFC 9051 section 7.1.5)."""
-        said = text.decode("utf-8", "replace")
+        said = as_text(text)
         meaning = self.meaning(Stage(self.state.stage.value), said, "BYE")
         if self.state.stage is ProbeStage.AUTH and meaning.counts_as_refusal:
             self.state.authenticated = False
@@ -210,7 +210,7 @@ class ImapSession:
 
 def text_of(lines: list[bytes]) -> str:
     """The text of a result, which is the last line."""
-    return lines[-1].decode("utf-8", "replace") if lines else ""
+    return as_text(lines[-1]) if lines else ""
 
 
 async def ask_for_tls(connection: socket.socket) -> bool:

@@ -2,12 +2,13 @@
 """What servers' refusals and silences mean: a catalogue of data, never the server's own words.
 
 `meaning_of_smtp` and `meaning_of_imap` judge replies, `meaning_of_cause` tells what was found
-otherwise; `normalised` makes a server's own text fit to be shown beside the verdict, and
-`is_same_refusal` tells whether two of them are one refusal, told twice.
+otherwise; `as_text` reads octets of a reply, `normalised` makes a server's own text fit to be shown
+beside the verdict, and `is_same_refusal` tells whether two of them are one refusal, told twice.
 """
 
 from postroom.mail.replies.catalogue import causes, rows
 from postroom.mail.replies.causes import Cause
+from postroom.mail.replies.charsets import as_text
 from postroom.mail.replies.meaning import (
     Circumstances,
     Meaning,
@@ -29,6 +30,7 @@ __all__ = [
     "Protocol",
     "SignIn",
     "Stage",
+    "as_text",
     "causes",
     "enhanced_code",
     "is_same_refusal",

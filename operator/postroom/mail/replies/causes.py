@@ -90,6 +90,7 @@ class Cause(StrEnum):
     MAILBOX_UNAVAILABLE = "MailboxUnavailable"
     MAILBOX_NOT_CONNECTED = "MailboxNotConnected"
     CLIENT_ID_REQUIRED = "ClientIDRequired"
+    MAILBOX_FULL = "MailboxFull"
     MAILBOX_QUOTA_EXCEEDED = "MailboxQuotaExceeded"
     MAILBOX_NEARLY_FULL = "MailboxNearlyFull"
     # sending

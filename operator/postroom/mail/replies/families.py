@@ -22,6 +22,8 @@ _NO_WORDS = re.compile(
 _RESPONSE_CODE = re.compile(r"^\s*\[[a-z-]{1,32}[^\]]*\]")
 _INNER_DOT = re.compile(r"\.(?=\S)")
 _LISTS = re.compile(r"spamhaus|spamcop|sorbs|barracudacentral|abuseat|block-?list|black-?list")
+#: Letters in a row, of whatever script.
+_WORD = re.compile(r"[^\W\d_]{2}")
 _SLOT = re.compile(r"\{([a-z]+)\}")
 
 
@@ -91,6 +93,17 @@ def passes(said: str, explained: Iterable[str] = ()) -> bool:
     )
 
 
+def is_riddle(said: str) -> bool:
+    """Whether something is said that no rule here knows, so that a code alone tells what is meant.
+
+    Only asked where no row and no family knows the words.
+    """
+    senses = _senses()
+    return _WORD.search(senses.empty.sub(" ", said)) is not None and not senses.refusals.search(
+        said
+    )
+
+
 @cache
 def families() -> tuple[Family, ...]:
     """Load the families in the order in which they are tried; raises `InvalidData`."""
@@ -112,6 +125,8 @@ class _Senses:
     passing: re.Pattern[str]
     supposed: re.Pattern[str]
     negated: re.Pattern[str]
+    empty: re.Pattern[str]
+    refusals: re.Pattern[str]
 
 
 @cache
@@ -121,6 +136,8 @@ def _senses() -> _Senses:
         passing=_compiled(data.passing, data.vocabulary),
         supposed=_compiled(data.supposed, data.vocabulary),
         negated=_compiled(data.negated, data.vocabulary),
+        empty=_compiled(data.empty, data.vocabulary),
+        refusals=_compiled((entry.words for entry in data.refusals), data.vocabulary),
     )
 
 

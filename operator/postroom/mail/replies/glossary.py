@@ -57,6 +57,12 @@ def in_english(words: str) -> str:
     return _glossary().sub(_english, without_marks(words))
 
 
+def letters_known(text: str) -> int:
+    """How many characters are in words that the glossary knows."""
+    found = _glossary().finditer(without_marks(text.lower()))
+    return sum(match.end() - match.start() for match in found)
+
+
 def without_marks(words: str) -> str:
     """Return words with their letters bare: servers leave accents out, or set them otherwise."""
     if words.isascii():

@@ -13,10 +13,10 @@ from postroom.api.reasons import Reason
 from postroom.mail.replies import model
 from postroom.mail.replies.catalogue import causes, general_rows, specific_rows
 from postroom.mail.replies.causes import Cause
-from postroom.mail.replies.families import family_of, passes, spoken, without_supposed
+from postroom.mail.replies.families import family_of, is_riddle, passes, spoken, without_supposed
+from postroom.mail.replies.waits import suggested_wait
 
 _TEXT_LIMIT = 4096
-_LONGEST_WAIT = timedelta(days=1)
 #: Reasons that are a verdict on the credentials, which must not be tried again as they are.
 _REFUSALS = frozenset(
     {Reason.AUTHENTICATION_REJECTED, Reason.ACCOUNT_DISABLED, Reason.ACCOUNT_LOCKED}
@@ -24,18 +24,6 @@ _REFUSALS = frozenset(
 
 _ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 _RESPONSE = re.compile(r"\s*\[([A-Za-z-]{1,32})")
-#: Exchange Online, in milliseconds.
-_BACK_OFF = re.compile(r"suggested backoff time: (\d{1,12}) milliseconds")
-#: Anyone: "try again in 92 seconds", "wait one hour".
-_IN_A_WHILE = re.compile(
-    r"\b(?:in|for|after|wait)\s(?:about |at least |another )?(\d{1,5}|an?|one) ?(sec|min|hour|day)"
-)
-_UNITS = {
-    "sec": timedelta(seconds=1),
-    "min": timedelta(minutes=1),
-    "hou": timedelta(hours=1),
-    "day": timedelta(days=1),
-}
 #: What blames the credentials, the recipient or nobody by name: not so if the server speaks of
 #: something that passes. All other causes stay what they are, and pass.
 _NOT_WHEN_PASSING = frozenset(
@@ -51,6 +39,8 @@ _NOT_WHEN_PASSING = frozenset(
         Cause.SEND_REFUSED,
     }
 )
+#: What a code stands for that refuses a sign-in for whatever reason.
+_GUESSED = frozenset({Cause.AUTHENTICATION_FAILED, Cause.OAUTH_TOKEN_REJECTED})
 _TEMPORARY = {
     model.Stage.AUTH: Cause.AUTH_TEMPORARY_FAILURE,
     model.Stage.MAILBOX: Cause.MAILBOX_TEMPORARY_FAILURE,
@@ -85,6 +75,10 @@ _OFFERS_NONE_THAT_IT_WANTS = (
     "port (587 or 465), and set credentialsRef or oauth."
 )
 _CODE_STAYS = "The code says that it stays, the words that it passes: it is taken as passing."
+_WORDS_UNKNOWN = (
+    "Read the server's words first, in its log if need be: postroom goes by the code here, and "
+    "does not know what they say."
+)
 _CODE_PASSES = "The code says that it passes, the words that someone must act."
 
 
@@ -251,7 +245,7 @@ def _meaning_of(reply: _Reply) -> Meaning:
 
     Whichever it is, words that say that it passes outrank what says that it stays.
     """
-    about = reply.circumstances
+    about, riddle = reply.circumstances, False
     row = next((candidate for candidate in specific_rows() if reply.fits(candidate)), None)
     if row is None:
         family = family_of(reply.protocol, about.stage, about.sign_in, reply.said)
@@ -259,8 +253,8 @@ def _meaning_of(reply: _Reply) -> Meaning:
         if family is not None:
             soft = row and not (row.failure_class or causes()[row.cause].failure_class).hard
             # That a password is wrong tells less than a row that knows what stays, and than a code
-            # that stands for nothing but what passes.
-            known = not soft or reply.response in _PASSING_RESPONSES
+            # that stands for nothing but what passes; an enhanced code alone is no such row.
+            known = not (soft or (row and row.enhanced)) or reply.response in _PASSING_RESPONSES
             vague = family.cause is Cause.AUTHENTICATION_FAILED and known
             same = row and (row.cause is family.cause or vague)
             # Unless what the code means says as much as the words do.
@@ -269,9 +263,13 @@ def _meaning_of(reply: _Reply) -> Meaning:
         if row is None:
             # A stage at which no command is sent: nothing there can be a reply.
             return meaning_of_cause(Cause.PROTOCOL_ERROR)
+        by_class = not row.hint or row.only_at_provider
+        riddle = row.cause in _GUESSED and by_class and family is None and is_riddle(reply.said)
     meaning = _of_row(row, about)
+    if riddle:
+        meaning = replace(meaning, hint=f"{_WORDS_UNKNOWN} {meaning.hint}")
     if not meaning.conclusive:
-        meaning = replace(meaning, wait=_suggested(reply.words) or meaning.wait)
+        meaning = replace(meaning, wait=suggested_wait(reply.words) or meaning.wait)
     if not meaning.conclusive:
         return meaning
     by_code = reply.response in _PASSING_RESPONSES and row.response is None
@@ -324,7 +322,7 @@ def _over_tls(meaning: Meaning, circumstances: Circumstances) -> Meaning:
 def _weighed(meaning: Meaning, reply: _Reply) -> Meaning:
     """Hold what the words mean against the code: the softer of the two counts, and it is said."""
     if not meaning.conclusive:
-        wait = _suggested(reply.words) or meaning.wait
+        wait = suggested_wait(reply.words) or meaning.wait
         hint = f"{meaning.hint} {_CODE_STAYS}" if reply.code_stays else meaning.hint
         return replace(meaning, hint=hint, wait=wait)
     softened = _softened(meaning, reply)
@@ -350,7 +348,7 @@ def _softened(
     said = spoken(reply.words)
     if not (by_code or passes(said, explained)):
         return meaning
-    wait = _suggested(reply.words)
+    wait = suggested_wait(reply.words)
     if meaning.cause in _NOT_WHEN_PASSING:
         # A passing limit is never a wrong password.
         about = reply.circumstances
@@ -368,18 +366,6 @@ def _softened(
         hint=meaning.hint if by_code else f"{meaning.hint} {_CODE_STAYS}",
         wait=wait or meaning.wait,
     )
-
-
-def _suggested(words: str) -> timedelta | None:
-    """How long the server asks to be left alone, believed up to a day; None: it does not say."""
-    found = _BACK_OFF.search(words)
-    if found:
-        return min(timedelta(milliseconds=int(found[1])), _LONGEST_WAIT)
-    found = _IN_A_WHILE.search(words)
-    if found is None:
-        return None
-    number = 1 if found[1].startswith(("a", "o")) else int(found[1])
-    return min(number * _UNITS[found[2][:3]], _LONGEST_WAIT)
 
 
 def _words(text: str) -> str:

@@ -228,16 +228,28 @@ class FamilyEntry(Row):
         return self
 
 
+class PlainRefusal(Row):
+    """Words that say of a sign-in that it is refused, and no more than its code does."""
+
+    words: Words
+    source: Source
+    checked: date
+    examples: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
 class FamilyEntries(Row):
     """The whole of ``families.yaml``.
 
-    Vocabulary, words of what passes, of what is only supposed, of what denies to pass; families.
+    Vocabulary, words of what passes, of what is only supposed, of what denies to pass, of nothing
+    (`empty`), of mere refusals; families.
     """
 
     vocabulary: Mapping[Annotated[str, StringConstraints(pattern=r"^[a-z]+$")], tuple[str, ...]]
     passing: Annotated[tuple[Words, ...], Field(min_length=1)]
     supposed: Annotated[tuple[Words, ...], Field(min_length=1)]
     negated: Annotated[tuple[Words, ...], Field(min_length=1)]
+    empty: Annotated[tuple[Words, ...], Field(min_length=1)]
+    refusals: Annotated[tuple[PlainRefusal, ...], Field(min_length=1)]
     families: Annotated[tuple[FamilyEntry, ...], Field(min_length=1)]
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from aiosmtplib.typing import Default
 
 from postroom.concurrency import threads
 from postroom.concurrency.unread import read_all
+from postroom.mail.replies import as_text
 from postroom.mail.report import Endpoint, Login
 from postroom.mail.session.sasl import TokenExchange, cram_md5
 from postroom.mail.session.scram import ScramExchange
@@ -92,7 +93,7 @@ class SmtpClient(aiosmtplib.SMTP):
             server_hostname=self.hostname if self.tls_context is not None else None,
         )
         self.opened()
-        greeting = await self.protocol.read_response()
+        greeting = _read_as_text(await self.protocol.read_response())
         if greeting.code != _READY:
             raise aiosmtplib.SMTPConnectResponseError(*greeting)
         return greeting
@@ -125,9 +126,9 @@ class SmtpClient(aiosmtplib.SMTP):
         """A reply, or what stands for none."""
         listener = self._closing_reply
         if listener is None:
-            return await reply
+            return _read_as_text(await reply)
         listener.expect_reply()
-        found = await reply
+        found = _read_as_text(await reply)
         # Who says yes before all of it has left us says it to something else.
         too_early = found.code < 400 and listener.unsent
         return aiosmtplib.SMTPResponse(_NO_REPLY, "") if too_early else found
@@ -275,6 +276,15 @@ class SmtpClient(aiosmtplib.SMTP):
         transport = self.protocol.transport if self.protocol is not None else None
         found = transport.get_extra_info("ssl_object") if transport is not None else None
         return found if isinstance(found, ssl.SSLObject) else None
+
+
+def _read_as_text(reply: aiosmtplib.SMTPResponse) -> aiosmtplib.SMTPResponse:
+    """A reply whose octets are read as they are meant; aiosmtplib takes them for UTF-8 and escapes
+    what is none."""
+    if reply.message.isascii():
+        return reply
+    octets = reply.message.encode("utf-8", "surrogateescape")
+    return aiosmtplib.SMTPResponse(reply.code, as_text(octets))
 
 
 def asks_for_name(prompt: str) -> bool:

@@ -4,6 +4,8 @@
 import asyncio
 import re
 
+from postroom.mail.replies import as_text
+
 _TAIL_LIMIT = 4096
 #: aiosmtplib takes no longer one.
 REPLY_LIMIT = 32 * 1024
@@ -50,7 +52,7 @@ class ClosingReply(asyncio.Protocol):
         found = _CLOSING.search(self._tail)
         if found is None:
             return None
-        lines = found[1].decode("utf-8", "replace").split("\n")
+        lines = as_text(found[1]).split("\n")
         return "\n".join(line[4:].strip() for line in lines)
 
     @property

@@ -108,3 +108,78 @@ def test_a_referral_names_the_host_to_correct(stage: Stage, result: str, refuses
     text = "[REFERRAL IMAP://user;AUTH=*@SERVER2/] Specified user is invalid here. Try SERVER2."
     found = meaning_of_imap(text, result, Circumstances(stage=stage))
     assert found.hint.startswith("Use the host") and found.refuses_credentials is refuses
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("5.2.1 No", Cause.ACCOUNT_DISABLED),
+        ("5.2.2 No", Cause.MAILBOX_FULL),
+        ("5.2.2 Authentication failed", Cause.MAILBOX_FULL),
+        ("5.3.2 Authentication failed", Cause.AUTH_TEMPORARY_FAILURE),
+        ("5.4.3 No", Cause.AUTH_TEMPORARY_FAILURE),
+        ("5.7.8 Mailbox full", Cause.MAILBOX_FULL),
+        ("5.7.8 Your inbox is over quota", Cause.MAILBOX_FULL),
+        ("5.7.8 Postfach voll", Cause.MAILBOX_FULL),
+        ("5.7.10 No", Cause.AUTH_REQUIRES_TLS),
+        ("5.7.11 No", Cause.AUTH_REQUIRES_TLS),
+        ("5.7.12 No", Cause.PASSWORD_EXPIRED),
+        ("5.7.13 No", Cause.ACCOUNT_DISABLED),
+        ("5.7.1 Please log in via your web browser", Cause.WEB_LOGIN_REQUIRED),
+    ],
+)
+def test_535_is_no_wrong_password_where_words_or_a_finer_code_say_what_it_is(
+    text: str, cause: Cause
+) -> None:
+    found = meaning_of_smtp(535, text)
+    assert found.cause is cause
+    assert found.reason is not Reason.AUTHENTICATION_REJECTED
+
+
+@pytest.mark.parametrize("enhanced", ["5.2.1", "5.2.2", "5.3.2", "5.4.3", "5.7.12", "5.7.13"])
+def test_a_finer_code_is_nothing_beside_plain_words(enhanced: str) -> None:
+    found = meaning_of_smtp(535, f"{enhanced} Invalid password")
+    assert (found.cause, found.conclusive) == (Cause.AUTHENTICATION_FAILED, True)
+
+
+def test_a_full_mailbox_is_no_refusal_of_the_password() -> None:
+    for found in (meaning_of_smtp(535, "5.2.2 No"), meaning_of_imap("Your mailbox is full")):
+        assert found.cause is Cause.MAILBOX_FULL
+        assert not (found.conclusive or found.refuses_credentials or found.counts_as_refusal)
+
+
+RIDDLES = [
+    "Xyzzy plugh",
+    "5.7.8 Ota yhteys",
+    "Rejected by policy",
+    "5.7.0 compte en sommeil",
+    "ПРОБА",
+]
+
+
+@pytest.mark.parametrize("words", RIDDLES)
+def test_words_that_nobody_knows_are_to_be_read_before_the_password_is_changed(words: str) -> None:
+    for found in (meaning_of_smtp(535, words), meaning_of_imap(words.removeprefix("5.7.8 "))):
+        assert (found.cause, found.refuses_credentials) == (Cause.AUTHENTICATION_FAILED, True)
+        assert found.hint.startswith("Read the server's words first")
+    token = Circumstances(sign_in=SignIn.TOKEN)
+    assert meaning_of_smtp(535, words, token).hint.startswith("Read the server's words first")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "5.7.8",
+        "5.7.8 Error: authentication failed: UGFzc3dvcmQ6",
+        "Login incorrect",
+        "Denied",
+        "5.7.8 Authentication credentials invalid",
+        "5.7.3 Authentication unsuccessful",
+        "Identifiants incorrects",
+        "Неверный пароль",
+    ],
+)
+def test_words_that_say_what_the_code_says_are_no_riddle(words: str) -> None:
+    for sign_in in SignIn:
+        assert "words" not in meaning_of_smtp(535, words, Circumstances(sign_in=sign_in)).hint

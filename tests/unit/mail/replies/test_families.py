@@ -58,7 +58,7 @@ from postroom.mail.replies import (
     meaning_of_smtp,
     rows,
 )
-from postroom.mail.replies.families import families
+from postroom.mail.replies.families import _data, families
 from postroom.mail.replies.model import FamilyEntry
 from rows import over
 
@@ -168,6 +168,14 @@ def test_a_family_holds_its_examples_at_each_of_its_stages(family: object) -> No
         for stage in entry.stages:
             found = judged(protocol, stage, example)
             assert found.cause is entry.cause, (stage, example, found.row)
+
+
+def test_plain_refusals_hold_their_examples() -> None:
+    for refusal in _data().refusals:
+        for example in refusal.examples:
+            protocol = Protocol.SMTP if example[0].isdigit() else Protocol.IMAP
+            found = judged(protocol, Stage.AUTH, example)
+            assert (found.cause, "words" in found.hint) == (Cause.AUTHENTICATION_FAILED, False)
 
 
 @pytest.mark.parametrize(

@@ -155,10 +155,13 @@ def test_a_family_has_words_or_is_of_what_passes() -> None:
 
 
 def test_no_family_stands_twice() -> None:
-    words = {"vocabulary": {}, "passing": ("later",), "supposed": ("perhaps",)}
     family = FamilyEntry(**FAMILY)
+    senses = dict.fromkeys(("passing", "supposed", "negated", "empty"), ("word",))
+    refusal = {name: FAMILY[name] for name in ("source", "checked", "examples")} | {"words": "word"}
+    words = {"vocabulary": {}, **senses, "refusals": (refusal,)}
+    assert FamilyEntries(**words, families=(family,)).families == (family,)
     with pytest.raises(ValidationError, match="same id"):
-        FamilyEntries(**words, negated=("never",), families=(family, family))
+        FamilyEntries(**words, families=(family, family))
 
 
 def test_every_cause_is_described_once() -> None:

@@ -138,7 +138,7 @@ def _advised() -> list[Case]:
         ("weaker subdomains", "DMARC_SP_WEAKER", f"{GOOD}; sp=none"),
         ("a registry", "DMARC_PSD", f"{GOOD}; psd=y"),
         ("a tag that is ignored", "DMARC_IGNORED_TAG", f"{GOOD}; adkim=x"),
-        ("digits in a list", "DMARC_IGNORED_TAG", f"{GOOD}; fo=0:1"),
+        ("an option that there is not", "DMARC_IGNORED_TAG", f"{GOOD}; fo=0:2"),
         ("reports to a stranger, too", "DMARC_OTHER_RUA_UNAUTHORISED", f"{GOOD},mailto:d@a.net"),
         ("a size", "DMARC_URI_SIZE", f"v=DMARC1; p=quarantine; rua=mailto:dmarc@{APEX}!10m"),
         ("strict alignment", "DMARC_ALIGN_SPF", f"{GOOD}; aspf=s"),

@@ -13,6 +13,7 @@ from postroom.dns.dmarc.record import (
     PolicyRecord,
     PublicSuffixFlag,
     Tag,
+    failure_options,
     is_dmarc,
     missing_reports,
     parse,
@@ -152,7 +153,7 @@ def _kept(base: str, record: PolicyRecord, rua: Sequence[str], dropped: set[str]
     kept: list[str] = []
     seen: set[str] = set()
     for tag in _tags(base):
-        if tag.name == "fo" and tag.position in faulty and "fo" not in seen:
+        if tag.name == "fo" and "fo" not in seen and _is_of_old(tag.value):
             seen.add("fo")
             kept += _failure_option(tag.value)
         if tag.name in dropped or tag.position in faulty or tag.name in seen:
@@ -171,11 +172,15 @@ def _kept(base: str, record: PolicyRecord, rua: Sequence[str], dropped: set[str]
     return kept
 
 
+def _is_of_old(value: str) -> bool:
+    """Whether a list has digits, which RFC 7489 takes and RFC 9989 does not."""
+    options = failure_options(value) or ()
+    return len(options) > 1 and not {"0", "1"}.isdisjoint(options)
+
+
 def _failure_option(value: str) -> list[str]:
-    """Write fo= of RFC 7489 as RFC 9989 takes it: 1 asks for what the letters ask for, and more."""
-    options = [option.strip(" \t").lower() for option in value.split(":", 8)]
-    if any(option not in ("0", "1", "d", "s") for option in options):
-        return []
+    """Write such a list as both take it: 1 asks for what the letters ask for, and more."""
+    options = failure_options(value) or ()
     letters = ":".join(letter for letter in ("d", "s") if letter in options)
     return ["fo=1"] if "1" in options else [f"fo={letters}"] if letters else []
 

@@ -231,7 +231,8 @@ def _value_problem(tag: Tag) -> TagProblem | None:
         return None
     sentence = "has a value that does not exist"
     if tag.name == "fo":
-        sound, sentence = failure_options(tag.value) is not None, "must be 0, 1, d, s or d:s"
+        sound = failure_options(tag.value) is not None
+        sentence = "must be 0, 1, d or s, or several of them with colons between"
     else:
         sound = tag.value.lower() in _VALUES[tag.name]
     return None if sound else TagProblem(tag.name, tag.position, sentence)
@@ -240,12 +241,11 @@ def _value_problem(tag: Tag) -> TagProblem | None:
 def failure_options(value: str) -> tuple[str, ...] | None:
     """Return the options of fo=; None where they do not exist.
 
-    It is 0 or 1, or a list of letters (RFC 9989 section 4.7): RFC 7489 took digits in a list, too.
+    RFC 7489 section 6.3 takes any list of them, by which most published records and receivers go;
+    in RFC 9989 section 4.7 a list is of letters alone.
     """
     options = tuple(option.strip(" \t").lower() for option in value.split(":", 8))
-    if options in (("0",), ("1",)):
-        return options
-    return options if all(option in ("d", "s") for option in options) else None
+    return options if all(option in ("0", "1", "d", "s") for option in options) else None
 
 
 def _uris(tags: Mapping[str, Tag], name: str) -> tuple[ReportURI, ...]:

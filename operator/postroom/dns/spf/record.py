@@ -96,13 +96,14 @@ class SyntaxProblem:
     """What is wrong with a term, and where.
 
     A term that is not `fatal` is valid, but means something else than its author thought: as an
-    unknown modifier it is ignored.
+    unknown modifier it is ignored. One that is `repeated` is sound but for another of its name.
     """
 
     term: str
     start: int
     sentence: str
     fatal: bool = True
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,10 @@ def _parsed(text: str) -> Record:
             problems.append(problem)
     for name in ("redirect", "exp"):
         repeated = [term for term in terms if term.is_modifier and term.name == name][1:]
-        problems += [SyntaxProblem(term.text, term.start, "appears twice") for term in repeated]
+        problems += [
+            SyntaxProblem(term.text, term.start, "appears twice", repeated=True)
+            for term in repeated
+        ]
     return Record(text, tuple(terms), tuple(sorted(problems, key=lambda fault: fault.start)))
 
 

@@ -123,7 +123,7 @@ class _Repair:
     def _single(self, at: int) -> Edit | None:
         start, token = self._tokens[at]
         problem, term = self._problems.get(start), self._terms.get(start)
-        if problem is not None and problem.sentence == "appears twice":
+        if problem is not None and problem.repeated:
             gone = removal if token.lower().startswith("exp=") else leaving_out
             return gone(start, token, problem.sentence)
         if term is not None and term.is_modifier and term.text.lower() == VERSION:

@@ -16,6 +16,7 @@ from postroom.dns.judging.mx_strays import (
     ADDRESSES,
     NOBODY,
     Stray,
+    has_address,
     host_of,
     is_of_another_provider,
     is_of_same_kind,
@@ -169,8 +170,7 @@ def _reachable(
     """
     values = seen.at(planned.name, RecordType.MX).values
     addresses = [seen.at(wanted.host, kind) for kind in ADDRESSES]
-    # Of whom there are too many addresses to be read, there is one.
-    if not any(address.values or judgement.is_crowded(address) for address in addresses):
+    if not has_address(wanted.host, seen):
         if not all(address.conclusive for address in addresses):
             return judgement.blind(planned, f"the addresses of {wanted.host}", values)
         message = (

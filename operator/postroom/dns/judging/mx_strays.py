@@ -14,11 +14,11 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 from postroom.api.hosts import is_one_slip_from
-from postroom.dns.answers import RecordType
+from postroom.dns.answers import Answer, RecordType
 from postroom.dns.dmarc import organisational_domain
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging.host_slips import form_of, is_host
-from postroom.dns.judging.judgement import Context
+from postroom.dns.judging.judgement import Context, is_crowded
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.names import can_be_asked, is_within
 from postroom.dns.presets.identify import identify, title_of
@@ -80,7 +80,7 @@ def needs(planned: PlannedRecord, seen: Seen, context: Context) -> Needs:
     hosts = dict.fromkeys(host for _, host in others(planned, values, context))
     for host in [name for name in hosts if _form(name, (), context) is None][:_HOSTS_LIMIT]:
         first = seen.get(host, RecordType.A)
-        asked = ADDRESSES if first is not None and not first.values else ADDRESSES[:1]
+        asked = ADDRESSES if first is not None and not _shows_one(first) else ADDRESSES[:1]
         ask = own if is_within(host, _inside(context)) else shared
         needed |= ask(*((host, kind) for kind in asked))
     return needed
@@ -126,7 +126,7 @@ def _taking(
     for value, host in others(planned, values, context):
         if value in known or not _is_before(value, wanted):
             continue
-        if not _addresses(host, seen) or is_of_same_kind(host, wanted, seen):
+        if not has_address(host, seen) or is_of_same_kind(host, wanted, seen):
             continue
         owner = title_of(host)
         theirs = is_of_another_provider(host, wanted)
@@ -151,7 +151,7 @@ def unseen_before(planned: PlannedRecord, seen: Seen, context: Context) -> str |
     values, wanted = seen.at(planned.name, RecordType.MX).values, siblings(planned, context)
     for value, host in others(planned, values, context):
         answers = [answer for kind in ADDRESSES if (answer := seen.get(host, kind)) is not None]
-        unseen = any(not answer.conclusive for answer in answers) and not _addresses(host, seen)
+        unseen = any(not answer.conclusive for answer in answers) and not has_address(host, seen)
         if unseen and _is_before(value, wanted) and not is_of_same_kind(host, wanted, seen):
             return host
     return None
@@ -175,6 +175,16 @@ def is_of_same_kind(host: str, wanted: Sequence[MXWanted], seen: Seen) -> bool:
         or not same.isdisjoint(_addresses(exchange.host, seen))
         for exchange in wanted
     )
+
+
+def has_address(host: str, seen: Seen) -> bool:
+    """Whether a host has one: of whom there are too many to be read, there is."""
+    answers = [seen.get(host, kind) for kind in ADDRESSES]
+    return any(answer is not None and _shows_one(answer) for answer in answers)
+
+
+def _shows_one(answer: Answer) -> bool:
+    return bool(answer.values) or is_crowded(answer)
 
 
 def _addresses(host: str, seen: Seen) -> list[str]:
@@ -213,7 +223,7 @@ def _existence(host: str, wanted: Sequence[MXWanted], seen: Seen) -> _Told | Non
     )
     answers = [seen.at(host, kind) for kind in ADDRESSES]
     addresses = [address for answer in answers for address in answer.values]
-    if not addresses:
+    if not has_address(host, seen):
         if not all(answer.conclusive for answer in answers):
             return None
         near = next(
@@ -230,7 +240,7 @@ def _existence(host: str, wanted: Sequence[MXWanted], seen: Seen) -> _Told | Non
         for kind in ADDRESSES
         for address in seen.at(exchange.host, kind).values
     ]
-    if all(map(_is_nowhere, addresses)) and not all(map(_is_nowhere, theirs)):
+    if addresses and all(map(_is_nowhere, addresses)) and not all(map(_is_nowhere, theirs)):
         return Code.MX_LOCALHOST, f"leads every sender to himself ({quoted(min(addresses))})"
     return None
 

@@ -134,17 +134,17 @@ def test_only_a_long_chain_is_warned_of(length: int, long: bool) -> None:
             ("b.net", "A"),
             ("Valid", None),
         ),
-        # Which of them are a key, or take mail before the required ones, is not known.
-        (
-            {"dkim": [{"selector": "k1", "cname": "k.b.net"}]},
-            {("k1._domainkey.example.com", "CNAME"): ["k.b.net"]},
-            ("k.b.net", "TXT"),
-            ("Unknown", "TOO_MANY_RECORDS"),
-        ),
         (
             {"mx": [{"host": "mx.a.net"}]},
             {("example.com", "MX"): ["10 mx.a.net", "5 b.org"], ("mx.a.net", "A"): ["192.0.2.1"]},
             ("b.org", "A"),
+            ("Wrong", "MX_TAKES_MAIL"),
+        ),
+        # Which of them are a key is not known.
+        (
+            {"dkim": [{"selector": "k1", "cname": "k.b.net"}]},
+            {("k1._domainkey.example.com", "CNAME"): ["k.b.net"]},
+            ("k.b.net", "TXT"),
             ("Unknown", "TOO_MANY_RECORDS"),
         ),
     ],

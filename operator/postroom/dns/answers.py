@@ -12,9 +12,11 @@ class RecordType(StrEnum):
 
     A = "A"
     AAAA = "AAAA"
+    CAA = "CAA"  # asked for, as HTTPS is, because no CNAME can stand beside it
     CNAME = "CNAME"
     DNAME = "DNAME"  # asked for to explain why a name is answered as another (RFC 6672)
     DS = "DS"
+    HTTPS = "HTTPS"
     MX = "MX"
     NS = "NS"
     PTR = "PTR"

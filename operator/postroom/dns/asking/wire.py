@@ -18,8 +18,10 @@ import dns.name
 import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
+import dns.rdtypes.ANY.CAA
 import dns.rdtypes.ANY.MX
 import dns.rdtypes.ANY.TLSA
+import dns.rdtypes.svcbbase
 import dns.rdtypes.txtbase
 import dns.rrset
 
@@ -274,6 +276,8 @@ def _text(rdata: object) -> str:
             return f"{rdata.preference} {canonical(rdata.exchange.to_text()) or '.'}"
         case dns.rdtypes.ANY.TLSA.TLSA():
             return f"{rdata.usage} {rdata.selector} {rdata.mtype} {rdata.cert.hex()}"
+        case dns.rdtypes.ANY.CAA.CAA() | dns.rdtypes.svcbbase.SVCBBase():
+            return str(rdata)  # paths and keys have upper and lower case
         case _:
             return canonical(str(rdata))
 

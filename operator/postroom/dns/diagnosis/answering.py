@@ -8,7 +8,7 @@ from postroom.api.sendingdomain import Purpose
 from postroom.dns.answers import TCP_FAILED, Answer, Outcome, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
-from postroom.dns.judging.fixes import delete, external, removal
+from postroom.dns.judging.fixes import beyond, delete, external, fitting, removal
 from postroom.dns.judging.mx import NOBODY, host_of
 from postroom.dns.judging.seen import Seen
 from postroom.dns.names import is_within
@@ -119,7 +119,8 @@ def _no_mail(plan: DomainPlan, seen: Seen) -> Iterator[Finding]:
             fix: Fix = external()
             if not answer.aliases:
                 fix = delete(removal(name, kind, null))
-            yield finding(code, "domain", message, fix)
+            message = f"{message} {beyond(fix)}".rstrip()
+            yield finding(code, "domain", message, fitting(fix))
     for record in plan.of(Purpose.RETURN_PATH):
         if isinstance(record.wanted, CNAMEWanted):
             values = seen.at(record.wanted.target, RecordType.MX).values

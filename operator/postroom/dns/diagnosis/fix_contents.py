@@ -10,10 +10,9 @@ from postroom.dns import bimi, dmarc, spf
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.diagnosis import synthesis
 from postroom.dns.diagnosis.case import Case, Probe
+from postroom.dns.judging import fixes, spf_merge
 from postroom.dns.judging import spf as spf_judge
-from postroom.dns.judging import spf_merge
 from postroom.dns.judging import tls_rpt as tls_rpt_judge
-from postroom.dns.judging.fixes import bounded, external
 from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Cause
 from postroom.dns.requirements import VALUE_LIMIT, BIMIWanted, DMARCWanted, TLSRPTWanted
@@ -35,7 +34,7 @@ def records_to_remove(case: Case, more: Iterable[RecordToRemove] = ()) -> list[R
     said = cause.fix.remove if cause is not None and cause.fix is not None else []
     kept = [record for record in said if _stands(case, record)]
     found = {(record.name, record.type, record.value): record for record in (*more, *kept)}
-    return bounded(found.values())
+    return list(found.values())
 
 
 def _stands(case: Case, record: RecordToRemove) -> bool:
@@ -57,8 +56,8 @@ def _stands(case: Case, record: RecordToRemove) -> bool:
 def probes_of_advice(case: Case) -> Iterator[Probe]:
     """Names beside those of what valid records are advised to take away: is it a wildcard's?"""
     beside = synthesis.invented_sibling(case)
-    fixes = [made.fix for made in case.judgement.advice if made.fix is not None]
-    gone = {each.type for fix in fixes for each in fix.remove if each.name == case.planned.name}
+    advised = [made.fix for made in case.judgement.advice if made.fix is not None]
+    gone = {each.type for fix in advised for each in fix.remove if each.name == case.planned.name}
     if beside is not None:
         yield from (Probe(0, Question(beside, RecordType(type))) for type in sorted(gone))
 
@@ -73,7 +72,7 @@ def as_it_stands(case: Case, made: Finding) -> Finding:
     if left is not None and not left.remove:
         if fix.action is FixAction.DELETE:
             message += f" To end it there alone, publish at {name} all that is to be answered."
-            left = external()
+            left = fixes.external()
         else:
             left = left.model_copy(update={"action": FixAction.CREATE})
     return made.model_copy(update={"message": message[:FINDING_LIMIT], "fix": left})
@@ -81,7 +80,7 @@ def as_it_stands(case: Case, made: Finding) -> Finding:
 
 def with_removed(fix: Fix | None, records: Iterable[RecordToRemove]) -> Fix | None:
     """Return the fix with exactly these records to remove."""
-    return None if fix is None else fix.model_copy(update={"remove": list(records)})
+    return None if fix is None else fixes.with_removed(fix, records)
 
 
 def valid_with(case: Case, text: str) -> bool:

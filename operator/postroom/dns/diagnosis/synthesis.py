@@ -8,8 +8,18 @@ from postroom.dns.answers import Answer, RecordType
 from postroom.dns.diagnosis.case import Case
 from postroom.dns.names import is_within
 
+#: What may stand where a CNAME belongs, which must be alone (RFC 1034 section 3.6.2), of all that
+#: people put at the names of hosts. What else there is (SRV and many more) is not asked for.
+BESIDE_ALIAS = (
+    RecordType.TXT,
+    RecordType.MX,
+    RecordType.A,
+    RecordType.AAAA,
+    RecordType.CAA,
+    RecordType.HTTPS,
+)
 #: What may be seen at the name of a record.
-_TYPES = (RecordType.CNAME, RecordType.TXT, RecordType.A, RecordType.AAAA, RecordType.MX)
+_TYPES = (RecordType.CNAME, *BESIDE_ALIAS)
 
 
 def parent(name: str) -> str:

@@ -14,16 +14,15 @@ from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.dns_hosts import host_of
 from postroom.dns.diagnosis.proxies import proxy_of
 from postroom.dns.finding_codes import Code
-from postroom.dns.judging.fixes import bounded, removal, replace
+from postroom.dns.judging.fixes import removal, replace, with_removed
 from postroom.dns.judging.judgement import Cause, Evidence, lacking, where
+from postroom.dns.names import is_within
 from postroom.dns.presets import title_of
 from postroom.dns.requirements import Behind, CNAMEWanted, DKIMKeyWanted, DMARCWanted, MXWanted
 from postroom.dns.texts.pasted import without_caption, without_quotes
 from postroom.dns.texts.quoting import quoted
 
 _ADDRESSES = (RecordType.A, RecordType.AAAA)
-#: What may stand where a CNAME belongs, which must be alone (RFC 1034 section 3.6.2).
-_IN_THE_WAY = (RecordType.TXT, RecordType.MX, *_ADDRESSES)
 
 
 def probes(case: Case) -> Iterable[Probe]:
@@ -51,14 +50,13 @@ def _probes_through_alias(case: Case) -> Iterator[Probe]:
 
 
 def _probes_in_the_way(case: Case) -> Iterator[Probe]:
-    """What else the name has, if it has anything, and whether that is a wildcard's."""
+    """What else the name has, if it has anything, and whether a name that nobody made is denied."""
     if case.answer.outcome is not Outcome.NO_DATA:
         return
+    yield from (Probe(3, Question(case.planned.name, kind)) for kind in synthesis.BESIDE_ALIAS)
     beside = synthesis.invented_sibling(case)
-    for kind in _IN_THE_WAY:
-        yield Probe(3, Question(case.planned.name, kind))
-        if beside is not None:
-            yield Probe(4, Question(beside, kind))
+    if beside is not None:
+        yield Probe(4, Question(beside, RecordType.CNAME))
 
 
 def with_all_in_the_way(case: Case, cause: Cause) -> Cause:
@@ -71,15 +69,17 @@ def with_all_in_the_way(case: Case, cause: Cause) -> Cause:
     gone = {(record.name, record.type) for record in fix.remove}
     left = [
         answer
-        for answer in _seen_at_name(case, _IN_THE_WAY)
+        for answer in _seen_at_name(case, synthesis.BESIDE_ALIAS)
         if (planned.name, answer.question.type.value) not in gone
     ]
     if not left:
-        return cause
+        unseen = "" if gone else _unseen(case)
+        return dataclasses.replace(cause, message=f"{cause.message} {unseen}".rstrip())
     kinds = ", ".join(answer.question.type.value for answer in left)
     message = (
-        f"{cause.message} A CNAME stands alone: what else is at {planned.name} ({kinds}) goes with "
-        "that, and needs another name where somebody uses it."
+        f"{cause.message} A CNAME stands alone: what else is at {planned.name} ({kinds}, and what "
+        "there may be of types that are not asked for) goes with that, and needs another name "
+        "where somebody uses it."
     )
     more = [
         record
@@ -87,8 +87,29 @@ def with_all_in_the_way(case: Case, cause: Cause) -> Cause:
         for record in removal(planned.name, answer.question.type, answer.values)
     ]
     action = FixAction.REPLACE if fix.action is FixAction.CREATE else fix.action
-    said = {"remove": bounded([*fix.remove, *more]), "action": action}
-    return dataclasses.replace(cause, message=message, fix=fix.model_copy(update=said))
+    fix = with_removed(fix.model_copy(update={"action": action}), [*fix.remove, *more])
+    return dataclasses.replace(cause, message=message, fix=fix)
+
+
+def _unseen(case: Case) -> str:
+    """What to say of a name that exists, though nothing is found there nor known below it."""
+    name, beside = case.planned.name, synthesis.invented_sibling(case)
+    other = case.at(beside, RecordType.CNAME) if beside is not None else None
+    tells = other is not None and other.outcome is Outcome.NX_DOMAIN and not other.aliases
+    below = any(
+        answer.values and asked.name != name and is_within(asked.name, name)
+        for asked, answer in case.seen.answers.items()
+    )
+    answers = [case.at(name, kind) for kind in synthesis.BESIDE_ALIAS]
+    empty = all(answer and answer.outcome is Outcome.NO_DATA for answer in answers)
+    if case.answer.outcome is not Outcome.NO_DATA or not tells or below or not empty:
+        return ""
+    kinds = ", ".join(kind.value for kind in synthesis.BESIDE_ALIAS)
+    return (
+        f"{name} exists, without a record of type {kinds}: a CNAME stands alone, so that what is "
+        "there of another type, such as SRV, has to go first, if it is no name below that makes "
+        "it exist."
+    )
 
 
 def causes(case: Case) -> Iterable[Cause]:
@@ -141,6 +162,8 @@ def _proxied(case: Case) -> Iterator[Cause]:
         "proxied. Set its proxy status to DNS only (the grey cloud), which comes to the same as "
         "what follows."
     )
+    # It makes an HTTPS record of its own, too.
+    found += _seen_at_name(case, [RecordType.HTTPS])
     fix = fix_contents.with_removed(replace(case.planned, ()), _all_of(case, found))
     yield Cause(Code.CNAME_PROXIED, message, fix, Evidence.PROVEN)
 
@@ -235,7 +258,7 @@ def _obsolete_type(case: Case) -> Iterator[Cause]:
 def _coexisting(case: Case) -> Iterator[Cause]:
     """A CNAME and other records stand at one name, so that resolvers see the one or the other."""
     cname = _seen_at_name(case, (RecordType.CNAME,))
-    others = _seen_at_name(case, _IN_THE_WAY)
+    others = _seen_at_name(case, synthesis.BESIDE_ALIAS)
     if not cname or not others:
         return
     kinds = ", ".join(other.question.type.value for other in others)

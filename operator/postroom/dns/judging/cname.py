@@ -12,7 +12,7 @@ from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging import judgement
 from postroom.dns.judging.dkim import absent, leaked, masked, problem_of, retired
-from postroom.dns.judging.fixes import bounded, delete, external, removal, replace
+from postroom.dns.judging.fixes import delete, external, removal, replace, with_removed
 from postroom.dns.judging.judgement import chain_advice
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.requirements import Behind, CNAMEWanted, PlannedRecord
@@ -268,6 +268,6 @@ def _instead(
             for answer in found[1:]
             for record in (replace(planned, answer.values, type=answer.question.type) or fix).remove
         ]
-        fix = fix.model_copy(update={"remove": bounded([*fix.remove, *gone])})
+        fix = with_removed(fix, [*fix.remove, *gone])
     cause = judgement.Cause(code, message, fix, evidence=judgement.Evidence.LIKELY)
     return judgement.faulty(RecordState.CONFLICTING, Reason.CNAME_TARGET_MISMATCH, cause, values)

@@ -65,12 +65,7 @@ def move(
 def delete(records: Sequence[RecordToRemove]) -> Fix:
     """Take records away; the rest is as it must be."""
     first = records[0]
-    return Fix(
-        action=FixAction.DELETE,
-        name=first.name,
-        type=first.type,
-        remove=bounded(records),
-    )
+    return with_removed(Fix(action=FixAction.DELETE, name=first.name, type=first.type), records)
 
 
 def wait() -> Fix:
@@ -91,12 +86,43 @@ def removal(name: str, type: RecordType, values: Iterable[str]) -> tuple[RecordT
     )
 
 
-def bounded(records: Iterable[RecordToRemove]) -> list[RecordToRemove]:
-    """As many records as a fix has room for; what is left is told when these are gone."""
-    named = list(records)
+def with_removed(fix: Fix, records: Iterable[RecordToRemove]) -> Fix:
+    """A fix with exactly these records to remove: all of them, until `fitting` is asked."""
+    return fix.model_copy(update={"remove": list(records)})
+
+
+def fitting(fix: Fix) -> Fix:
+    """A fix that names as many records as a status has room for; `beyond` tells of the others.
+
+    Nothing stands beside a CNAME, so that all that is at its name goes, and needs no list.
+    """
+    records = fix.remove
+    if len(_with_room(records)) < len(records) and fix.type == RecordType.CNAME.value:
+        whole = {
+            (gone.name, gone.type, "" if gone.name == fix.name else gone.value): gone
+            for gone in records
+        }
+        records = [
+            gone.model_copy(update={"value": value}) for (_, _, value), gone in whole.items()
+        ]
+    return with_removed(fix, _with_room(records))
+
+
+def beyond(fix: Fix) -> str:
+    """What is to be said of the records that a fix has no room for; "" where it names all."""
+    named = fitting(fix).remove
+    if len(named) == len(fix.remove) or any(not gone.value for gone in named):
+        return ""
+    return (
+        f"The fix has room for {len(named)} of the {len(fix.remove)} records that have to go: once "
+        "these are gone, the next look names the rest."
+    )
+
+
+def _with_room(named: Sequence[RecordToRemove]) -> list[RecordToRemove]:
     sizes = accumulate(len(f"{gone.name}{gone.type}{gone.value}") for gone in named)
-    fitting = takewhile(lambda pair: pair[1] <= _REMOVED_SIZE, zip(named, sizes, strict=True))
-    return [gone for gone, _ in fitting][:REMOVED_LIMIT]
+    held = takewhile(lambda pair: pair[1] <= _REMOVED_SIZE, zip(named, sizes, strict=True))
+    return [gone for gone, _ in held][:REMOVED_LIMIT]
 
 
 def as_removed(value: str) -> str:
@@ -111,19 +137,16 @@ def _publish(
     wanted = planned.value if value is None else value
     if not wanted or len(wanted) > VALUE_LIMIT:
         return None
-    return Fix(
-        action=action,
-        name=planned.name,
-        type=planned.type.value,
-        value=wanted,
-        remove=bounded(gone),
-    )
+    fix = Fix(action=action, name=planned.name, type=planned.type.value, value=wanted)
+    return with_removed(fix, gone)
 
 
 def told(fix: Fix, zone: str | None, label: str | None = None) -> Fix:
-    """Fill in what to type as name, where the cause left that open, and how a long text is cut."""
+    """Fill in what to type as name, where the cause left that open, and how a long text is cut,
+    with no more to remove than there is room for."""
     if not fix.name:
         return fix
+    fix = fitting(fix)
     long = fix.type == RecordType.TXT.value and len(fix.value) > 255
     return fix.model_copy(
         update={

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from postroom.api.finding_texts import joined
-from postroom.api.findings import Finding, Fix, FixAction, Severity
+from postroom.api.findings import FINDING_LIMIT, Finding, Fix, FixAction, Severity
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, Question, RecordType, Zone
 from postroom.dns.diagnosis import answering, receivers
@@ -16,7 +16,7 @@ from postroom.dns.diagnosis.dns_hosts import DNSHost, host_of, label_for
 from postroom.dns.diagnosis.zone import DOMAIN, Root, ZoneView
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding, question
-from postroom.dns.judging.fixes import told, wait
+from postroom.dns.judging.fixes import beyond, told, wait
 from postroom.dns.judging.judge import judge, needs
 from postroom.dns.judging.judgement import (
     Cause,
@@ -35,6 +35,7 @@ from postroom.dns.verifying.consequences import bound, what_follows
 from postroom.dns.verifying.private_keys import with_strays
 from postroom.dns.verifying.quorum import coherent, propagating
 from postroom.dns.verifying.report import DomainReport, RecordReport
+from postroom.dns.verifying.standing import Answered
 
 _SEVERITIES = list(Severity)
 #: What only a resolver shows.
@@ -143,7 +144,7 @@ def made_by(record: RecordReport) -> Iterator[Fix]:
 
 
 def endings(
-    judged: Sequence[RecordReport], ended: Mapping[str, Sequence[str]]
+    judged: Sequence[RecordReport], ended: Mapping[str, Sequence[Answered]]
 ) -> dict[str, Finding]:
     """Warn of what a wildcard answers no more once a record stands: once for each name where that
     is, at the first of the records that end it."""
@@ -153,7 +154,10 @@ def endings(
             (each, made) for each in judged for made in made_by(each) if is_within(made.name, owner)
         )
         # Of a text nothing is told: it may be a secret that stands there by mistake.
-        texts = ["TXT" if answer.startswith("TXT ") else quoted(answer) for answer in answers]
+        texts = [
+            kind.value if kind is RecordType.TXT else quoted(f"{kind.value} {value}")
+            for kind, value in answers
+        ]
         shown = ", ".join(dict.fromkeys(texts[:_ANSWERS_SHOWN]))
         message = (
             f"A wildcard answers {shown} at {owner}, and no more once {fix.type} at {fix.name} "
@@ -316,7 +320,8 @@ def _reported(
     message, label, found = judgement.message, None, list[Finding]()
     if cause is not None:
         fix = _typed(cause.fix, apex, host)
-        message = joined(cause.message, fix, judged.follows)
+        wrong = cause.message if cause.fix is None else _and_beyond(cause.message, cause.fix)
+        message = joined(wrong, fix, judged.follows)
         label = fix.host_label if fix and fix.name == planned.name else None
         made = weighed(planned, finding(cause.code, planned.id, message, fix))
         found.append(made.model_copy(update={"because": judged.because}))
@@ -325,10 +330,20 @@ def _reported(
     label = host_label(planned.name, apex) if label is None else label
     told_record = replace(judged, host_label=label, message=message)
     shown_by = _question(judged, zone)
-    found += (
-        made.model_copy(update={"fix": _typed(made.fix, apex, host)}) for made in judgement.advice
-    )
+    found += (_advised(made, apex, host) for made in judgement.advice)
     return told_record, [made.model_copy(update={"ask": shown_by}) for made in found]
+
+
+def _advised(made: Finding, apex: str | None, host: DNSHost | None) -> Finding:
+    if made.fix is None:
+        return made
+    message = _and_beyond(made.message, made.fix)[:FINDING_LIMIT]
+    return made.model_copy(update={"message": message, "fix": _typed(made.fix, apex, host)})
+
+
+def _and_beyond(wrong: str, fix: Fix) -> str:
+    """What is wrong, and, where there is no room for all that has to go, that there is more."""
+    return f"{wrong} {beyond(fix)}".rstrip()
 
 
 def _typed(fix: Fix | None, apex: str | None, host: DNSHost | None) -> Fix | None:

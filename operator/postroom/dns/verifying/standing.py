@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from postroom.dns.answers import Answer, Asker, Outcome, Question, RecordType, Zone
 from postroom.dns.diagnosis.synthesis import invented_name, parent
@@ -29,6 +30,13 @@ _ANSWERED = (
     RecordType.MX,
     RecordType.TXT,
 )
+
+
+class Answered(NamedTuple):
+    """What a wildcard answers at a name."""
+
+    type: RecordType
+    value: str
 
 
 async def look(asker: Asker, sets: Iterable[RecordSet]) -> Mapping[str, Standing]:
@@ -62,15 +70,15 @@ async def _at(asker: Asker, name: str, types: Iterable[RecordType]) -> Standing 
         found = await _answered_by_wildcard(asker, owner)
         if found is None:
             return None
-        wild += [f"{text} at {owner}" for text in found]
+        wild += [f"{kind.value} {value} at {owner}" for kind, value in found]
     return Standing(zone.apex, targets, tuple(sorted(wild)))
 
 
 async def wildcards_ended_by(
     asker: Asker, names: Iterable[str], apex: str
-) -> Mapping[str, tuple[str, ...]]:
+) -> Mapping[str, tuple[Answered, ...]]:
     """What wildcards answer at names and above them that answer there no more once records stand at
-    the names: by where that is, as ``TYPE value``. What could not be seen is left out.
+    the names: by where that is. What could not be seen is left out.
 
     Nothing is synthesized at a name that exists, and one exists below which another does (RFC 4592
     section 2.2.2): a record at ``_dmarc.send`` takes the website at ``send`` away.
@@ -80,13 +88,13 @@ async def wildcards_ended_by(
     return {owner: answers for owner, answers in zip(owners, found, strict=True) if answers}
 
 
-async def _answered_by_wildcard(asker: Asker, owner: str) -> tuple[str, ...] | None:
+async def _answered_by_wildcard(asker: Asker, owner: str) -> tuple[Answered, ...] | None:
     """What a wildcard answers at a name, where somebody may use it; None: unseen."""
     below = await asker.authoritative(Question(invented_name(owner), RecordType.A))
     if below.outcome is Outcome.NX_DOMAIN and not below.aliases:
         # Below what a wildcard makes, it makes every name.
         return ()
-    found: list[str] = []
+    found: list[Answered] = []
     for kind in _ANSWERED:
         answer = await asker.authoritative(Question(owner, kind))
         if not answer.conclusive or not answer.authoritative:
@@ -95,7 +103,7 @@ async def _answered_by_wildcard(asker: Asker, owner: str) -> tuple[str, ...] | N
         if synthesized is None:
             return None
         if synthesized:
-            found += [f"{kind.value} {value}" for value in sorted(answer.values)]
+            found += [Answered(kind, value) for value in sorted(answer.values)]
             if kind is RecordType.CNAME:
                 break
     return tuple(found)

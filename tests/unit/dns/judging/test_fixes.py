@@ -19,9 +19,11 @@ from postroom.api.sendingdomain import Purpose
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.judging.fixes import (
     as_removed,
+    beyond,
     create,
     delete,
     external,
+    fitting,
     move,
     removal,
     replace,
@@ -35,6 +37,7 @@ NAME = "_check.example.com"
 PLANNED = PlannedRecord(
     "ownership", Purpose.OWNERSHIP, NAME, RecordType.TXT, "a=1", True, TextWanted("a=1")
 )
+ALIAS = changed(PLANNED, type=RecordType.CNAME, value="b.net")
 
 
 def gone(fix: Fix | None) -> list[tuple[str, str, str]]:
@@ -102,15 +105,32 @@ def test_an_alias_goes_in_the_place_of_what_it_leads_to(
     assert gone(replacing(PLANNED, answer, ["b", "c"])) == removed
 
 
-def test_no_more_is_taken_away_than_a_status_holds() -> None:
+def test_no_more_is_taken_away_than_a_status_holds_and_that_is_said() -> None:
     many = [f"{number:03d}" for number in range(REMOVED_LIMIT + 1)]
-    assert [value for _, _, value in gone(replace(PLANNED, many))] == many[:-1]
     fix = delete(removal(NAME, RecordType.TXT, many))
     assert (fix.action, fix.name, fix.type) == (FixAction.DELETE, NAME, "TXT")
-    assert [each.value for each in fix.remove] == many[:-1]
+    for whole in (fix, replace(PLANNED, many)):
+        assert whole is not None
+        assert [each.value for each in whole.remove] == many
+        assert [each.value for each in told(whole, None).remove] == many[:-1]
+        assert "room for 64 of the 65 records" in beyond(whole)
     # What is read of one name and type has room, and many long ones have not.
-    long = [f"{number:03d}{'x' * 800}" for number in range(30)]
-    assert 20 < len(gone(replace(PLANNED, long))) < 25
+    long = replace(PLANNED, [f"{number:03d}{'x' * 800}" for number in range(30)])
+    assert long is not None
+    assert 20 < len(fitting(long).remove) < 25
+    all_but_one = delete(removal(NAME, RecordType.TXT, many[1:]))
+    assert (fitting(all_but_one), beyond(all_but_one)) == (all_but_one, "")
+    assert beyond(wait()) == ""
+
+
+def test_of_many_beside_a_cname_all_goes_as_it_could_not_stand_there_else() -> None:
+    many = [f"{number:03d}" for number in range(REMOVED_LIMIT)]
+    more = removal("other.example.com", RecordType.TXT, ["mine"])
+    fix = replace(ALIAS, many, type=RecordType.TXT, more=more)
+    assert fix is not None
+    found = [(each.name, each.type, each.value) for each in told(fix, None).remove]
+    assert found == [(NAME, "TXT", ""), ("other.example.com", "TXT", "mine")]
+    assert beyond(fix) == ""
 
 
 def test_what_to_type_is_told_where_the_cause_left_it_open() -> None:

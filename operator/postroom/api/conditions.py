@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from postroom.api.fields import Model
 from postroom.api.reasons import Reason
-from postroom.api.times import is_far_ahead, parse_timestamp
+from postroom.api.times import no_later, parse_timestamp
 
 #: Longest condition message that postroom writes, in characters (metav1 would allow 32768).
 MESSAGE_LIMIT = 512
@@ -172,14 +172,12 @@ def place(
         before = find(previous, verdict.type)
         unmoved = before is not None and before.status is verdict.status
         since = before.last_transition_time if before and unmoved else now
-        if since > now and is_far_ahead(since, now):
-            since = now
         placed.append(
             Condition(
                 type=verdict.type,
                 status=verdict.status,
                 observed_generation=generation,
-                last_transition_time=since,
+                last_transition_time=no_later(since, now),
                 reason=verdict.reason.value,
                 message=shorten(verdict.message),
             )

@@ -30,6 +30,9 @@ DEFAULT_STATUS = {
 #: Most users of an object that its status lists.
 USERS_LIMIT = 20
 
+#: The list that is told though it is empty, once there is a verdict.
+ALWAYS_TOLD = "findings"
+
 
 class Use(StrEnum):
     """What somebody uses an object for."""
@@ -105,7 +108,7 @@ class CommonStatus(Model):
         fails where there is no list.
         """
         told = self.model_dump(mode="json", by_alias=True, exclude_none=True)
-        return {name: value for name, value in told.items() if value != [] or name == "findings"}
+        return {name: value for name, value in told.items() if value != [] or name == ALWAYS_TOLD}
 
 
 class CredentialUse(StrEnum):

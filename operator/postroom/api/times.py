@@ -34,3 +34,8 @@ def is_far_ahead(text: str, now: str) -> bool:
     """Whether a time lies further ahead of another than clocks may differ: it was told by one that
     was wrong."""
     return parse_timestamp(text) - parse_timestamp(now) > SKEW
+
+
+def no_later(text: str, now: str) -> str:
+    """Since when something is, as a status tells; now, where the clock that told it was wrong."""
+    return now if text > now and is_far_ahead(text, now) else text

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from postroom.api.names import Key
 from postroom.api.resource import Metadata
-from postroom.api.status import CommonStatus
+from postroom.api.status import ALWAYS_TOLD, CommonStatus
 from postroom.concurrency.backoff import Backoff
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.audit import Audit
@@ -290,7 +290,10 @@ class SecretWriter:
 def differs(stored: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
     """Whether two statuses differ in anything but the times of the last looks.
 
-    A field that is absent is no other than an empty list, which earlier operators wrote.
+    A field that is absent is no other than an empty list, which earlier operators wrote; but for
+    the one that is there though it is empty.
     """
     names = (stored.keys() | desired.keys()) - _TIMES_OF_LOOKS
+    if ALWAYS_TOLD in desired and ALWAYS_TOLD not in stored:
+        return True
     return any(stored.get(name, []) != desired.get(name, []) for name in names)

@@ -26,7 +26,7 @@ from postroom.api.resource import (
     parse,
 )
 from postroom.api.status import MarkedStatus
-from postroom.api.times import parse_timestamp, timestamp
+from postroom.api.times import is_far_ahead, parse_timestamp, timestamp
 from postroom.reconcile.indexes import DEFAULT, by_server
 from postroom.reconcile.status.assessment import failed, passed, worst_first
 from postroom.reconcile.status.outcome import Outcome
@@ -74,8 +74,8 @@ async def standing_of(resource: Marked, world: World) -> Standing | None:
     name, namespace = resource.metadata.name, resource.metadata.namespace
     marked = await world.find(resource.kind, namespace, DEFAULT)
     others = [other for other in marked if other.metadata.name != name]
-    since = _marked_since(resource) or _newer_than(others, world.now())
     mine = as_marked(resource, others, world.now())
+    since = _in_time(cast("Marked", mine), others, world.now())
     winner = newest((*others, mine))
     return Standing(since, winner.metadata.name if winner is not None else name)
 
@@ -180,6 +180,23 @@ def _newer_than(others: Sequence[AnyResource], now: datetime) -> str:
     known = [_moment(_marked_since(cast("Marked", other))) for other in others]
     latest = max((moment for moment in known if moment is not None), default=None)
     return timestamp(now if latest is None else max(now, latest + _TICK))
+
+
+def _in_time(mine: Marked, others: Sequence[AnyResource], now: datetime) -> str:
+    """Return since when a mark stands, of now where a clock that was wrong told a time that is far
+    ahead.
+
+    That is never told of a mark before it was told of those that were set earlier: who is the
+    newest is the same in between.
+    """
+    since = _marked_since(mine) or timestamp(now)
+    earlier = [other for other in others if newest((other, cast("AnyResource", mine))) is mine]
+    ahead = [
+        each
+        for each in (_marked_since(cast("Marked", other)) for other in earlier)
+        if each is not None and is_far_ahead(each, timestamp(now))
+    ]
+    return _newer_than(earlier, now) if is_far_ahead(since, timestamp(now)) and not ahead else since
 
 
 def _moment(text: str | None) -> datetime | None:

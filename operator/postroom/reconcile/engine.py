@@ -306,7 +306,7 @@ def _unasked(
     before = resource.status
     ready = find(before.conditions, ConditionType.READY)
     generation = resource.metadata.generation
-    last_look = max(before.last_check_time or "", before.last_ready_time or "")
+    last_look = schedule.last_look(before, now)
     once_ready = before.last_ready_generation == generation
     # A domain that waits for its first success is looked at ever less often.
     counted = once_ready or resource.kind is Kind.EMAIL_ACCOUNT

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.api.times import parse_timestamp, timestamp
+from postroom.api.times import SKEW, no_later, parse_timestamp, timestamp
 
 
 @given(
@@ -23,6 +23,14 @@ def test_what_is_written_is_read_to_the_second(moment: datetime) -> None:
     read = parse_timestamp(timestamp(moment))
     assert read == moment.replace(microsecond=0)
     assert read.utcoffset() == timedelta()
+
+
+@given(st.timedeltas(min_value=-timedelta(days=9999), max_value=timedelta(days=9999)))
+def test_what_a_wrong_clock_told_is_told_as_of_now(ahead: timedelta) -> None:
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    text = timestamp(now + ahead)
+    wrong = parse_timestamp(text) - now > SKEW
+    assert no_later(text, timestamp(now)) == (timestamp(now) if wrong else text)
 
 
 def test_the_zone_is_utc() -> None:

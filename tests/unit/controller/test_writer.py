@@ -329,6 +329,13 @@ def test_statuses_differ_exactly_when_they_do_not_tell_the_same(one: Object, oth
     assert differs(one, other) == (told(one) != told(other))
 
 
+def test_that_nothing_was_found_is_told_where_somebody_took_it_out() -> None:
+    told = {"findings": [], "usedBy": []}
+    assert differs({}, told)
+    assert differs({"usedBy": []}, told)
+    assert not differs({"findings": []}, told)
+
+
 async def test_empty_lists_that_were_written_before_are_no_reason_to_write() -> None:
     empty = {"findings": [], "usedBy": [], "credentials": [], "resolvedRefs": []}
     one = bench(status={**raw_status(), **empty})

@@ -330,7 +330,7 @@ class History:
 
     async def settle(self, order: list[str]) -> None:
         """Look at everything until nothing changes, as the watch makes the operator do."""
-        for _ in range(4):
+        for _ in range(6):
             before = self.world.stored(self.kind)
             for name in order:
                 if key(name, self.kind) in self.world.objects:
@@ -363,6 +363,32 @@ def test_whatever_happens_one_at_a_time_the_last_mark_wins(
                 history.world._memories.clear()
             await history.settle(order)
             assert history.world.defaults(kind) == history.marked[-1:]
+
+    asyncio.run(run())
+
+
+@settings(max_examples=30, deadline=None)
+@given(kind=st.sampled_from(KINDS), steps=st.lists(STEPS, min_size=1, max_size=12))
+def test_marks_of_a_clock_that_was_wrong_are_told_as_of_now_in_the_same_order(
+    kind: Kind, steps: list[tuple[str, str, list[str], bool]]
+) -> None:
+    async def run() -> None:
+        history = History(kind)
+        for action, name, order, is_wrong in steps:
+            history.world.time += is_wrong * timedelta(days=9999)
+            history.do(action, name)
+            if key(name, kind) in history.world.objects:
+                await history.world.seen(name, kind)
+            history.world.time -= is_wrong * timedelta(days=9999)
+            for looked in order:
+                # Nobody is the default in between who is not in the end.
+                if key(looked, kind) in history.world.objects:
+                    status = await history.world.seen(looked, kind)
+                    assert bool(status.is_default) is ([looked] == history.marked[-1:])
+            await history.settle(order)
+        latest = timestamp(history.world.time + timedelta(minutes=10))
+        marks = history.world.stored(kind).values()
+        assert [each for each in marks if each.get("defaultSince", "") > latest] == []
 
     asyncio.run(run())
 

@@ -9,7 +9,7 @@ from postroom.api.conditions import ConditionType, Verdict, shorten
 from postroom.api.findings import Finding, Severity
 from postroom.api.profile import profile_for
 from postroom.api.reasons import Reason
-from postroom.api.times import is_far_ahead, timestamp
+from postroom.api.times import no_later, timestamp
 from postroom.mail.identities.judging import Judgement, Knowledge, judge
 from postroom.mail.identities.values import DiscoveryFailure, ListedIdentity, same
 from postroom.reconcile.account import consumers, coverage
@@ -244,7 +244,7 @@ def _status(
     if judgement.state is identities.IdentityState.VERIFIED:
         same_way = earlier is not None and earlier.method is judgement.method
         since = (earlier.verified_at if earlier and same_way else None) or now
-        since = now if is_far_ahead(since, now) else since
+        since = no_later(since, now)
     return identities.IdentityStatus.model_validate(
         {
             **facts,

@@ -21,7 +21,7 @@ from postroom.api.emailaccount_status import EffectiveSender, EmailAccountStatus
 from postroom.api.launch import LaunchItem, LaunchState
 from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount
-from postroom.api.times import timestamp
+from postroom.api.times import no_later, timestamp
 from postroom.reconcile.account.sender import SENDING
 from postroom.reconcile.status.assessment import READING
 
@@ -143,7 +143,7 @@ def _placed(
             entries.append(known)
             continue
         stays = known is not None and known.state is judged.state
-        since = (known.since if known is not None and stays else None) or moment
+        since = no_later((known.since if known is not None and stays else None) or moment, moment)
         # Nobody waits for what does not concern the account, and each field costs a write more.
         told = since if judged.state is not _NOT_NEEDED else None
         entries.append(_entry(item, judged.state, told, judged.message))

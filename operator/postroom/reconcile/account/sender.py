@@ -140,8 +140,11 @@ def concluding(sender: EffectiveSender) -> Conclude:
     ) -> Conclusion:
         decided = decide(sender, hindrance(conditions), before)
         since: str | None = getattr(before, "connected_at", None)
-        if since is None and decided.address is not None:
-            since = times.timestamp(now)
+        moment = times.timestamp(now)
+        if since is not None:
+            since = times.no_later(since, moment)
+        elif decided.address is not None:
+            since = moment
         return Conclusion({"effective_sender": decided, "connected_at": since})
 
     return conclude

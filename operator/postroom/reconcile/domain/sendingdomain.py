@@ -161,8 +161,7 @@ def judge(
     """Judge what a look at DNS reported, and whether the domain may be had at all."""
     before, metadata = case.resource.status, case.resource.metadata
     same_generation = before.observed_generation == metadata.generation
-    last_look = max(before.last_check_time or "", before.last_ready_time or "") or None
-    stale = schedule.is_stale(last_look, case.spec.interval, now)
+    stale = schedule.is_stale(schedule.last_look(before, now), case.spec.interval, now)
 
     def fields_of(report: DomainReport) -> dict[str, object]:
         return status_fields(

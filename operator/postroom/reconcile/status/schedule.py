@@ -19,7 +19,7 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec, parse_status
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.api.status import CommonStatus
-from postroom.api.times import SKEW, parse_timestamp
+from postroom.api.times import SKEW, is_far_ahead, parse_timestamp, timestamp
 
 #: (age of the wait from which on it holds, wait until the next look): close together while the
 #: user is likely to be at work on it, then ever wider.
@@ -147,6 +147,19 @@ def share(uid: str) -> float:
 def heartbeat(interval: timedelta) -> timedelta:
     """Return how old a stored ``lastCheckTime`` may become before it is refreshed."""
     return max(interval, HEARTBEAT)
+
+
+def last_look(status: CommonStatus, now: datetime) -> str | None:
+    """Return when a status says that its object was looked at last, by the one of its two times
+    that counts: what was right when the object became Ready was right from then on.
+
+    Another time that lies far ahead takes nothing from one that does not.
+    """
+    looks = [text for text in (status.last_check_time, status.last_ready_time) if text]
+    moment = timestamp(now)
+    return max(
+        (text for text in looks if not is_far_ahead(text, moment)), default=max(looks, default=None)
+    )
 
 
 def is_stale(last_look: str | None, spacing: timedelta, now: datetime) -> bool:

@@ -23,7 +23,7 @@ from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource
 from postroom.api.status import CommonStatus
-from postroom.api.times import timestamp
+from postroom.api.times import is_far_ahead, timestamp
 from postroom.reconcile.status import schedule
 from postroom.reconcile.status.assessment import (
     Assessment,
@@ -117,9 +117,7 @@ def _previous(resource: AnyResource, assessment: Assessment, now: datetime) -> P
     began = schedule.wait_began(before.conditions, assessment.deadline)
     if began is not None and assessment.own_pace and not once_ready:
         spacing = max(spacing, schedule.pending_wait(now - began))
-    # What counted when the object became Ready counts from then on.
-    last_look = max(before.last_check_time or "", before.last_ready_time or "") or None
-    stale = schedule.is_stale(last_look, spacing, now)
+    stale = schedule.is_stale(schedule.last_look(before, now), spacing, now)
     return Previous(before.conditions, generation, stale=stale, once_ready=once_ready)
 
 
@@ -227,6 +225,11 @@ def build_status(
     before = resource.status
     ready = is_true(conditions, ConditionType.READY)
     became_ready = ready and not is_true(before.conditions, ConditionType.READY)
+    looks = (before.last_check_time, before.last_ready_time)
+    # Nobody knows when it was that a clock that was wrong has told.
+    checked, was_ready = (
+        None if text is None or is_far_ahead(text, moment.text) else text for text in looks
+    )
     common: dict[str, object] = {
         "observed_generation": resource.metadata.generation,
         "conditions": conditions,
@@ -234,8 +237,8 @@ def build_status(
         or before.last_handled_reconcile_at,
         "last_check_time": moment.text
         if assessment is not None and assessment.conclusive
-        else before.last_check_time,
-        "last_ready_time": moment.text if became_ready else before.last_ready_time,
+        else checked,
+        "last_ready_time": moment.text if became_ready else was_ready,
         "last_ready_generation": resource.metadata.generation
         if ready
         else before.last_ready_generation,

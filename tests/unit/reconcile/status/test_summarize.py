@@ -340,7 +340,11 @@ def test_what_is_looked_at_seldom_goes_stale_late(
 
 @pytest.mark.parametrize(
     ("checked", "ready", "stands"),
-    [(0, None, True), (None, 0, True), (-9, 0, True), (0, -9, True), (-9, -9, False)],
+    [
+        *((0, None, True), (None, 0, True), (-9, 0, True), (0, -9, True), (-9, -9, False)),
+        # Told by a clock that was wrong, or by hand.
+        *((0, 9999, True), (9999, 0, True), (9999, 9999, False), (9999, -9, False)),
+    ],
 )
 def test_a_verdict_is_as_old_as_the_later_of_two_times(
     checked: int | None, ready: int | None, stands: bool

@@ -31,7 +31,7 @@ import trustme
 from aiosmtpd.smtp import SMTP
 
 from lab.dovecot_server_files import server_user, write_files
-from lab.mail_probing import AUTHORITY, HOST
+from lab.mail_probing import AUTHORITY, HOST, PATIENT
 from loopback import own_address
 from postroom.api.mailserver import TLSMode
 from postroom.mail.connect.dial import Resolve
@@ -40,8 +40,8 @@ from postroom.mail.probes import NetworkProbes
 from postroom.mail.report import Endpoint
 
 _PACKAGES = {"imap": "dovecot-imapd", "submission": "dovecot-submissiond", "lmtp": "dovecot-lmtpd"}
-#: Seconds until the server must answer, and until it must have ended.
-_PATIENCE = 120.0
+#: Seconds until the server must answer, have written its log, and have ended.
+PATIENCE = 120.0
 
 PORTS = ("imap", "imaps", "submission", "submissions", "lmtp", "sasl")
 
@@ -137,7 +137,7 @@ class MailServerProcess:
 
     def probes(self) -> NetworkProbes:
         """Probes with a budget of refusals of their own, that wait for nothing."""
-        return NetworkProbes(*self.reach(), quiet=0)
+        return NetworkProbes(*self.reach(), PATIENT, quiet=0)
 
     @property
     def log(self) -> str:
@@ -145,15 +145,16 @@ class MailServerProcess:
 
     async def logs(self, text: str) -> bool:
         """Tell whether its log says this, soon: another process writes it than answers us."""
-        for _ in range(1000):
-            if text in self.log:
-                return True
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.log:
+            if time.monotonic() > deadline:
+                return False
             await asyncio.sleep(0.02)
-        return False
+        return True
 
     async def wait(self, process: subprocess.Popen[bytes]) -> None:
         """Wait until all services listen; fail with the server's own words."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + PATIENCE
         waiting = list(self.ports.values())
         while process.poll() is None and time.monotonic() < deadline:
             try:
@@ -265,4 +266,4 @@ async def _stop(process: subprocess.Popen[bytes]) -> None:
     Not with SIGTERM, after which it looks only every second whether they have ended.
     """
     os.killpg(process.pid, signal.SIGKILL)
-    await asyncio.to_thread(process.wait, timeout=_PATIENCE)
+    await asyncio.to_thread(process.wait, timeout=PATIENCE)

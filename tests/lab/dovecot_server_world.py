@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lab.dovecot_server import Dovecot
-from lab.mail_probing import AUTHORITY, HOST
+from lab.mail_probing import AUTHORITY, HOST, PATIENT
 from postroom.api.conditions import ConditionType, find
 from postroom.api.names import API_VERSION, REQUESTED_AT_ANNOTATIONS, Key, Kind
 from postroom.cli import manifests
@@ -21,7 +21,6 @@ from postroom.cli.directory import DirectoryWorld
 from postroom.dns.answers import Asker
 from postroom.dns.ownership import OwnershipRules
 from postroom.dns.tls.mta_sts_host import PolicyFetcher
-from postroom.mail.connect.dial import Deadlines
 from postroom.mail.probes import NetworkProbes
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.reconcile.world import MessagePolicy, NoTokens, Outbound, Tokens
@@ -42,8 +41,8 @@ class Took:
 class TimedProbes(NetworkProbes):
     """Probes that note how long each login took."""
 
-    def __init__(self, server: Dovecot, deadlines: Deadlines | None = None) -> None:
-        super().__init__(*server.reach(), deadlines)
+    def __init__(self, server: Dovecot) -> None:
+        super().__init__(*server.reach(), PATIENT)
         self.took: list[Took] = []
 
     async def probe(

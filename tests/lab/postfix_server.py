@@ -17,14 +17,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from lab.dovecot_server import Dovecot, MailServerProcess, cannot_run, free_ports, mail_program
+from lab.dovecot_server import (
+    PATIENCE,
+    Dovecot,
+    MailServerProcess,
+    cannot_run,
+    free_ports,
+    mail_program,
+)
 from lab.dovecot_server_files import ALICE, BOB
 from lab.mail_probing import AUTHORITY, HOST
 from loopback import own_address
 
 #: An address of Alice's besides her own, and one that nobody may write from.
 ALIAS, NOBODYS = "sales@example.com", "ceo@example.com"
-_PATIENCE = 120.0
 
 _MAIN = """\
 compatibility_level = 3.6
@@ -94,7 +100,7 @@ async def postfix(backend: Dovecot) -> AsyncIterator[MailServerProcess]:
                 yield running
             finally:
                 _stop(directory)
-                await asyncio.to_thread(process.wait, timeout=_PATIENCE)
+                await asyncio.to_thread(process.wait, timeout=PATIENCE)
 
 
 def _stop(directory: Path) -> None:

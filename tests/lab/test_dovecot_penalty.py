@@ -25,7 +25,6 @@ from postroom.api.conditions import ConditionType
 from postroom.api.mailserver import ProbeStage
 from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
-from postroom.mail.connect.dial import Deadlines
 from postroom.mail.limits.hosts import REFUSALS, Host
 from postroom.mail.probes import NetworkProbes
 from postroom.mail.report import Endpoint, Login, ProbeReport
@@ -34,15 +33,13 @@ pytestmark = [pytest.mark.real_mail_server, pytest.mark.slow]
 
 #: Seconds: the delay after one wrong password, and how old the last must be for there to be none.
 FIRST_PENALTY, FORGOTTEN = 4.0, 15
-#: However busy the machine is, a login that is held ends within these.
-PATIENT = Deadlines(connect=120, tls=120, greeting=120, command=120, auth=120, total=300)
 
 
 class Noting(TimedProbes):
     """Probes that note of each login when its sessions began and ended."""
 
     def __init__(self, server: Dovecot) -> None:
-        super().__init__(server, PATIENT)
+        super().__init__(server)
         self.sessions: dict[str, list[tuple[float, float]]] = {}
 
     async def _check(self, host: Host, endpoint: Endpoint, login: Login | None, *more: Any) -> Any:

@@ -177,7 +177,7 @@ async def test_mailboxes_are_made_anew_renamed_and_deleted_under_us(server: Dove
         assert await all_after(reader, 0, NAME) == [content]
         await other(server, lambda client: client.delete(f'"{WRITTEN}"'))
         with pytest.raises(Failure):
-            await asyncio.wait_for(reader.news(30), 10)
+            await asyncio.wait_for(reader.news(30), 60)
             await reader.open(NAME)
     async with probes.reading(where, LOGIN) as reader:
         with pytest.raises(Failure) as failed:

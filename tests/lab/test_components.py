@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All components of the installation at once: in whatever order a kustomization names them, and
+under whatever names and namespace it puts them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.helm import ROOT, kustomized
+
+INSTALL = ROOT / "manifests" / "install"
+Objects = list[dict[str, Any]]
+#: A patch reaches only what an earlier component has brought; docs/install.md says so of this one.
+_AFTER_THE_WORKER = "watch-secrets"
+_WORKLOADS = ("Deployment", "StatefulSet")
+
+
+def components(scope: str) -> list[Path]:
+    """The directories of all components for a scope, as they are named."""
+    found = []
+    for part in sorted(INSTALL.iterdir()):
+        place = part / scope if (part / scope).is_dir() else part
+        described = (place / "kustomization.yaml").read_text()
+        if yaml.load(described, Loader=yaml.CSafeLoader)["kind"] == "Component":
+            found.append(place)
+    assert {"shards", _AFTER_THE_WORKER} < {place.name for place in found}
+    return found
+
+
+def made(directory: Path, scope: str, parts: list[Path], **moved: Any) -> Objects:
+    """What a kustomization makes of them, without the definitions, which are long."""
+    directory.mkdir()
+    base = yaml.load((INSTALL / scope / "kustomization.yaml").read_text(), Loader=yaml.CSafeLoader)
+    described = {
+        "resources": [
+            os.path.relpath(INSTALL / scope / each, directory)
+            for each in base["resources"]
+            if "crds" not in each
+        ],
+        "components": [os.path.relpath(part, directory) for part in parts],
+    }
+    (directory / "kustomization.yaml").write_text(json.dumps({**described, **moved}))
+    return kustomized(directory)
+
+
+def arguments(objects: Objects) -> dict[str, set[str]]:
+    return {
+        each["metadata"]["name"]: set(each["spec"]["template"]["spec"]["containers"][0].pop("args"))
+        for each in objects
+        if each["kind"] in _WORKLOADS
+    }
+
+
+def names(objects: Objects) -> set[tuple[str, str]]:
+    return {(each["kind"], each["metadata"]["name"]) for each in objects}
+
+
+@pytest.mark.parametrize("scope", ["cluster", "namespaced"])
+def test_their_order_has_no_meaning(scope: str, tmp_path: Path) -> None:
+    parts = components(scope)
+    backwards = [part for part in reversed(parts) if part.name != _AFTER_THE_WORKER]
+    backwards.append(next(part for part in parts if part.name == _AFTER_THE_WORKER))
+    one, other = (
+        made(tmp_path / str(number), scope, order)
+        for number, order in enumerate((parts, backwards))
+    )
+    flags = arguments(one)
+    assert {"--allow-bindings", "--metrics-auth", "--watch-secrets"} < flags["postroom"]
+    assert arguments(other) == flags
+    key = json.dumps
+    assert sorted(map(key, one)) == sorted(map(key, other))
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        {"namePrefix": "acme-", "nameSuffix": "-eu"},
+        {"namespace": "mail-ops", "namePrefix": "acme-"},
+        {"labels": [{"pairs": {"team": "mail"}, "includeSelectors": True}]},
+    ],
+)
+def test_whatever_they_are_called_they_find_each_other(
+    moved: dict[str, Any], tmp_path: Path
+) -> None:
+    objects = made(tmp_path / "moved", "cluster", components("cluster"), **moved)
+    known, place = names(objects), moved.get("namespace", "postroom-system")
+    referred = set()
+    for each in objects:
+        kind, spec = each["kind"], each.get("spec", {})
+        if kind.endswith("RoleBinding"):
+            referred.add((each["roleRef"]["kind"], each["roleRef"]["name"]))
+            for subject in each["subjects"]:
+                assert subject["namespace"] == place
+                referred.add((subject["kind"], subject["name"]))
+        if kind == "ValidatingAdmissionPolicyBinding":
+            referred.add(("ValidatingAdmissionPolicy", spec["policyName"]))
+        if kind in _WORKLOADS:
+            template = spec["template"]
+            referred.add(("ServiceAccount", template["spec"]["serviceAccountName"]))
+            guards = [
+                other["spec"].get("podSelector") or other["spec"]["selector"]
+                for other in objects
+                if other["kind"] in ("NetworkPolicy", "PodDisruptionBudget")
+                and other["metadata"]["name"] == each["metadata"]["name"]
+            ]
+            assert len(guards) == 2
+            for guard in guards:
+                assert guard["matchLabels"].items() <= template["metadata"]["labels"].items()
+    assert len(referred) > 10
+    assert referred - known == set()

@@ -37,6 +37,13 @@ def joined(wrong: str, fix: Fix | None, more: str = "") -> str:
     return f"{said} {told}" if told else said
 
 
+#: What to do where nothing is; nobody keeps looking after a check of files.
+KEEPS_LOOKING = "Wait: postroom keeps looking."
+#: What stands in the place of a value that is too long for a message; where the fix is shown beside
+#: it, something else does.
+VALUE_APART = "the value of the fix in status.findings"
+
+
 def what_is_wrong(message: str, fix: Fix | None) -> str:
     """A finding's text without what to do, if that stands at its end; "" where it says no more."""
     told = (fix.instruction or steps(fix)) if fix is not None else ""
@@ -88,7 +95,7 @@ def steps(fix: Fix | None) -> str:
 
 def _steps(fix: Fix) -> str:
     is_told = len(fix.value) <= _SAID_LIMIT and fix.value.isprintable()
-    said = fix.value if is_told else "the value of the fix in status.findings"
+    said = fix.value if is_told else VALUE_APART
     record = f"{fix.type} {fix.host_label or fix.name}: {said}"
     match fix.action:
         case FixAction.CREATE:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the reasons about mail servers and identities mean, by their values in `Reason`."""
 
+from postroom.api.finding_texts import KEEPS_LOOKING
+
 _NONE = "Nothing to do."
-_WAIT = "Wait: postroom keeps looking."
 
 CATALOGUE: dict[str, tuple[str, str]] = {
     "Allowed": ("The dial guard permits the host and port.", _NONE),
@@ -15,7 +16,10 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "Use an allowed port, or have the operator's --allow-port widened.",
     ),
     "ProbeSucceeded": ("The server answered as a mail server should.", _NONE),
-    "ProbeInconclusive": ("The probe ended for a passing reason before it could tell.", _WAIT),
+    "ProbeInconclusive": (
+        "The probe ended for a passing reason before it could tell.",
+        KEEPS_LOOKING,
+    ),
     "ResourcesExhausted": (
         "postroom itself lacks memory, threads or descriptors to look with; it says nothing of "
         "the server, and the last verdict stands.",
@@ -27,6 +31,12 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "nothing of the object, and the last verdict stands.",
         "Grant the service account of postroom the verb get there, as manifests/install and the "
         "chart do.",
+    ),
+    "CredentialsElsewhere": (
+        "`postroom check` has not the Secret at hand, or could not read the place that it was to "
+        "read it from: nothing was tried with it.",
+        "Bring the Secret along in the input or by --secrets-from, readable for you; in the "
+        "cluster the operator reads it by itself.",
     ),
     "HostNotFound": (
         "The host has no address in DNS.",
@@ -122,7 +132,7 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "Login works, but the mailbox cannot be opened.",
         "Correct imap.mailbox or its rights, or have the server mended, as the message says.",
     ),
-    "TemporaryFailure": ("The server could not check the credentials now.", _WAIT),
+    "TemporaryFailure": ("The server could not check the credentials now.", KEEPS_LOOKING),
     "NotAttempted": (
         "The check was not made because an earlier stage failed.",
         "Mend the earlier stage first.",

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the reasons mean that messages of postroom's own come to, by their values in `Reason`."""
 
+from postroom.api.finding_texts import KEEPS_LOOKING
+
 CATALOGUE: dict[str, tuple[str, str]] = {
     "MessageAccepted": (
         "The server took the message over; there is no mailbox to look for it in.",
@@ -72,6 +74,6 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     ),
     "AwaitingMessage": (
         "A message of postroom's is on its way, or waits to be sent.",
-        "Wait: postroom keeps looking.",
+        KEEPS_LOOKING,
     ),
 }

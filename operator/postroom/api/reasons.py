@@ -16,6 +16,7 @@ from postroom.api import (
     oauth_reasons,
     use_reasons,
 )
+from postroom.api.finding_texts import KEEPS_LOOKING
 
 
 class Reason(StrEnum):
@@ -129,6 +130,7 @@ class Reason(StrEnum):
     PROBE_INCONCLUSIVE = "ProbeInconclusive"
     RESOURCES_EXHAUSTED = "ResourcesExhausted"
     READ_FORBIDDEN = "ReadForbidden"
+    CREDENTIALS_ELSEWHERE = "CredentialsElsewhere"
     HOST_NOT_FOUND = "HostNotFound"
     CONNECTION_REFUSED = "ConnectionRefused"
     CONNECTION_TIMEOUT = "ConnectionTimeout"
@@ -228,7 +230,6 @@ class Entry(NamedTuple):
 
 
 _NONE = "Nothing to do."
-_WAIT = "Wait: postroom keeps looking."
 
 _ENTRIES: dict[Reason, Entry] = {
     Reason.SUCCEEDED: Entry("Everything that was required holds.", _NONE),
@@ -236,9 +237,9 @@ _ENTRIES: dict[Reason, Entry] = {
         "The operator has not looked at the object yet.",
         "If it stays, check that the operator runs and watches this namespace.",
     ),
-    Reason.PROGRESSING: Entry("The current spec is being evaluated.", _WAIT),
+    Reason.PROGRESSING: Entry("The current spec is being evaluated.", KEEPS_LOOKING),
     Reason.PROGRESSING_WITH_RETRY: Entry(
-        "A look failed for a passing reason and is repeated.", _WAIT
+        "A look failed for a passing reason and is repeated.", KEEPS_LOOKING
     ),
     Reason.AWAITING_DNS: Entry(
         "The records of this spec have not been seen complete yet.",
@@ -344,7 +345,8 @@ _ENTRIES: dict[Reason, Entry] = {
         "The SendingDomain behind the account is not verified.", "Read the SendingDomain's status."
     ),
     Reason.DEPENDENCY_UNKNOWN: Entry(
-        "The state of an object that this one stands on is not known yet.", _WAIT
+        "The state of an object that this one stands on is not known yet.",
+        "Wait; if it stays, read what that object says.",
     ),
     Reason.DUPLICATE_ADDRESS: Entry(
         "An older EmailAccount already stands for this address.",

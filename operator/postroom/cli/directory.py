@@ -16,7 +16,7 @@ from postroom.api.status import CommonStatus
 from postroom.api.times import timestamp
 from postroom.cli.manifests import Manifests
 from postroom.cli.secret_sources import why_elsewhere
-from postroom.cli.secret_stores import SecretStore
+from postroom.cli.secret_stores import SecretStore, not_at_hand
 from postroom.cli.yaml_documents import Manifest
 from postroom.delivery import routes
 from postroom.dns.ownership import OwnershipRules
@@ -253,7 +253,7 @@ class DirectoryWorld:
         named = (*self._manifests.secrets, *self._manifests.made_secrets)
         if any(place == namespace for place, _ in named):
             return None
-        raise world.LookupUnavailable(
+        raise not_at_hand(
             f"Secret {name} is not in the input, and neither is any other of namespace "
             f"{namespace}: its credentials come from elsewhere and are not tried."
         )
@@ -281,7 +281,7 @@ def _as_its_owner_allows(
 
 def _elsewhere(name: str, reason: str) -> world.LookupUnavailable:
     """Nothing that stands in for a credential is sent: a few refusals lock a mailbox."""
-    return world.LookupUnavailable(
+    return not_at_hand(
         f"Secret {name} has no content in the input, as it {reason}: its credentials come from "
         "elsewhere and are not tried."
     )

@@ -16,6 +16,7 @@ from typing import Protocol
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.mailserver import MailServerSpec
 from postroom.api.masked import Masked
+from postroom.api.reasons import Reason
 from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.cli.manifests import Manifests
 from postroom.cli.secret_sources import what_stands_in
@@ -28,6 +29,11 @@ PREFIX = "POSTROOM_SECRET__"
 #: Bytes; what Kubernetes keeps in a Secret at most.
 _LIMIT = 1024 * 1024
 _REFERENCE = "Secret/"
+
+
+def not_at_hand(sentence: str) -> LookupUnavailable:
+    """Credentials that nothing is known of, for a reason that no wait mends."""
+    return LookupUnavailable(sentence, Reason.CREDENTIALS_ELSEWHERE)
 
 
 class SecretStore(Protocol):
@@ -157,7 +163,7 @@ class EnvironmentSecrets:
         prefix = _prefix(namespace, name)
         data = _Variables(self._environment, prefix)
         if not data:
-            raise LookupUnavailable(
+            raise not_at_hand(
                 f"Secret {name} is not in the environment, so that its credentials are not tried: "
                 f"set {prefix}USERNAME and {prefix}PASSWORD, or what else its keys are."
             )
@@ -183,12 +189,12 @@ class FolderSecrets:
         try:
             data = dict(self._keys(self._folder / namespace / name))
         except OSError as error:
-            raise LookupUnavailable(
+            raise not_at_hand(
                 f"Secret {name} cannot be read from the folder of --secrets-dir "
                 f"({error.strerror}), so that its credentials are not tried."
             ) from None
         if not data:
-            raise LookupUnavailable(
+            raise not_at_hand(
                 f"Secret {name} is not in the folder of --secrets-dir, so that its credentials "
                 f"are not tried: put each key of it into a file {namespace}/{name}/KEY."
             )
@@ -217,7 +223,7 @@ def _refuse_what_stands_in(name: str, data: Mapping[str, Masked]) -> None:
     """Raise `LookupUnavailable` for values that are nobody's credential, and must not be sent."""
     why = what_stands_in((key, data[key].reveal()) for key in data)
     if why is not None:
-        raise LookupUnavailable(
+        raise not_at_hand(
             f"What --secrets-from has of Secret {name} {why}: its credentials are not tried."
         )
 
@@ -243,7 +249,7 @@ class ClusterSecrets:
         try:
             raw = await self.api.secret(namespace, name)
         except ApiError as error:
-            raise LookupUnavailable(_why_not(error.status, namespace, name)) from None
+            raise not_at_hand(_why_not(error.status, namespace, name)) from None
         content = None if raw is None else secret_content(raw)
         self._read[namespace, name] = content
         return content

@@ -13,7 +13,7 @@ from rich.text import Text
 from postroom.api.conditions import ConditionStatus, ConditionType
 from postroom.api.emailaccount import Connection
 from postroom.api.emailaccount_status import EmailAccountStatus
-from postroom.api.finding_texts import fix_in, what_is_wrong
+from postroom.api.finding_texts import KEEPS_LOOKING, VALUE_APART, fix_in, what_is_wrong
 from postroom.api.findings import FixAction, Severity
 from postroom.api.launch import LaunchState
 from postroom.api.names import Kind
@@ -31,6 +31,8 @@ _COLOURS = {
     ConditionStatus.FALSE: "red",
     ConditionStatus.UNKNOWN: "yellow",
 }
+#: Fixes that are told as a sentence; and the one that says no more than to wait.
+_TOLD = frozenset({FixAction.EXTERNAL, FixAction.WAIT})
 _IN_WORDS: dict[str | None, str] = {
     ConditionStatus.TRUE: "Ready",
     ConditionStatus.FALSE: "not Ready",
@@ -47,8 +49,10 @@ _COLUMNS = {
     Kind.MAIL_SERVER: ("HOST", "TLS", "AUTH", "ACCOUNTS", "DEFAULT"),
     Kind.EMAIL_ACCOUNT: ("ADDRESS", "SERVER", "SMTP", "IMAP", "UNSEEN", "DEFAULT", "CONNECTION"),
 }
-#: Where a sentence ends; not within a name, a version or an address.
-_SENTENCE_END = re.compile(r"(?<=[.;])\s+")
+#: Where a sentence ends, not within a name, a version or an address; and where a clause does, not
+#: before a tag of a record's value.
+_SENTENCE_END = re.compile(r"(?<=\.)\s+")
+_CLAUSE_END = re.compile(r"(?<=;)\s+(?![\w-]+\s*=)")
 STATE_COLOURS = {
     RecordState.VALID: "green",
     RecordState.MISSING: "red",
@@ -265,11 +269,7 @@ def _show_details(console: Console, raw: Object, *, full: bool) -> None:
         _show_finding(console, finding, said)
         said.add(finding["message"])
     message = ready.get("message", "")
-    rest = " ".join(
-        sentence
-        for sentence in _SENTENCE_END.split(message)
-        if not any(sentence in each for each in said)
-    )
+    rest = _unsaid(message, said)
     if not is_ready and rest:
         _line(console, f"  {rest}")
     account_details.print_lines(console, account_details.server_lines(raw))
@@ -282,6 +282,24 @@ def _show_details(console: Console, raw: Object, *, full: bool) -> None:
             account_details.print_lines(console, account_details.launch_lines(launch))
         elif launch is not None:
             _line(console, f"  {account_details.launch_summary(launch).capitalize()}")
+
+
+def _unsaid(message: str, said: Set[str]) -> str:
+    """What of a message nothing has said yet, as whole sentences."""
+    kept = []
+    for sentence in _SENTENCE_END.split(message):
+        clauses = _CLAUSE_END.split(sentence)
+        # What was cut to the length of a message is said where its beginning is.
+        left = [e for e in clauses if not any(e.removesuffix("…") in text for text in said)]
+        if not left:
+            continue
+        text = " ".join(left)
+        if left[-1] is not clauses[-1] and text.endswith(";"):
+            text = f"{text[:-1]}."
+        if left[0] is not clauses[0] and (first := text.split(" ", 1)[0]).isalpha():
+            text = f"{first.capitalize()}{text[len(first) :]}"
+        kept.append(text)
+    return " ".join(kept)
 
 
 def _show_records(console: Console, raw: Object) -> None:
@@ -326,7 +344,7 @@ def _show_finding(console: Console, finding: Mapping[str, Any], said: Set[str]) 
     told = fix_in(finding)
     message = what_is_wrong(finding["message"], told if told and told.instruction else None)
     if message and finding["message"] not in said:
-        _line(console, f"    {message}")
+        _line(console, f"    {message.replace(VALUE_APART, 'the value below')}")
     if because:
         _line(console, f"    Also found: {because}", "dim")
     if finding.get("ask"):
@@ -334,10 +352,10 @@ def _show_finding(console: Console, finding: Mapping[str, Any], said: Set[str]) 
     fix = finding.get("fix")
     if not fix:
         return
-    if fix["action"] == FixAction.WAIT:
+    if fix["action"] == FixAction.WAIT and fix.get("instruction") in (None, "", KEEPS_LOOKING):
         _line(console, "    Fix: wait.", "cyan")
         return
-    if fix["action"] == FixAction.EXTERNAL and fix.get("instruction"):
+    if fix["action"] in _TOLD and fix.get("instruction"):
         told, *pasted = fix["instruction"].rstrip().split("\n")
         _line(console, f"    Fix: {told}", "cyan")
         for line in pasted:

@@ -14,6 +14,7 @@ import pytest
 import typer
 import yaml
 
+from postroom.api.reasons import Reason
 from postroom.cli import manifests
 from postroom.cli.check import CheckInput, CheckRun, world_of
 from postroom.cli.options import ExitCode
@@ -28,6 +29,7 @@ from postroom.cli.secret_stores import (
     named_secrets,
 )
 from postroom.controller.client import ApiError
+from postroom.reconcile.status.remedies import WAITS
 from postroom.reconcile.world import LookupUnavailable
 from postroom.settings import load
 
@@ -168,8 +170,23 @@ async def test_a_secret_of_a_cluster_is_read_once_with_its_owners_word() -> None
     ("status", "says"), [(403, "may not get secrets in namespace mail"), (0, "does not answer")]
 )
 async def test_what_the_api_server_refuses_is_a_sentence(status: int, says: str) -> None:
-    with pytest.raises(LookupUnavailable, match=says):
+    with pytest.raises(LookupUnavailable, match=says) as refused:
         await ClusterSecrets(Api(ApiError("GET secret", status))).secret("mail", "a")
+    assert refused.value.reason is Reason.CREDENTIALS_ELSEWHERE, "no wait mends that"
+
+
+async def test_nobody_is_told_to_wait_for_what_is_not_at_hand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert Reason.CREDENTIALS_ELSEWHERE not in WAITS
+    (tmp_path / "a.yaml").write_text(SERVER)
+    source = CheckInput([str(tmp_path / "a.yaml")], "default")
+    credentials = Credentialing(source=SecretsFrom.ENV)
+    run = CheckRun(source, load({}, {}), "table", quiet=False, credentials=credentials)
+    assert await run.once(timedelta()) == ExitCode.COULD_NOT_LOOK
+    told = capsys.readouterr().out
+    assert "Fix: Bring the Secret along" in told
+    assert "wait" not in told.lower()
 
 
 async def test_a_kubeconfig_that_is_none_is_bad_input(

@@ -326,6 +326,64 @@ def test_each_sentence_is_said_once() -> None:
         assert text.count(sentence) == 1
 
 
+OF_TWO = (
+    "No record at a.example.com; publish TXT a.example.com: v=DMARC1; p=none; rua=mailto:x@y. The "
+    "same holds for b.example.com."
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "told", "rest"),
+    [
+        (
+            OF_TWO,
+            "publish TXT a.example.com: v=DMARC1; p=none; rua=mailto:x@y.",
+            "No record at a.example.com. The same holds for b.example.com.",
+        ),
+        (
+            OF_TWO,
+            "No record at a.example.com; nothing stands there.",
+            "Publish TXT a.example.com: v=DMARC1; p=none; rua=mailto:x@y. The same holds for "
+            "b.example.com.",
+        ),
+        # A name is no word that a sentence may begin with in capitals.
+        ("It is cold; smtp.example.com is not.", "It is cold; so.", "smtp.example.com is not."),
+        (OF_TWO, "Publish p=none; it is enough.", OF_TWO),
+    ],
+)
+def test_what_is_left_of_a_message_is_made_of_whole_sentences(
+    message: str, told: str, rest: str
+) -> None:
+    found = {"code": "A", "severity": "Error", "message": told}
+    text = said("MailServer", [{**BROKEN[0], "message": message}], findings=[found])
+    assert f"  {rest}" in text.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("instruction", "line"),
+    [
+        ("Wait; if it stays, ask the owner.", "Fix: Wait; if it stays, ask the owner."),
+        ("Wait: postroom keeps looking.", "Fix: wait."),
+        ("", "Fix: wait."),
+    ],
+)
+def test_what_else_to_do_than_to_wait_is_told(instruction: str, line: str) -> None:
+    fix = {"action": "Wait", "instruction": instruction}
+    found = {"code": "A", "severity": "Warning", "message": "It is slow.", "fix": fix}
+    lines = said("MailServer", BROKEN, findings=[found]).splitlines()
+    assert [each.strip() for each in lines if "Fix" in each] == [line]
+
+
+def test_what_was_cut_to_the_length_of_a_message_is_not_said_again() -> None:
+    told = "It is cold. Publish TXT a: the value of the fix in status.findings"
+    fix = {"action": "Create", "type": "TXT", "name": "a", "value": "v", "remove": []}
+    found = {"code": "A", "severity": "Error", "message": told, "fix": fix}
+    conditions = [{**BROKEN[0], "message": "It is cold. Publish TXT a: the value of the fi…"}]
+    text = said("SendingDomain", conditions, findings=[found])
+    assert "…" not in text
+    assert "Publish TXT a: the value below" in text
+
+
 def test_a_fix_that_is_no_record_is_an_instruction() -> None:
     out = io.StringIO()
     fix = {"action": "External", "instruction": "Set spec.serverRef.", "remove": []}

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from postroom.api.conditions import ConditionStatus, ConditionType, find, is_true
 from postroom.api.field_paths import written
-from postroom.api.finding_texts import ends_with
+from postroom.api.finding_texts import KEEPS_LOOKING, ends_with
 from postroom.api.findings import Finding, Fix, FixAction, Severity
 from postroom.api.names import Key
 from postroom.api.reasons import Reason
@@ -150,7 +150,8 @@ def fix_in_words(fix: Fix | None, message: str) -> str:
     if fix is None:
         return ""
     if fix.action is FixAction.WAIT:
-        return fix.instruction or "Wait."
+        # Nobody keeps looking after a check.
+        return "Wait." if fix.instruction in ("", KEEPS_LOOKING) else fix.instruction
     if fix.action is FixAction.EXTERNAL:
         return "" if ends_with(message, fix.instruction) else fix.instruction
     gone = [

@@ -41,6 +41,7 @@ _PASSING = frozenset(
         Reason.SUSPENDED,
         Reason.DISCONNECTED,
         Reason.DEPENDENCY_UNKNOWN,
+        Reason.CREDENTIALS_ELSEWHERE,
     }
 )
 #: Why a condition is Unknown because of a failed probe, of which a finding tells.

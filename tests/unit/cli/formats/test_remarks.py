@@ -110,6 +110,8 @@ def test_fingerprints_stay_while_lines_move_and_differ_otherwise(tmp_path: Path)
     [
         (None, "", ""),
         (Fix(action=FixAction.WAIT), "", "Wait."),
+        (Fix(action=FixAction.WAIT, instruction="Wait: postroom keeps looking."), "", "Wait."),
+        (Fix(action=FixAction.WAIT, instruction="Wait; then ask."), "", "Wait; then ask."),
         (Fix(action=FixAction.EXTERNAL, instruction="set it."), "It is not: set it.", ""),
         (Fix(action=FixAction.EXTERNAL, instruction="Set it."), "It is not.", "Set it."),
         (

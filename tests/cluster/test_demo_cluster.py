@@ -33,6 +33,8 @@ def test_the_story_ends_well(plane: ControlPlane) -> None:
     tickets = [line for line in told.stdout.splitlines() if line.startswith("  ticket ")]
     assert [line.split(":")[0] for line in tickets] == ["  ticket 1"] * 2
     assert "printer.jpg (20000 octets)" in told.stdout and '"deliveredAt":' in told.stdout
+    # As a reader would have to type it.
+    assert "-o 'jsonpath={.status.inbound}'\n" in told.stdout
     # Other tests apply the same samples.
     plane.kubectl("wait", "--for=delete", "namespace/mail", "--timeout=120s", check=False)
 

@@ -4,6 +4,7 @@
 import asyncio
 import ipaddress
 import json
+import shlex
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,7 +58,7 @@ class _Story:
         """Run kubectl as a user would, and show command and answer."""
         answer = await asyncio.to_thread(self._plane.kubectl, *args, check=check)
         if not quiet:
-            self._narrator.line(f"$ kubectl {' '.join(args)}\n{answer.stdout.rstrip()}")
+            self._narrator.line(f"$ kubectl {shlex.join(args)}\n{answer.stdout.rstrip()}")
         return answer.stdout
 
     async def tell(self, address: str) -> None:
@@ -107,7 +108,7 @@ class _Story:
         await demo_story.until(self._is_ready, False, "the break is noticed")
         await self._kubectl("get", *_RESOURCE)
         shown = (
-            "jsonpath={range .status.findings[*]}{.severity}: {.code}{'\\n'}{.message}{'\\n'}{end}"
+            'jsonpath={range .status.findings[*]}{.severity}: {.code}{"\\n"}{.message}{"\\n"}{end}'
         )
         await self._kubectl("get", *_RESOURCE, "-o", shown)
         stored = json.loads(await self._kubectl("get", *_RESOURCE, "-o", "json", quiet=True))

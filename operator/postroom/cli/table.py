@@ -61,6 +61,8 @@ STATE_COLOURS = {
     RecordState.PROPAGATING: "yellow",
     RecordState.UNKNOWN: "yellow",
 }
+#: What a domain is not verified with, once it is confirmed.
+_BROKEN = frozenset({RecordState.MISSING, RecordState.WRONG, RecordState.CONFLICTING})
 
 
 def show(
@@ -274,6 +276,10 @@ def _show_details(console: Console, raw: Object, *, full: bool) -> None:
         _line(console, f"  {rest}")
     account_details.print_lines(console, account_details.server_lines(raw))
     _show_records(console, raw)
+    if is_ready and _seen_once(raw):
+        _line(
+            console, "  Seen once: Ready stays True unless the next look finds the same.", "yellow"
+        )
     if isinstance(known, EmailAccountStatus):
         plan = account_details.send_plan_lines(known, datetime.now(UTC))
         more = account_details.account_lines(known, said | {message})
@@ -302,9 +308,29 @@ def _unsaid(message: str, said: Set[str]) -> str:
     return " ".join(kept)
 
 
+def _records(raw: Object) -> Sequence[Mapping[str, Any]]:
+    """The records that a status lists."""
+    found: Sequence[Mapping[str, Any]] = (raw.get("status") or {}).get("records", [])
+    return found
+
+
+def _seen_once(raw: Object) -> bool:
+    """Whether a verified domain has a record against it: one look takes nothing back
+    (docs/status.md), so that the verdict would belie the finding."""
+    against = {
+        finding.get("subject")
+        for finding in (raw.get("status") or {}).get("findings", [])
+        if finding["severity"] == Severity.ERROR
+    }
+    return any(
+        each["required"] and each["state"] in _BROKEN and each["id"] in against
+        for each in _records(raw)
+    )
+
+
 def _show_records(console: Console, raw: Object) -> None:
     """The records of a domain where one is not as it must be, and who would publish them."""
-    records = (raw.get("status") or {}).get("records", [])
+    records = _records(raw)
     if any(record["state"] != RecordState.VALID for record in records):
         rows = []
         for record in records:

@@ -9,12 +9,14 @@ with dig, kdig, nsupdate and knsupdate (Debian's bind9-dnsutils and knot-dnsutil
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import socket
 import struct
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import dns.flags
@@ -352,3 +354,24 @@ async def test_tools_update_a_zone(lab: Running, tool: str, signs: bool) -> None
     assert lab.zones.get(ZONE, "TXT") == []
     said = await run(tool, text="\n".join(lines) + "\n")
     assert "YXRRSET" in said
+
+
+async def test_records_of_a_guide_are_published_as_the_guides_say(
+    lab: Running, tmp_path: Path
+) -> None:
+    if shutil.which("nsupdate") is None:
+        pytest.skip("nsupdate is not installed (Debian: bind9-dnsutils)")
+    text = (Path(__file__).parents[2] / "docs" / "guides" / "README.md").read_text("utf-8")
+    (block,) = re.findall(r"```console\n(\$ awk .*?nsupdate\n)```", text, re.DOTALL)
+    shown = r"server 127.0.0.2 2053\n"
+    assert shown in block
+    block = block.replace(shown, rf"server {ADDRESS} {lab.port}\n")
+    commands = " && ".join(line.removeprefix("$ ") for line in block.splitlines())
+    (tmp_path / "records.zone").write_text(
+        f'{ZONE}. 300 IN TXT "v=spf1 include:a.example ~all"\n{ZONE}. 300 IN TXT "proof"\n'
+        f"www.{ZONE}. 300 IN CNAME other.{ZONE}.\n"
+    )
+    said = await run("sh", "-c", f"cd {tmp_path} && {commands}")
+    assert set(lab.zones.get(ZONE, "TXT")) == {"v=spf1 include:a.example ~all", "proof"}, said
+    assert lab.zones.get(f"www.{ZONE}", "CNAME") == [f"other.{ZONE}"]
+    assert lab.zones.get(f"s1._domainkey.{ZONE}", "TXT") == [LONG]

@@ -8,7 +8,7 @@ then arrives, and becomes a ticket of an application.
 import asyncio
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,8 +16,9 @@ from postroom.api.conditions import ConditionType, is_true
 from postroom.api.names import Key
 from postroom.cli import demo_inbound, demo_story, manifests, table, usage
 from postroom.cli.check import AT_ONCE, objects_of, world_of
+from postroom.cli.lab import variables
 from postroom.cli.options import say
-from postroom.lab.lab import Lab, LabUnavailable
+from postroom.lab.lab import OWNERSHIP_KEY_FILE, Lab, LabUnavailable
 from postroom.settings import KEY_FILE, Settings, load
 
 
@@ -102,16 +103,5 @@ async def _tell(narrator: demo_story.Narrator, address: str) -> None:
 
 def settings_for(lab: Lab) -> Settings:
     """The operator's settings that lead to a lab."""
-    given: dict[str, Any] = {}
-    names = {
-        "--dns-resolver": "dns_resolvers",
-        "--dns-authoritative-port": "dns_authoritative_port",
-        "--allow-cidr": "allow_cidrs",
-        "--allow-port": "allow_ports",
-        "--ownership-key-file": KEY_FILE,
-    }
-    for flag in lab.reach.flags:
-        name, _, value = flag.partition("=")
-        given.setdefault(names[name], []).append(value)
-    given["dns_authoritative_port"] = given["dns_authoritative_port"][0]
-    return load(given, {})
+    told = dict(each.split("=", 1) for each in variables(lab.reach))
+    return load({KEY_FILE: [str(OWNERSHIP_KEY_FILE)]}, told)

@@ -3,6 +3,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -11,13 +12,25 @@ import typer
 
 from postroom.cli import demo_story, usage
 from postroom.cli.options import say
-from postroom.lab.lab import DNS_PORT, Lab, LabUnavailable
+from postroom.given_settings import PREFIX
+from postroom.lab.lab import DNS_PORT, Lab, LabUnavailable, Reach
+from postroom.settings import Settings, flag
 
 
 def default_state() -> Path:
     """Where the lab's authority is kept."""
     root = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     return Path(root).expanduser() / "postroom" / "lab"
+
+
+def variables(reach: Reach) -> tuple[str, ...]:
+    """What its flags for the network set, as variables, which every verb reads."""
+    names = {flag(name): name for name in Settings.model_fields}
+    given: dict[str, list[str]] = {}
+    for each in reach.network_flags:
+        name, _, value = each.partition("=")
+        given.setdefault(names[name], []).append(value)
+    return tuple(f"{PREFIX}{name.upper()}={','.join(values)}" for name, values in given.items())
 
 
 def _samples() -> str:
@@ -51,8 +64,9 @@ async def _serve(address: str, dns_port: int, state: Path) -> None:
         say("The lab runs:")
         for name, place in running.listeners:
             say(f"  {name:24} {place}")
-        flags = " ".join(running.reach.flags)
-        say(f"\nIn another terminal:\n  {usage.called()} check {_samples()} {manifest} {flags}")
+        check = shlex.join(["check", _samples(), str(manifest), *running.reach.flags])
+        say(f"\nIn another terminal:\n  {usage.called()} {check}")
+        say(f"  export {' '.join(variables(running.reach))}   (all verbs read these)")
         say(f"  nsupdate: server {address} {dns_port}   (edits the zones while they are served)")
         say("\nStop with Ctrl-C.")
         await stopped.wait()

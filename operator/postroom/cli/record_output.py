@@ -11,8 +11,8 @@ from rich.text import Text
 
 from postroom.api.sendingdomain import RecordState
 from postroom.cli import terminal
+from postroom.cli.domain_details import STATE_COLOURS
 from postroom.cli.options import say
-from postroom.cli.table import STATE_COLOURS
 from postroom.dns.names import host_label, is_within
 from postroom.dns.publishing.beside import is_merged, is_policy
 from postroom.dns.publishing.dns_endpoint import dns_endpoints

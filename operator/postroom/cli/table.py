@@ -18,9 +18,9 @@ from postroom.api.findings import FixAction, Severity
 from postroom.api.launch import LaunchState
 from postroom.api.names import Kind
 from postroom.api.resource import parse_status
-from postroom.api.sendingdomain_status import RecordState, Verification
+from postroom.api.sendingdomain_status import Verification
 from postroom.api.times import parse_timestamp
-from postroom.cli import account_details
+from postroom.cli import account_details, domain_details
 from postroom.cli.columns import Columns, mark
 from postroom.log import on_one_line
 
@@ -53,16 +53,6 @@ _COLUMNS = {
 #: before a tag of a record's value.
 _SENTENCE_END = re.compile(r"(?<=\.)\s+")
 _CLAUSE_END = re.compile(r"(?<=;)\s+(?![\w-]+\s*=)")
-STATE_COLOURS = {
-    RecordState.VALID: "green",
-    RecordState.MISSING: "red",
-    RecordState.WRONG: "red",
-    RecordState.CONFLICTING: "red",
-    RecordState.PROPAGATING: "yellow",
-    RecordState.UNKNOWN: "yellow",
-}
-#: What a domain is not verified with, once it is confirmed.
-_BROKEN = frozenset({RecordState.MISSING, RecordState.WRONG, RecordState.CONFLICTING})
 
 
 def show(
@@ -275,11 +265,8 @@ def _show_details(console: Console, raw: Object, *, full: bool) -> None:
     if not is_ready and rest:
         _line(console, f"  {rest}")
     account_details.print_lines(console, account_details.server_lines(raw))
-    _show_records(console, raw)
-    if is_ready and _seen_once(raw):
-        _line(
-            console, "  Seen once: Ready stays True unless the next look finds the same.", "yellow"
-        )
+    domain_details.show_records(console, raw, is_ready=is_ready)
+    _show_publishing(console, raw)
     if isinstance(known, EmailAccountStatus):
         plan = account_details.send_plan_lines(known, datetime.now(UTC))
         more = account_details.account_lines(known, said | {message})
@@ -308,41 +295,12 @@ def _unsaid(message: str, said: Set[str]) -> str:
     return " ".join(kept)
 
 
-def _records(raw: Object) -> Sequence[Mapping[str, Any]]:
-    """The records that a status lists."""
-    found: Sequence[Mapping[str, Any]] = (raw.get("status") or {}).get("records", [])
-    return found
-
-
-def _seen_once(raw: Object) -> bool:
-    """Whether a verified domain has a record against it: one look takes nothing back
-    (docs/status.md), so that the verdict would belie the finding."""
-    against = {
-        finding.get("subject")
-        for finding in (raw.get("status") or {}).get("findings", [])
-        if finding["severity"] == Severity.ERROR
-    }
-    return any(
-        each["required"] and each["state"] in _BROKEN and each["id"] in against
-        for each in _records(raw)
-    )
-
-
-def _show_records(console: Console, raw: Object) -> None:
-    """The records of a domain where one is not as it must be, and who would publish them."""
-    records = _records(raw)
-    if any(record["state"] != RecordState.VALID for record in records):
-        rows = []
-        for record in records:
-            cells = (f"  {record['id']}", record["state"], record["type"], record["name"])
-            row = [Text(on_one_line(cell)) for cell in cells]
-            row[1].stylize(STATE_COLOURS.get(record["state"], ""))
-            rows.append(row)
-        names = ("  RECORD", "STATE", "TYPE", "NAME")
-        # Names are there to be copied.
-        Columns(dict(zip(names, zip(*rows, strict=True), strict=True))).print(console, whole=True)
+def _show_publishing(console: Console, raw: Object) -> None:
+    """Who would publish the records of a domain, where nobody does."""
     publish = (raw.get("spec") or {}).get("publish")
-    looked_at = bool(records) and not _condition(raw, ConditionType.RECORDS_PUBLISHED)
+    looked_at = bool(domain_details.records(raw)) and not _condition(
+        raw, ConditionType.RECORDS_PUBLISHED
+    )
     if looked_at and isinstance(publish, Mapping):
         # Without a cluster; an operator would say what became of it.
         asked = ", ".join(map(str, publish.get("records") or ()))

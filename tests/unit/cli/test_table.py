@@ -498,31 +498,3 @@ def test_what_is_to_be_done_before_launch_is_one_line_or_the_whole_list() -> Non
     assert "About OwnerAndRecoveryContact." in text and "About SenderName." not in text
     nothing_open = launch(SendProven="Unknown", SenderName="Done")
     assert "launch" not in said("EmailAccount", READY, launch=nothing_open)
-
-
-@pytest.mark.parametrize(
-    ("state", "required", "severity", "ready", "told"),
-    [
-        ("Missing", True, "Error", True, True),
-        ("Wrong", True, "Error", True, True),
-        ("Conflicting", True, "Error", True, True),
-        # A domain is verified without it, or it is nobody's mistake.
-        ("Missing", False, "Error", True, False),
-        ("Missing", True, "Warning", True, False),
-        ("Propagating", True, "Error", True, False),
-        ("Unknown", True, "Error", True, False),
-        ("Valid", True, "Error", True, False),
-        # Ready says so itself.
-        ("Missing", True, "Error", False, False),
-    ],
-)
-def test_a_regression_that_was_seen_once_belies_no_verdict(
-    state: str, required: bool, severity: str, ready: bool, told: bool
-) -> None:
-    record = {"id": "spf", "type": "TXT", "name": "example.com"}
-    record |= {"state": state, "required": required}
-    other = {**record, "id": "dmarc", "state": "Missing"}
-    finding = {"code": "SPF_MISSING", "severity": severity, "subject": "spf", "message": "None."}
-    conditions = READY if ready else BROKEN
-    shown = said("SendingDomain", conditions, records=[record, other], findings=[finding])
-    assert ("  Seen once: Ready stays True unless" in shown) is told

@@ -5,10 +5,11 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import typer
@@ -131,7 +132,13 @@ class CheckInput:
         """All files and when they changed."""
         paths = [] if described.is_domain(self.targets) else map(Path, self.targets)
         files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
-        return sorted((str(file), file.stat().st_mtime_ns) for file in files if file.is_file())
+        found = []
+        for file in files:
+            # Editors write beside a file, and what was listed may be gone again.
+            with suppress(OSError):
+                seen = file.stat()
+                found += [(str(file), seen.st_mtime_ns)] if S_ISREG(seen.st_mode) else []
+        return sorted(found)
 
     def next_step(self) -> str:
         """What shows the records that a domain lacks; "" for files, which say what they need."""
@@ -167,16 +174,13 @@ class CheckRun:
         """Evaluate, again and again while there is patience; print; return the exit code."""
         found = self._source.read()
         deadline = time.monotonic() + patience.total_seconds()
-        try:
-            async with self._world(found) as world:
-                while not await self._evaluate(world):
-                    if time.monotonic() + _AGAIN > deadline:
-                        break
-                    await asyncio.sleep(_AGAIN)
-                code = self._exit_code(found, world)
-                return self._print(world, found, code)
-        except CannotUse as error:
-            raise options.fail("check", str(error)) from None
+        async with self._world(found) as world:
+            while not await self._evaluate(world):
+                if time.monotonic() + _AGAIN > deadline:
+                    break
+                await asyncio.sleep(_AGAIN)
+            code = self._exit_code(found, world)
+            return self._print(world, found, code)
 
     async def watch(self) -> int:
         """Evaluate whenever a file changes, and every half a minute, until interrupted."""
@@ -191,24 +195,29 @@ class CheckRun:
                 self._print(world, found, self._exit_code(found, world))
                 if await self._changes(stamp):
                     found = self._source.read()
+                    self._credentials.refuse(found)
                     world.replace(found)
 
     @asynccontextmanager
     async def _world(self, found: manifests.Manifests) -> AsyncIterator[DirectoryWorld]:
-        """The world of the input, and of the Secrets that are elsewhere; raises `CannotUse`."""
+        """The world of the input, and of the Secrets that are elsewhere; ends the program where
+        these cannot be used."""
         credentials = self._credentials
-        async with credentials.opened(found) as store:
-            world = world_of(
-                found,
-                self._settings,
-                self._sign_ins.note,
-                store=store,
-                signs_in=not credentials.withheld,
-            )
-            try:
-                yield world
-            finally:
-                await world.outbound.close()
+        try:
+            async with credentials.opened(found) as store:
+                world = world_of(
+                    found,
+                    self._settings,
+                    self._sign_ins.note,
+                    store=store,
+                    signs_in=not credentials.withheld,
+                )
+                try:
+                    yield world
+                finally:
+                    await world.outbound.close()
+        except CannotUse as error:
+            raise options.fail("check", str(error)) from None
 
     def _exit_code(self, found: manifests.Manifests, world: DirectoryWorld) -> int:
         code = exit_code(found, world)

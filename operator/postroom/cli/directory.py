@@ -96,6 +96,8 @@ class DirectoryWorld:
 
     async def check(self, policy: Policy, progress: Progress | None = None) -> bool:
         """Evaluate everything; return whether all is Ready."""
+        if self._secrets is not None:
+            self._secrets.begin_look()
         done = 0
         gate = asyncio.Semaphore(_CONCURRENCY)
 

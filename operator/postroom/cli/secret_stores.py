@@ -43,6 +43,10 @@ class SecretStore(Protocol):
         """Return a Secret, None if there is none; raises `LookupUnavailable`."""
         ...
 
+    def begin_look(self) -> None:
+        """Forget what an earlier look read: somebody may have mended it."""
+        ...
+
 
 class SecretsFrom(StrEnum):
     """The places that can be named."""
@@ -65,6 +69,11 @@ class Credentialing:
     folder: Path | None = None
     kubeconfig: Path | None = None
     context: str | None = None
+
+    def refuse(self, found: Manifests) -> None:
+        """Raise `CannotUse` for an input that this place cannot be used for."""
+        if self.source is SecretsFrom.ENV:
+            EnvironmentSecrets(os.environ, named_secrets(found))
 
     @asynccontextmanager
     async def opened(self, found: Manifests) -> AsyncIterator[SecretStore | None]:
@@ -170,6 +179,9 @@ class EnvironmentSecrets:
         _refuse_what_stands_in(name, data)
         return SecretContent(name, f"{namespace}/{name}", "", data, None)
 
+    def begin_look(self) -> None:
+        """See `SecretStore`; variables stay as they are."""
+
 
 def _prefix(namespace: str, name: str) -> str:
     return f"{PREFIX}{_upper(namespace)}__{_upper(name)}__"
@@ -200,6 +212,9 @@ class FolderSecrets:
             )
         _refuse_what_stands_in(name, data)
         return SecretContent(name, f"{namespace}/{name}", "", data, None)
+
+    def begin_look(self) -> None:
+        """See `SecretStore`; files are read each time."""
 
     def _keys(self, folder: Path) -> Iterator[tuple[str, Masked]]:
         """What is text; hidden entries are how a volume keeps its versions. Raises `OSError` for
@@ -236,7 +251,7 @@ class SecretReader(Protocol):
 
 @dataclass
 class ClusterSecrets:
-    """Secrets of a cluster, read by name, each once."""
+    """Secrets of a cluster, read by name, each once in a look."""
 
     api: SecretReader
     _read: dict[tuple[str, str], SecretContent | None] = field(default_factory=dict)
@@ -254,10 +269,19 @@ class ClusterSecrets:
         self._read[namespace, name] = content
         return content
 
+    def begin_look(self) -> None:
+        """See `SecretStore`."""
+        self._read.clear()
+
 
 def _why_not(status: int, namespace: str, name: str) -> str:
     match status:
-        case 401 | 403:
+        case 401:
+            return (
+                f"Secret {name} could not be read: the credentials of your kubeconfig are refused, "
+                "or have ended; its credentials are not tried."
+            )
+        case 403:
             return (
                 f"Secret {name} could not be read: your kubeconfig's user may not get secrets in "
                 f"namespace {namespace}; its credentials are not tried."

@@ -16,7 +16,7 @@ import yaml
 
 from postroom.api.reasons import Reason
 from postroom.cli import manifests
-from postroom.cli.check import CheckInput, CheckRun, world_of
+from postroom.cli.check import AT_ONCE, CheckInput, CheckRun, world_of
 from postroom.cli.options import ExitCode
 from postroom.cli.secret_stores import (
     CannotUse,
@@ -152,7 +152,7 @@ class Api:
         return self.answer
 
 
-async def test_a_secret_of_a_cluster_is_read_once_with_its_owners_word() -> None:
+async def test_a_secret_of_a_cluster_is_read_once_in_a_look_with_its_owners_word() -> None:
     encoded = base64.b64encode(b"canary").decode()
     note = {"postroom.dev/allowed-hosts": "smtp.example.com"}
     api = Api({"metadata": {"name": "a", "annotations": note}, "data": {"password": encoded}})
@@ -163,11 +163,31 @@ async def test_a_secret_of_a_cluster_is_read_once_with_its_owners_word() -> None
         assert content.data["password"].reveal() == "canary"
         assert content.allowed_hosts == ("smtp.example.com",)
     assert api.asked == 1
+    # Somebody waits until it is mended there.
+    store.begin_look()
+    api.answer = None
+    assert await store.secret("mail", "a") is None
     assert await ClusterSecrets(Api(None)).secret("mail", "a") is None
 
 
+async def test_each_look_reads_what_is_stored_then() -> None:
+    api = Api(None)
+    store = ClusterSecrets(api)
+    world = world_of(manifests.Manifests(), load({}, {}), store=store)
+    for _ in range(2):
+        await world.check(AT_ONCE)
+        await store.secret("mail", "a")
+    await world.outbound.close()
+    assert api.asked == 2
+
+
 @pytest.mark.parametrize(
-    ("status", "says"), [(403, "may not get secrets in namespace mail"), (0, "does not answer")]
+    ("status", "says"),
+    [
+        (401, "credentials of your kubeconfig are refused"),
+        (403, "may not get secrets in namespace mail"),
+        (0, "does not answer"),
+    ],
 )
 async def test_what_the_api_server_refuses_is_a_sentence(status: int, says: str) -> None:
     with pytest.raises(LookupUnavailable, match=says) as refused:
@@ -189,16 +209,35 @@ async def test_nobody_is_told_to_wait_for_what_is_not_at_hand(
     assert "wait" not in told.lower()
 
 
+@pytest.mark.parametrize("watches", [False, True])
 async def test_a_kubeconfig_that_is_none_is_bad_input(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, watches: bool
 ) -> None:
     (tmp_path / "a.yaml").write_text(SERVER)
     credentials = Credentialing(source=SecretsFrom.CLUSTER, kubeconfig=tmp_path / "gone")
-    assert await code_of(tmp_path / "a.yaml", credentials) == ExitCode.BAD_INPUT
+    assert await code_of(tmp_path / "a.yaml", credentials, watches) == ExitCode.BAD_INPUT
     assert capsys.readouterr().err.startswith("postroom check: --secrets-from cluster: ")
 
 
-async def code_of(file: Path, credentials: Credentialing) -> int:
+async def test_a_watch_ends_where_an_edit_gives_two_secrets_the_same_variables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one's password must not go to the other's server, whenever that one is added."""
+    file = tmp_path / "a.yaml"
+    file.write_text(SERVER)
+    other = SERVER.replace("relay", "other").replace("other-login", "relay.login")
+
+    async def edited(self: CheckRun, stamp: object) -> bool:
+        file.write_text(f"{SERVER}---\n{other}")
+        return True
+
+    monkeypatch.setattr(CheckRun, "_changes", edited)
+    ended = await code_of(file, Credentialing(source=SecretsFrom.ENV), watches=True)
+    assert ended == ExitCode.BAD_INPUT
+    assert "would have the same variables" in capsys.readouterr().err
+
+
+async def code_of(file: Path, credentials: Credentialing, watches: bool = False) -> int:
     run = CheckRun(
         CheckInput([str(file)], "default"),
         load({}, {}),
@@ -207,7 +246,7 @@ async def code_of(file: Path, credentials: Credentialing) -> int:
         credentials=credentials,
     )
     try:
-        return await run.once(timedelta())
+        return await (run.watch() if watches else run.once(timedelta()))
     except typer.Exit as ended:
         return ended.exit_code
 

@@ -13,7 +13,8 @@ _CONFLICT = 409
 _MAY_NOT = "you may not write Secrets in namespace {namespace}: ask for that right."
 _ANSWERED = {
     0: "the cluster does not answer: check the kubeconfig.",
-    401: _MAY_NOT,
+    401: "the cluster does not know you: the credentials of the kubeconfig are refused, or have "
+    "ended.",
     403: _MAY_NOT,
     404: "namespace {namespace} does not exist: create it.",
 }

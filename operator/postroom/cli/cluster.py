@@ -57,6 +57,14 @@ def _cited(text: str | None) -> str:
     return ascii(text[:_LONGEST] + "…" if text and len(text) > _LONGEST else text)
 
 
+def _asked(verb: str, key: Key) -> str:
+    return f"{verb} {key.kind.plural} in namespace {key.namespace}"
+
+
+def _gone(key: Key) -> str:
+    return f"{key.kind.value} {key.name} does not exist in namespace {key.namespace}."
+
+
 class Client(Protocol):
     """The part of `postroom.controller.client.Cluster` that is needed here."""
 
@@ -103,12 +111,17 @@ class Cluster:
             if name is not None:
                 found.append(await self._get(Key(kind, namespace or self.namespace, name)))
             else:
-                found += map(dict, await self._answer(self._api.list_whole(kind, namespace)))
+                where = f"in namespace {namespace}" if namespace else "everywhere"
+                request = self._api.list_whole(kind, namespace)
+                listed = await self._answer(request, f"list {kind.plural} {where}")
+                found += map(dict, listed)
         return found
 
     async def annotate(self, raw: Mapping[str, Any], annotations: Mapping[str, str | None]) -> None:
         """Set annotations of an object; those that are None go."""
-        await self._answer(self._api.annotate(Key.of(Kind(raw["kind"]), raw), annotations))
+        key = Key.of(Kind(raw["kind"]), raw)
+        # It was there a moment ago.
+        await self._answer(self._api.annotate(key, annotations), _asked("patch", key), _gone(key))
 
     async def until(
         self,
@@ -160,15 +173,18 @@ class Cluster:
         ]
 
     async def _get(self, key: Key) -> dict[str, Any]:
-        got = await self._answer(self._api.get(key))
+        got = await self._answer(self._api.get(key), _asked("get", key))
         if got is None:
-            raise PluginError(
-                f"{key.kind.value} {key.name} does not exist in namespace {key.namespace}."
-            )
+            raise PluginError(_gone(key))
         return {**got, "apiVersion": API_VERSION, "kind": key.kind.value}
 
-    async def _answer(self, request: Awaitable[Answer]) -> Answer:
-        """The answer of the API server; its refusal as a sentence."""
+    async def _answer(
+        self,
+        request: Awaitable[Answer],
+        asked: str,
+        not_found: str = f"the cluster does not know postroom's kinds: {APPLY_CRDS}",
+    ) -> Answer:
+        """The answer of the API server; its refusal as a sentence, which says what was `asked`."""
         from postroom.controller.client import ApiError
 
         try:
@@ -181,16 +197,14 @@ class Cluster:
                         "check the kubeconfig."
                     )
                 case 404:
-                    sentence = f"the cluster does not know postroom's kinds: {APPLY_CRDS}"
+                    sentence = not_found
                 case 401:
                     sentence = (
                         f"the cluster at {self._api.server} does not know you: the credentials of "
                         "the kubeconfig are refused, or have ended."
                     )
                 case 403:
-                    sentence = (
-                        "you may not do that: ask for rights on the resources of postroom.dev."
-                    )
+                    sentence = f"you may not {asked}: ask for that right."
                 case code:
                     sentence = f"the API server answers {code}."
             raise PluginError(sentence) from None

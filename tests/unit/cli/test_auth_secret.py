@@ -68,7 +68,11 @@ async def test_it_is_created_or_its_keys_are_set(monkeypatch: pytest.MonkeyPatch
     ("cluster", "sentence"),
     [
         (Cluster(403), "you may not write Secrets in namespace mail: ask for that right."),
-        (Cluster(401), "you may not write Secrets in namespace mail: ask for that right."),
+        (
+            Cluster(401),
+            "the cluster does not know you: the credentials of the kubeconfig are refused, or have "
+            "ended.",
+        ),
         (Cluster(404), "namespace mail does not exist: create it."),
         (Cluster(0), "the cluster does not answer: check the kubeconfig."),
         (Cluster(500), "the API server answers 500."),

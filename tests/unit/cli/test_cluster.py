@@ -36,7 +36,9 @@ class Answers:
         return [{"kind": kind.value}]
 
     async def annotate(self, key: Key, annotations: Mapping[str, str | None]) -> None:
-        raise AssertionError("nothing is annotated")
+        if self.refusal is None:
+            raise AssertionError("nothing is annotated")
+        raise self.refusal
 
 
 async def test_a_name_without_a_namespace_is_one_of_the_kubeconfigs() -> None:
@@ -63,7 +65,7 @@ async def test_what_does_not_exist_is_named() -> None:
     [
         (0, "the cluster at https://cluster.example does not answer (it cannot be reached)"),
         (401, "the cluster at https://cluster.example does not know you"),
-        (403, "you may not do that"),
+        (403, "you may not list sendingdomains everywhere: ask for that right."),
         (404, "kubectl apply --server-side -k crds"),
         (500, "the API server answers 500."),
     ],
@@ -74,6 +76,24 @@ async def test_a_refusal_is_one_sentence_without_the_servers(status: int, senten
         await Cluster(api).select([], None)
     assert sentence in str(raised.value)
     assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (403, "you may not patch emailaccounts in namespace mail: ask for that right."),
+        # Not that the kinds are unknown: it was deleted since it was read.
+        (404, "EmailAccount support does not exist in namespace mail."),
+    ],
+)
+async def test_what_is_asked_of_an_object_is_said_where_it_is_refused(
+    status: int, sentence: str
+) -> None:
+    api = Answers(ApiError("PATCH x", status, "canary"))
+    raw = {"kind": "EmailAccount", "metadata": {"name": "support", "namespace": "mail"}}
+    with pytest.raises(PluginError) as raised:
+        await Cluster(api).annotate(raw, {"a": "b"})
+    assert str(raised.value) == sentence
 
 
 @pytest.mark.parametrize(

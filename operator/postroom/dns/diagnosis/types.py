@@ -86,8 +86,7 @@ def with_all_in_the_way(case: Case, cause: Cause) -> Cause:
         for answer in left
         for record in removal(planned.name, answer.question.type, answer.values)
     ]
-    action = FixAction.REPLACE if fix.action is FixAction.CREATE else fix.action
-    fix = with_removed(fix.model_copy(update={"action": action}), [*fix.remove, *more])
+    fix = with_removed(fix, [*fix.remove, *more])
     return dataclasses.replace(cause, message=message, fix=fix)
 
 

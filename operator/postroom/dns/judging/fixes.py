@@ -87,8 +87,14 @@ def removal(name: str, type: RecordType, values: Iterable[str]) -> tuple[RecordT
 
 
 def with_removed(fix: Fix, records: Iterable[RecordToRemove]) -> Fix:
-    """A fix with exactly these records to remove: all of them, until `fitting` is asked."""
-    return fix.model_copy(update={"remove": list(records)})
+    """A fix with exactly these records to remove: all of them, until `fitting` is asked.
+
+    What takes something away is told as that: of what is only created nobody deletes anything.
+    """
+    gone = list(records)
+    takes = bool(gone) and fix.action is FixAction.CREATE
+    action = FixAction.REPLACE if takes else fix.action
+    return fix.model_copy(update={"remove": gone, "action": action})
 
 
 def fitting(fix: Fix) -> Fix:

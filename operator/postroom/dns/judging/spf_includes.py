@@ -4,6 +4,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from itertools import zip_longest
 
 from postroom.dns import spf
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
@@ -147,15 +148,23 @@ def try_required(
     """Evaluate a record as receivers do, for an address of everyone who is required.
 
     One address of each network that the requirement names, directly or by its includes, and of
-    each part of them that the record seems to leave out, unless what is required refuses it itself.
-    `unasked` is what comes of names that nobody asked for, as they depend on the message.
+    each part of them that the record seems to leave out, unless no include lets it pass by itself:
+    that all of them together are too much is a fault of the record. `unasked` is what comes of
+    names that nobody asked for, as they depend on the message.
     """
-    stated = spf.reach(as_record(wanted), others, domain).networks
-    networks = [*wanted.networks, *stated]
-    alone = " ".join([as_record(wanted), *map(spf.mechanism_for, wanted.networks), "-all"])
+    stated = [
+        spf.reach(f"v=spf1 include:{include}", others, domain).networks
+        for include in wanted.includes
+    ]
+    # In turn, so that of many networks of one include there is room for the others.
+    in_turn = (network for turn in zip_longest(*stated) for network in turn if network is not None)
+    networks = [*wanted.networks, *in_turn]
+    named = [f"include:{include}" for include in wanted.includes]
+    named += map(spf.mechanism_for, wanted.networks)
+    together = " ".join(["v=spf1", *named, "-all"])
     addresses = list[str]()
     for version, address_of in ((4, IPv4Address), (6, IPv6Address)):
-        required = passed(spf.parse(alone, domain), version, others, domain).spans
+        required = passed(spf.parse(together, domain), version, others, domain).spans
         there = passed(spf.parse(text, domain), version, others, domain, required).spans
         spans = without(required, there)[:_LEFT_OUT_LIMIT]
         addresses += [str(address_of(first)) for first, _ in spans]
@@ -174,12 +183,16 @@ def try_required(
 
         return spf.check_host_with(address, f"postmaster@{domain}", domain, of_record)
 
+    def is_required(address: str) -> bool:
+        alone = (f"v=spf1 {term} -all" for term in named)
+        return any(decided(term, address).result is spf.ResultCode.PASS for term in alone)
+
     failing, tried = [], 0
     for address in list(dict.fromkeys(addresses))[:_TRIED_LIMIT]:
         result = decided(text, address)
         if result.result is spf.ResultCode.PASS:
             tried += 1
-        elif decided(alone, address).result is spf.ResultCode.PASS:
+        elif is_required(address):
             tried += 1
             failing.append((address, result))
     return Trial(tried, tuple(failing))

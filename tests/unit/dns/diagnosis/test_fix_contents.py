@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from postroom.api.findings import RecordToRemove
+from postroom.api.findings import FixAction, RecordToRemove
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Outcome, RecordType
 from postroom.dns.diagnosis.diagnose import diagnosed
@@ -65,8 +65,10 @@ def test_a_fix_has_exactly_these_records_to_remove() -> None:
     fix = create(case_of("dmarc", {}).planned)
     assert fix is not None
     made = with_removed(fix, [OTHER])
-    assert made == fix.model_copy(update={"remove": [OTHER]})
-    assert with_removed(made, []) == fix
+    # Who only creates deletes nothing.
+    told = {"remove": [OTHER], "action": FixAction.REPLACE}
+    assert made == fix.model_copy(update=told)
+    assert with_removed(fix, []) == fix
     assert with_removed(None, [OTHER]) is None
 
 

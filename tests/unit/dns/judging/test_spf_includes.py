@@ -19,6 +19,7 @@ from postroom.dns.judging.spf_includes import (
     try_required,
 )
 
+LOOKUP_LIMIT = 10
 A, AAAA, MX, TXT = RecordType.A, RecordType.AAAA, RecordType.MX, RecordType.TXT
 DOMAIN = "example.com"
 
@@ -125,6 +126,7 @@ def test_what_was_seen_of_hosts() -> None:
 
 
 OTHERS = {("p.net", TXT): ["v=spf1 ip4:192.0.2.0/24 -all"]}
+OTHERS_OF_Q = {("q.net", TXT): ["v=spf1 ip4:192.0.2.0/24 -all"]}
 
 
 @pytest.mark.parametrize(
@@ -161,6 +163,25 @@ def test_whom_the_requirement_refuses_itself_is_not_missed() -> None:
         known,
     )
     assert trial.failing == ()
+
+
+def test_several_required_includes_that_are_too_much_together_fail_one_by_one() -> None:
+    """Each passes by itself: that the second does not is for the sake of the first."""
+    levels = {
+        (f"s{n}.p.net", TXT): [f"v=spf1 ip4:198.51.100.{n} -all"] for n in range(LOOKUP_LIMIT - 1)
+    }
+    many = " ".join(f"ip4:203.0.113.{n}" for n in range(0, 254, 2))
+    chain = " ".join(f"include:{name}" for name, _ in levels)
+    records = {("p.net", TXT): [f"v=spf1 {chain} {many} -all"], **OTHERS_OF_Q, **levels}
+    required, known = wanted("p.net", "q.net"), seen({**records})
+    text = f"{as_record(required)} -all"
+    others = fetched([text], DOMAIN, known)
+    trial = try_required(text, required, others, DOMAIN, known)
+    assert [(one, result.result.value) for one, result in trial.failing] == [
+        ("192.0.2.0", "permerror")
+    ]
+    turned = "v=spf1 include:q.net include:p.net -all"
+    assert not try_required(turned, required, others, DOMAIN, known).all_pass
 
 
 def test_nobody_tried_is_nobody_who_passes() -> None:

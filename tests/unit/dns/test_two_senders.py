@@ -84,3 +84,25 @@ def test_keys_that_stand_under_each_other_s_selector_are_exchanged_as_the_text_s
         zone.apply(found.fix)
     states = {one.id: one.state for one in look(zone, **spec).records}
     assert {states["dkim-s1"], states["dkim-s2"]} == {RecordState.VALID}
+
+
+@pytest.mark.parametrize(
+    ("required", "theirs"),
+    [
+        ("MS=ms73914463", "MS=ms73914462"),
+        ("x-verification=12345678901", "x-verification=123456789012345"),
+        ("x-verification=123456789012345", "x-verification=12345678901"),
+        ("12345678901=x-verification", "12345678912345678901=x-verification"),
+        ("vendor-site=0123456789abcdef0123", "vendor-site=0123456789abcdef0199"),
+    ],
+)
+def test_what_may_be_the_value_of_another_account_stays(required: str, theirs: str) -> None:
+    zone = FakeZone({**HEALTHY, (DOMAIN, "TXT"): [theirs]})
+    report = look(zone, ownership={"value": required})
+    found = next(one for one in report.findings if one.subject == "ownership")
+    assert found.fix is not None
+    assert (found.fix.action, found.fix.remove) == (FixAction.CREATE, [])
+    zone.apply(found.fix)
+    assert zone.records[DOMAIN, "TXT"] == [theirs, required]
+    after = look(zone, ownership={"value": required})
+    assert record(after, "ownership").state is RecordState.VALID

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Undoing damage to texts: it is proven where what is wanted comes out. For all texts but keys."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +39,8 @@ _PIECES_LIMIT = 4
 #: Shortest text of which a few other characters, or a missing end, say anything.
 _TELLING = 12
 _NEAR = 3
+#: What people and providers count with, at the end of a text.
+_NUMBER = re.compile(r"[0-9]{4,}\Z")
 #: Longest text in which single other characters are looked for, and rest of a cut policy.
 _COMPARED_LIMIT = 512
 
@@ -89,7 +92,7 @@ def _of_text(case: Case, text: str) -> Iterator[Damage]:
         yield Damage(Code.VALUE_WHITESPACE, DETAILS[Code.VALUE_WHITESPACE], (text,), whole)
     elif text != whole and text == whole.replace("+", " "):
         yield Damage(Code.VALUE_PLUS_LOST, "has spaces in the place of plus signs", (text,), whole)
-    elif (exact or inside) and len(text) >= _TELLING and whole.startswith(text):
+    elif _is_cut_off(text, whole) and (exact or inside):
         detail = f"was cut off after {len(text)} of {len(whole)} characters"
         yield Damage(Code.VALUE_TRUNCATED, detail, (text,), whole)
     elif exact and _TELLING <= len(text) <= _COMPARED_LIMIT and within_distance(text, whole, _NEAR):
@@ -107,6 +110,13 @@ def _of_text(case: Case, text: str) -> Iterator[Damage]:
     if is_template:
         detail = "still holds a placeholder of the instructions"
         yield Damage(Code.VALUE_PLACEHOLDER, detail, (text,), meant, proven=False)
+
+
+def _is_cut_off(text: str, whole: str) -> bool:
+    """Whether a text is the beginning of what is wanted: a number is none of a longer one."""
+    rest = whole[len(text) :]
+    number = _NUMBER.search(text) is not None and rest[:1].isdigit()
+    return len(text) >= _TELLING and whole.startswith(text) and not number
 
 
 def _holds(case: Case, text: str) -> bool:

@@ -9,7 +9,7 @@ from postroom.dns.diagnosis import fix_contents, synthesis
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.damage import pieced, texts_of, undone
 from postroom.dns.finding_codes import Code
-from postroom.dns.judging.fixes import delete, removal, replace
+from postroom.dns.judging.fixes import create, delete, removal, replace
 from postroom.dns.judging.judgement import Cause, Evidence, where
 from postroom.dns.judging.spf_merge import reading
 
@@ -55,6 +55,11 @@ def causes(case: Case) -> Iterable[Cause]:
         evidence = Evidence.PROVEN if damage.proven else Evidence.SHOWN
         lost = fix_contents.consequences(case, damage.meant)
         message = f"The {where(case.planned)} {damage.detail}.{lost}"
+        if damage.code == Code.VALUE_NEAR:
+            # Accounts of one provider, or tenants, may have values that are as much alike.
+            message += " It may be another's and stays: delete it if it is a slip of the pen."
+            yield Cause(damage.code, message, create(case.planned), evidence)
+            continue
         value, said = fix_contents.value_from(case, damage.meant), case.judgement.cause
         if value is None and isinstance(case.planned.wanted, spf.Requirement) and said is not None:
             # Never the bare requirement: publishing that would take away what is there.

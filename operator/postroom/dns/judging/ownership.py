@@ -55,7 +55,12 @@ def judge(
     token = wanted.text[begin.end() :] if begin else wanted.text
     sought = token.strip().lower()
     # The very token: alone, in other case, or behind something else.
-    holding = (value for value in values if sought in value.lower() and _is_free(value))
+    # A number is no part of a longer one.
+    very = re.compile(
+        rf"{'(?<![0-9])' if sought[:1].isdigit() else ''}{re.escape(sought)}"
+        rf"{'(?![0-9])' if sought[-1:].isdigit() else ''}"
+    )
+    holding = (value for value in values if very.search(value.lower()) and _is_free(value))
     bare = sorted(holding) if len(sought) >= _TELLING else []
     if bare:
         # What holds this very token proves nothing to anybody else.

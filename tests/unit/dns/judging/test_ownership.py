@@ -76,7 +76,9 @@ def test_the_slip_makes_way_and_what_may_be_another_s_stays() -> None:
 
 def test_a_token_that_is_short_is_found_in_no_other_text() -> None:
     assert verdict(judged("my-id=12345679", wanted="1234567", name=DOMAIN))[0] == "Missing"
-    assert verdict(judged("my-id=123456789", wanted="12345678", name=DOMAIN))[0] == "Wrong"
+    assert verdict(judged("my-id=12345678", wanted="12345678", name=DOMAIN))[0] == "Wrong"
+    # A longer number is another's.
+    assert verdict(judged("my-id=123456789", wanted="12345678", name=DOMAIN))[0] == "Missing"
 
 
 def test_the_token_of_an_earlier_key_is_accepted_with_a_reminder() -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What evaluating an SPF record takes: the names it leads to, and who passes by what was seen."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from itertools import zip_longest
@@ -125,6 +125,18 @@ def _exchanges(answer: Answer | None) -> tuple[str, ...]:
     return tuple(host for host in hosts if host)
 
 
+def _stated(
+    wanted: spf.Requirement, others: dict[str, spf.Fetched], domain: str
+) -> Iterator[spf.Network]:
+    """The networks of the required includes, in turn: of many of one there is room for others."""
+    stated = [
+        spf.reach(f"v=spf1 include:{include}", others, domain).networks
+        for include in wanted.includes
+    ]
+    for turn in zip_longest(*stated):
+        yield from (network for network in turn if network is not None)
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """Who of those that are required does not pass: (address, what receivers decide)."""
@@ -152,13 +164,6 @@ def try_required(
     that all of them together are too much is a fault of the record. `unasked` is what comes of
     names that nobody asked for, as they depend on the message.
     """
-    stated = [
-        spf.reach(f"v=spf1 include:{include}", others, domain).networks
-        for include in wanted.includes
-    ]
-    # In turn, so that of many networks of one include there is room for the others.
-    in_turn = (network for turn in zip_longest(*stated) for network in turn if network is not None)
-    networks = [*wanted.networks, *in_turn]
     named = [f"include:{include}" for include in wanted.includes]
     named += map(spf.mechanism_for, wanted.networks)
     together = " ".join(["v=spf1", *named, "-all"])
@@ -168,7 +173,8 @@ def try_required(
         there = passed(spf.parse(text, domain), version, others, domain, required).spans
         spans = without(required, there)[:_LEFT_OUT_LIMIT]
         addresses += [str(address_of(first)) for first, _ in spans]
-    addresses += [str(network.network_address) for network in networks]
+    addresses += [str(network.network_address) for network in wanted.networks]
+    addresses += [str(network.network_address) for network in _stated(wanted, others, domain)]
 
     records = [text, *(there.texts[0] for there in others.values() if len(there.texts) == 1)]
     ends = {end for end in _ends(records).values() if _is_denied(seen.get(end, RecordType.TXT))}

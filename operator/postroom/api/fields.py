@@ -222,7 +222,7 @@ def _as_a_labels(name: str) -> str:
         return idna.encode(bare, uts46=True).decode("ascii").lower()
     except (UnicodeError, idna.IDNAError):
         # An underscore is no letter of a host, but legal in DNS.
-        return bare.lower()
+        return ".".join(map(_as_a_labels, bare.split("."))) if "." in bare else bare.lower()
 
 
 def as_address(text: str) -> str:

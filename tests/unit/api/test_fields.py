@@ -301,6 +301,9 @@ def test_an_address_is_no_more_than_one(address: str, is_one: bool) -> None:
         ("https://mail.example.com:8443/login", "mail.example.com"),
         (" smtp.example.com:587 ", "smtp.example.com"),
         ("smtp.b\u00fccher.example", "smtp.xn--bcher-kva.example"),
+        # What no host has in its name, a name in DNS may have.
+        ("_SPF.B\u00fccher.example", "_spf.xn--bcher-kva.example"),
+        ("_spf.\u2603.example", "_spf.\u2603.example"),
         ("", ""),
     ],
 )

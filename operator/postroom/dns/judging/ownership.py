@@ -53,15 +53,8 @@ def judge(
         return judgement.valid(Reason.RECORD_MATCHED, message, accepted[:1], advice=(advice,))
     begin = _PREFIX.match(wanted.text)
     token = wanted.text[begin.end() :] if begin else wanted.text
-    sought = token.strip().lower()
     # The very token: alone, in other case, or behind something else.
-    # A number is no part of a longer one.
-    very = re.compile(
-        rf"{'(?<![0-9])' if sought[:1].isdigit() else ''}{re.escape(sought)}"
-        rf"{'(?![0-9])' if sought[-1:].isdigit() else ''}"
-    )
-    holding = (value for value in values if very.search(value.lower()) and _is_free(value))
-    bare = sorted(holding) if len(sought) >= _TELLING else []
+    bare = sorted(value for value in values if _holds(value, token.strip()) and _is_free(value))
     if bare:
         # What holds this very token proves nothing to anybody else.
         how = "more stands there, or it is written in another way"
@@ -93,6 +86,14 @@ def judge(
         )
     cause = judgement.Cause(Code.OWNERSHIP_MISMATCH, message, create(planned))
     return judgement.faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, similar)
+
+
+def _holds(text: str, token: str) -> bool:
+    """Whether a text holds the very token, in any case: a number is no part of a longer one."""
+    before = "(?<![0-9])" if token[:1].isdigit() else ""
+    after = "(?![0-9])" if token[-1:].isdigit() else ""
+    sought = f"{before}{re.escape(token)}{after}"
+    return len(token) >= _TELLING and re.search(sought, text, re.IGNORECASE) is not None
 
 
 def _prefix(text: str) -> str:

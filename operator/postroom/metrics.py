@@ -88,6 +88,12 @@ class Registry:
             registry=self.registry,
         )
 
+        self.other_installation = self._gauge(
+            "postroom_other_installation",
+            "1 where an installation in another namespace works on the same objects, so that this "
+            "one stands by; else 0.",
+        )
+
     def _counter(
         self, name: str, text: str, labels: tuple[str, ...] = (), known: Iterable[str] = ()
     ) -> Counter:
@@ -97,7 +103,7 @@ class Registry:
             counter.labels(value)
         return counter
 
-    def _gauge(self, name: str, text: str, labels: tuple[str, ...]) -> Gauge:
+    def _gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)
 
     def _left_out_of_sweeps(self, name: str) -> Gauge:

@@ -264,3 +264,8 @@ def _empty(client: Client, namespace: str) -> bool:
         assert status < 400 or status in _LEFT_TO_THE_NAMESPACE, found
     client.request("DELETE", f"/api/v1/namespaces/{namespace}/services")
     return is_empty
+
+
+def forget_installations(plane: ControlPlane) -> None:
+    """Delete the Leases by which an installation for all namespaces is waited for after its end."""
+    plane.kubectl("delete", "leases", "-A", "-l", "postroom.dev/scope")

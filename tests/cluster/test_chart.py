@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from cluster.api_client import apply, service_account_kubeconfig
+from cluster.api_client import apply, forget_installations, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of
 from cluster.lab_process import LabProcess
 from cluster.objects import eventually
@@ -375,8 +375,11 @@ def serving(
     flags = (*release.arguments(), *lab.reach.flags, *election)
     user = f"system:serviceaccount:{here}:{release.name}"
     process = OperatorProcess(config, tmp_path, flags)
+    # One of another namespace may have worked before, and would be waited for.
+    forget_installations(plane)
     yield process.start()
     process.stop()
+    forget_installations(plane)
     asked = requests_of(plane, user)
     assert {"leases", "secrets"} <= {
         each["objectRef"]["resource"] for each in asked if "objectRef" in each

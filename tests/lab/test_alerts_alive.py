@@ -245,6 +245,14 @@ async def standby() -> Told:
     return Told(await scraped(at_work._metrics), await scraped(operator()._metrics))
 
 
+async def second_installation() -> Told:
+    """An operator that stands by for one of another namespace."""
+    running = operator()
+    before = await scraped(running._metrics)
+    running._stands_by = lambda: True
+    return Told(before, await scraped(running._metrics))
+
+
 async def no_sweep() -> Told:
     running = operator()
     running._sweep._last_end = running._sweep._clock()
@@ -430,6 +438,7 @@ SCENES: Mapping[str, tuple[Scene, ...]] = {
     "PostroomSignInRefused": (refused,),
     "PostroomInternalError": (bug,),
     "PostroomAbsent": (standby,),
+    "PostroomOtherInstallation": (second_installation,),
     "PostroomSweepStale": (no_sweep,),
     "PostroomSweepIncomplete": (left_out,),
     "PostroomObjectsUnowned": (missing_shard,),

@@ -24,6 +24,10 @@ def core(namespace: str | None, plural: str, name: str = "", part: str = "") -> 
     return "/".join([f"/api/v1{scope}", *steps, *([part] if part else [])])
 
 
+#: The Leases of all namespaces.
+LEASES = "/apis/coordination.k8s.io/v1/leases"
+
+
 def lease(namespace: str, name: str) -> str:
     """One Lease, or all of the namespace without a name."""
     base = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace, safe='')}/leases"

@@ -163,6 +163,12 @@ class Cluster:
         """Return one Lease, None if there is none."""
         return await self._get_or_none(api_paths.lease(namespace, name))
 
+    async def leases(self, selector: str) -> list[Mapping[str, Any]]:
+        """List the Leases of all namespaces that have a label."""
+        query = [("labelSelector", selector)]
+        answer = await self.request("GET", api_paths.LEASES, query=query)
+        return list(answer.get("items") or ())
+
     # -- writing ------------------------------------------------------------------------------
 
     async def replace_status(

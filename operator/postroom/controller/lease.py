@@ -27,6 +27,9 @@ from postroom.controller.client import ApiError
 logger = logging.getLogger(__name__)
 
 _LEASE_NAME = "postroom"
+#: By which the Leases of a scope are found in whatever namespace; and what one of them has by which
+#: its holder works, as `postroom.controller.installations` says.
+SCOPE_LABEL, WORKS_ANNOTATION = "postroom.dev/scope", "postroom.dev/works"
 
 
 def lease_name(
@@ -124,8 +127,12 @@ class LeaderElection:
         clock: Callable[[], float] = steady,
         retry_period: float = RETRY_PERIOD,
         name: str = _LEASE_NAME,
+        scope: str | None = None,
     ) -> None:
         self._client = client
+        self._labels = {SCOPE_LABEL: scope} if scope is not None else {}
+        #: What the Lease is to say of whether we work; None: what it says.
+        self.marked: bool | None = None
         self.namespace = namespace
         self._name = name
         self._identity = identity
@@ -185,6 +192,10 @@ class LeaderElection:
         except ApiError as error:
             logger.warning("lease not released, it expires by itself: %s", error)
 
+    async def renewed(self) -> bool:
+        """Write the Lease at once, where it is ours beyond doubt; whether that was done."""
+        return self.holds() and await self._attempt()
+
     async def _attempt(self) -> bool:
         """Try once to get or renew the lease; False if another holds it or nobody answers."""
         asked_at = self._clock()
@@ -224,7 +235,7 @@ class LeaderElection:
             "renewTime": now,
             "leaseTransitions": 0,
         }
-        return new_lease(self.namespace, self._name, spec)
+        return self._told(new_lease(self.namespace, self._name, spec))
 
     def _ours(self, lease: Mapping[str, Any]) -> dict[str, Any]:
         """Return the lease with us as holder; its resourceVersion makes the replacement safe."""
@@ -239,7 +250,25 @@ class LeaderElection:
             "leaseDurationSeconds": int(LEASE_DURATION),
             "renewTime": now,
         }
-        return {**lease, "spec": spec}
+        return self._told({**lease, "spec": spec})
+
+    def _told(self, lease: dict[str, Any]) -> dict[str, Any]:
+        """The Lease with our label, and with whether we work."""
+        metadata = dict(lease["metadata"])
+        if self._labels:
+            metadata["labels"] = {**(metadata.get("labels") or {}), **self._labels}
+        if self.marked is not None:
+            annotations = {**(metadata.get("annotations") or {}), WORKS_ANNOTATION: "true"}
+            if not self.marked:
+                del annotations[WORKS_ANNOTATION]
+            metadata["annotations"] = annotations
+        return {**lease, "metadata": metadata}
+
+
+def is_marked(lease: Mapping[str, Any]) -> bool:
+    """Whether a Lease says that its holder works."""
+    annotations = (lease.get("metadata") or {}).get("annotations") or {}
+    return annotations.get(WORKS_ANNOTATION) == "true"
 
 
 def obstacle(error: ApiError, namespace: str, name: str) -> str | None:

@@ -15,12 +15,13 @@ from typing import Any
 
 from postroom.api.names import APPLY_CRDS, Kind
 from postroom.concurrency import full_passes, tls_buffers
-from postroom.concurrency.shards import Shard
+from postroom.concurrency.shards import WHOLE, Shard
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller import client, lease
 from postroom.controller.endpoints import Endpoints, StartError
 from postroom.controller.feed import Feed
 from postroom.controller.health import Health
+from postroom.controller.installations import Installations
 from postroom.controller.intake import Intake
 from postroom.controller.kubeconfig import own_namespace
 from postroom.controller.shard_map import ShardMap
@@ -111,6 +112,8 @@ class Lifecycle(ABC):
         self._workers: list[asyncio.Task[None]] = []
         self._feed_ready = asyncio.Event()
         self._stop_feed = asyncio.Event()
+        self._stands_by: Callable[[], bool] = lambda: False
+        metrics.other_installation.set_function(lambda: float(self._stands_by()))
         self._passes = full_passes.FullPasses()
         self._endpoints = Endpoints(
             settings,
@@ -205,14 +208,23 @@ class Lifecycle(ABC):
         if namespace is None:
             asked = "--leader-election" if settings.leader_election else "--shard"
             raise StartError(f"{asked} needs --leader-election-namespace outside of a Pod")
-        return lease.LeaderElection(self._cluster, namespace, self._identity, name=self._lease_name)
+        return lease.LeaderElection(
+            self._cluster, namespace, self._identity, name=self._lease_name, scope=self._scope
+        )
+
+    @property
+    def _scope(self) -> str | None:
+        """What other installations may work on, too; None: namespaces of our own, which nobody may
+        look beyond."""
+        return None if self._settings.namespaces else self._lease_of(WHOLE)
 
     def _lease_of(self, shard: Shard) -> str:
         return lease.lease_name(self._settings.namespaces, self._program, shard)
 
     async def _lead(self, election: lease.LeaderElection) -> None:
-        """Wait as a standby, which counts as ready where it could take over: for the lease, and for
-        the end of those who count the shards differently."""
+        """Wait as a standby, which counts as ready where it could take over: for the lease, for the
+        end of those who count the shards differently, and, never ready, for the end of another
+        installation."""
         self._health.waiting_for = None
         self._health.obstacle = lambda: election.obstacle
         self._health.standing_by = True
@@ -222,7 +234,11 @@ class Lifecycle(ABC):
                 self._cluster, election.namespace, self._settings.shard, self._lease_of
             )
             self._health.obstacle = lambda: found.obstacle
-            await self._waited(found.join())
+            if await self._waited(found.join()) and self._scope is not None:
+                others = Installations(self._cluster, election, self._scope)
+                self._health.obstacle = lambda: others.obstacle
+                self._stands_by = lambda: others.waiting_for is not None
+                await self._waited(others.join())
         self._health.standing_by = False
         self._health.waiting_for = _FIRST_LIST
 

@@ -42,8 +42,10 @@ NEEDED: Rights = {
     ("", "configmaps", "get"),
     ("", "events", "create"),
 }
+#: What whoever serves all namespaces asks of the cluster besides.
 SCANNING: Rights = {
-    ("apiextensions.k8s.io", "customresourcedefinitions", verb) for verb in ("list", "watch")
+    *(("apiextensions.k8s.io", "customresourcedefinitions", verb) for verb in ("list", "watch")),
+    ("coordination.k8s.io", "leases", "list"),
 }
 
 

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One installation for all namespaces: of two, one works, and the other stands by and says so.
+
+Replicas share a Lease, and shards agree by theirs, within the namespace that they are installed in.
+An installation in another namespace has Leases of its own there: both would write the same
+statuses, and each would undo what the other wrote. So all Leases of a scope have a label by which
+they are found in whatever namespace, and whoever works has marked its own with an annotation:
+
+- Whoever is about to work waits while a Lease of another namespace has the mark, and for five
+  minutes after that one was renewed last: an installation that is restarted or upgraded stays the
+  one that works.
+- Of those who begin at the same time the first by the name of its namespace goes ahead.
+- The mark is written before others are looked at for the last time, and taken back where one of
+  them has it, too. Of two who write theirs at once at least one sees that of the other: never do
+  both work.
+
+Whoever serves namespaces of its own may not look into others, and is not kept from overlapping.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from postroom.controller import lease
+from postroom.controller.client import ApiError
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for which one that works may be away before another one takes its place.
+GIVEN_UP_AFTER = 300.0
+
+
+class ScopeClient(Protocol):
+    """The part of `postroom.controller.client.Cluster` that this needs."""
+
+    async def leases(self, selector: str) -> Sequence[Mapping[str, Any]]: ...
+
+
+class Election(Protocol):
+    """The part of `postroom.controller.lease.LeaderElection` that this needs."""
+
+    @property
+    def namespace(self) -> str: ...
+
+    marked: bool | None
+
+    async def renewed(self) -> bool: ...
+
+
+@dataclass(slots=True)
+class _Stood:
+    """A Lease as it stood, and since when on our own clock."""
+
+    record: tuple[object, ...]
+    since: float
+
+
+class Installations:
+    """Whether one in another namespace works on what `election` is about, named by its scope."""
+
+    def __init__(
+        self,
+        client: ScopeClient,
+        election: Election,
+        scope: str,
+        clock: Callable[[], float] = lease.steady,
+        retry_period: float = lease.RETRY_PERIOD,
+    ) -> None:
+        self._client, self._election, self._scope = client, election, scope
+        self._clock, self._retry_period = clock, retry_period
+        self._seen: dict[tuple[str, str], _Stood] = {}
+        #: Whom we stand by for: a Lease of another namespace.
+        self.waiting_for: str | None = None
+        #: The same as a sentence, or what keeps us from ever knowing.
+        self.obstacle: str | None = None
+
+    async def join(self) -> None:
+        """Wait until no other installation works, nor may begin to."""
+        while True:
+            if await self._attempt():
+                return
+            await asyncio.sleep(self._retry_period)
+
+    async def _attempt(self) -> bool:
+        try:
+            works, before_us = await self._others()
+            if works is None and before_us is None and await self._mark(True):
+                works, _ = await self._others()
+                if works is None:
+                    self.waiting_for = self.obstacle = None
+                    return True
+            if works is not None or before_us is not None:
+                self._stand_by_for(str(works or before_us))
+                await self._mark(False)
+        except ApiError as error:
+            self.obstacle = self._missing(error)
+            logger.warning("waiting for %s (%s)", self.obstacle, error)
+        return False
+
+    async def _mark(self, marked: bool) -> bool:
+        """Have our Lease say that we work, or that we do not."""
+        self._election.marked = marked
+        return await self._election.renewed()
+
+    async def _others(self) -> tuple[str | None, str | None]:
+        """Return a Lease by which another installation works, and one of those who begin now and go
+        ahead of us."""
+        own, now = self._election.namespace, self._clock()
+        works: list[str] = []
+        begin: list[str] = []
+        was_ours = False
+        for found in await self._client.leases(f"{lease.SCOPE_LABEL}={self._scope}"):
+            metadata, spec = found.get("metadata") or {}, found.get("spec") or {}
+            namespace, name = str(metadata.get("namespace")), str(metadata.get("name"))
+            marked = lease.is_marked(found)
+            if namespace == own:
+                was_ours = was_ours or marked
+                continue
+            record = (spec.get("holderIdentity"), spec.get("renewTime"), marked)
+            seen = self._seen.get((namespace, name))
+            if seen is None or seen.record != record:
+                seen = self._seen[namespace, name] = _Stood(record, now)
+            still_for = now - seen.since
+            if marked and still_for < GIVEN_UP_AFTER:
+                works.append(f"{namespace}/{name}")
+            elif namespace < own and record[0] and still_for < lease.LEASE_DURATION:
+                begin.append(f"{namespace}/{name}")
+        # Whoever worked before goes on, whatever its name is.
+        return min(works, default=None), None if was_ours else min(begin, default=None)
+
+    def _stand_by_for(self, other: str) -> None:
+        namespace = other.partition("/")[0]
+        self.obstacle = (
+            f"another installation, in namespace {namespace}, which works on the same objects by "
+            f"lease {other}: uninstall one of the two, or give each namespaces of its own; one "
+            "that is away for five minutes, or whose lease is deleted, is waited for no longer"
+        )
+        if other != self.waiting_for:
+            self.waiting_for = other
+            logger.warning("standing by for %s", self.obstacle)
+
+    def _missing(self, error: ApiError) -> str:
+        if error.status == 403:
+            return (
+                "the right to see whether another installation works on the same objects: grant "
+                "this service account list on leases of coordination.k8s.io in all namespaces"
+            )
+        return error.awaited

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two installations for all namespaces, in two namespaces: the second one stands by, says so, and
+takes over when the first is gone.
+
+Covers: the Leases of two namespaces, by the roles of the project; readiness, log and metric.
+"""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.api_client import forget_installations, service_account_kubeconfig
+from cluster.audit_log import forbidden, requests_of
+from cluster.objects import eventually
+from postroom.lab.controlplane import ControlPlane
+from postroom.lab.operator_process import NAMESPACE, OperatorFailed, OperatorProcess
+
+
+@pytest.fixture
+def two(installed: ControlPlane, namespace: str, tmp_path: Path) -> Iterator[list[OperatorProcess]]:
+    """That of the project's manifests, and one of an administrator in another namespace."""
+    forget_installations(installed)
+    running = []
+    for place in (NAMESPACE, namespace):
+        folder = tmp_path / place
+        folder.mkdir()
+        config = (
+            service_account_kubeconfig(installed, folder)
+            if place == NAMESPACE
+            else installed.kubeconfig
+        )
+        flags = ("--leader-election", f"--leader-election-namespace={place}", "--log-format=text")
+        running.append(OperatorProcess(config, folder, flags))
+    yield running
+    for process in running:
+        process.stop()
+    forget_installations(installed)
+    assert forbidden(requests_of(installed)) == []
+
+
+def said_at(process: OperatorProcess, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{process.port}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:  # it has not begun to serve
+        return 0, ""
+
+
+def test_the_second_of_two_installations_stands_by_until_the_first_is_gone(
+    installed: ControlPlane, namespace: str, two: list[OperatorProcess]
+) -> None:
+    first, second = two
+    first.start()
+    # It does not get ready.
+    with pytest.raises(OperatorFailed):
+        second.start(ready_within=0)
+    lease = f"by lease {NAMESPACE}/postroom"
+    eventually(lambda: lease in said_at(second, "/readyz")[1], "it says whom it stands by for")
+    assert said_at(second, "/readyz")[0] == 503
+    assert said_at(second, "/healthz") == (200, "ok")
+    assert f"another installation, in namespace {NAMESPACE}" in second.tail(200)
+    assert "postroom_other_installation 1.0" in second.metrics()
+    assert "postroom_other_installation 0.0" in first.metrics()
+    assert "objects known" not in second.tail(200), "it looks at nothing"
+    assert first.stop() == 0
+    installed.kubectl("delete", "lease", "postroom", "-n", NAMESPACE)
+    eventually(lambda: second.answers("/readyz"), "it takes the place of the first")
+    assert "postroom_other_installation 0.0" in second.metrics()

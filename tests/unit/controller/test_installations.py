@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Installations in several namespaces: never do two of them work, and one that is there does."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from postroom.concurrency.shards import Shard
+from postroom.controller.client import ApiError
+from postroom.controller.installations import GIVEN_UP_AFTER, Installations
+from postroom.controller.lease import RETRY_PERIOD, LeaderElection, is_marked, lease_name
+from unit.controller.test_lease import Clock
+
+SCOPE = "postroom"
+PLACES = ("blue", "green", "red")
+BLUE, GREEN, RED = PLACES
+
+
+class Leases:
+    """The Leases of all namespaces; each answer takes its time on its way there and back."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.stored: dict[tuple[str, str], dict[str, Any]] = {}
+        self.version = 0
+        self.refusing: int | None = None
+        self._random = None if seed is None else random.Random(seed)  # noqa: S311 - repeatable
+
+    async def _pass(self) -> None:
+        if self.refusing is not None:
+            raise ApiError("GET leases", self.refusing)
+        for _ in range(self._random.randrange(4) if self._random else 0):
+            await asyncio.sleep(0)
+
+    async def lease(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+        await self._pass()
+        found = self.stored.get((namespace, name))
+        await self._pass()
+        return found
+
+    async def leases(self, selector: str) -> list[Mapping[str, Any]]:
+        await self._pass()
+        label, _, value = selector.partition("=")
+        found = [
+            each
+            for each in self.stored.values()
+            if (each["metadata"].get("labels") or {}).get(label) == value
+        ]
+        await self._pass()
+        return list[Mapping[str, Any]](found)
+
+    async def create_lease(self, namespace: str, lease: Mapping[str, Any]) -> Mapping[str, Any]:
+        await self._pass()
+        if (namespace, lease["metadata"]["name"]) in self.stored:
+            raise ApiError("POST", 409)
+        return self._store(lease)
+
+    async def replace_lease(
+        self, namespace: str, name: str, lease: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        await self._pass()
+        stored = self.stored.get((namespace, name))
+        version = lease["metadata"]["resourceVersion"]
+        if stored is None or stored["metadata"]["resourceVersion"] != version:
+            raise ApiError("PUT", 409)
+        return self._store(lease)
+
+    def _store(self, lease: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.version += 1
+        metadata = {**lease["metadata"], "resourceVersion": str(self.version)}
+        stored = {**lease, "metadata": metadata}
+        self.stored[metadata["namespace"], metadata["name"]] = stored
+        return stored
+
+
+class Process:
+    """One of an installation: its Lease, and whether others let it work."""
+
+    serial = itertools.count()
+
+    def __init__(
+        self, leases: Leases, place: str, clock: Clock, shard: Shard | None = None
+    ) -> None:
+        name = lease_name((), shard=shard or Shard())
+        identity = f"process-{next(self.serial)}"
+        self.place, self.shard = place, shard or Shard()
+        self.election = LeaderElection(leases, place, identity, clock, name=name, scope=SCOPE)
+        self.others = Installations(leases, self.election, SCOPE, clock)
+        self.joined = False
+
+    async def step(self) -> None:
+        """Try once to get one step further."""
+        if not self.election.leading:
+            self.election.leading = await self.election._attempt()
+        elif not self.joined:
+            self.joined = await self.others._attempt()
+
+    async def renew(self) -> None:
+        """What `hold` does; one that is too late ends."""
+        if self.election.leading and self.election._left() > 0:
+            await self.election._attempt()
+        elif self.election.leading:
+            self.joined, self.election.leading = False, False
+
+    @property
+    def works(self) -> bool:
+        """Whether it may write and send at this moment."""
+        return self.joined and self.election.holds()
+
+
+class World:
+    """Time, and all who are there."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.leases, self.clock = Leases(seed), Clock()
+        self.running: list[Process] = []
+        self.frozen: set[Process] = set()
+
+    def start(self, place: str, shard: Shard | None = None) -> Process:
+        self.running.append(Process(self.leases, place, self.clock, shard))
+        return self.running[-1]
+
+    async def go_on(self, seconds: float = RETRY_PERIOD) -> None:
+        for _ in range(int(seconds / RETRY_PERIOD)):
+            self.clock.now += RETRY_PERIOD
+            awake = [each for each in self.running if each not in self.frozen]
+            await asyncio.gather(*(each.renew() for each in awake))
+            await asyncio.gather(*(each.step() for each in awake))
+            self.check()
+
+    async def stop(self, process: Process, *, orderly: bool = True) -> None:
+        self.running.remove(process)
+        if orderly and process not in self.frozen:
+            await process.election.release()
+
+    def check(self) -> None:
+        """No two installations work."""
+        assert len({each.place for each in self.running if each.works}) <= 1
+
+
+async def test_the_first_one_works_and_the_second_stands_by_and_says_for_whom(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World()
+    first = world.start(GREEN)
+    await world.go_on(4)
+    second = world.start(BLUE)
+    await world.go_on(60)
+    assert first.works and not second.joined
+    assert second.others.waiting_for == "green/postroom"
+    said = second.others.obstacle or ""
+    assert "in namespace green" in said and "uninstall one of the two" in said
+    assert caplog.text.count("standing by for another installation") == 1
+
+
+async def test_one_that_is_restarted_stays_the_one_that_works() -> None:
+    world = World()
+    first = world.start(GREEN)
+    await world.go_on(4)
+    other = world.start(BLUE)
+    for orderly in (True, False):
+        await world.stop(first, orderly=orderly)
+        await world.go_on(120)
+        assert not other.joined
+        first = world.start(GREEN)
+        await world.go_on(20)
+        assert first.works and not other.joined
+
+
+async def test_one_that_is_gone_for_five_minutes_is_followed_and_stands_by_if_it_returns() -> None:
+    world = World()
+    first, other = world.start(BLUE), world.start(GREEN)
+    await world.go_on(6)
+    assert first.works
+    await world.stop(first)
+    await world.go_on(GIVEN_UP_AFTER - 10)
+    assert not other.joined
+    await world.go_on(20)
+    assert other.works and other.others.obstacle is None
+    again = world.start(BLUE)
+    await world.go_on(20)
+    assert other.works and not again.joined
+    assert not is_marked(world.leases.stored[BLUE, "postroom"])
+
+
+async def test_one_whose_lease_is_deleted_is_followed_at_once() -> None:
+    world = World()
+    first, other = world.start(BLUE), world.start(GREEN)
+    await world.go_on(6)
+    await world.stop(first)
+    del world.leases.stored[BLUE, "postroom"]
+    await world.go_on(4)
+    assert other.works
+
+
+async def test_shards_of_one_installation_are_no_others() -> None:
+    world = World()
+    mine = [world.start(GREEN, Shard(index, 3)) for index in range(3)]
+    await world.go_on(6)
+    assert all(each.works for each in mine)
+    alone = world.start(BLUE)
+    await world.go_on(20)
+    assert not alone.joined
+    await world.stop(mine.pop())
+    mine.append(world.start(GREEN, Shard(2, 3)))
+    await world.go_on(20)
+    assert all(each.works for each in mine) and not alone.joined
+
+
+async def test_who_was_overtaken_between_its_look_and_its_mark_takes_that_back() -> None:
+    world = World()
+    late, early = world.start(GREEN), world.start(BLUE)
+    await late.step()
+    renewed = late.election.renewed
+
+    async def overtaken() -> bool:
+        if not early.joined:
+            await early.step()
+            await early.step()
+        return await renewed()
+
+    late.election.renewed = overtaken  # type: ignore[method-assign]
+    await late.step()
+    assert early.works and not late.joined
+    assert not is_marked(world.leases.stored[GREEN, "postroom"])
+
+
+async def test_of_two_who_mark_theirs_at_once_both_take_it_back_and_one_goes_on() -> None:
+    world = World()
+    both = [world.start(GREEN), world.start(BLUE)]
+    for process in both:
+        await process.step()
+        process.election.marked = True
+        assert await process.election.renewed()
+    await world.go_on(20)
+    assert sum(process.works for process in both) == 1
+
+
+async def test_another_program_and_other_namespaces_are_nobodys_business() -> None:
+    world = World()
+    mine = world.start(BLUE)
+    stranger = LeaderElection(world.leases, RED, "x", world.clock, name="postroom-1a2b")
+    assert await stranger._attempt()
+    await world.go_on(4)
+    assert mine.works
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(403, "grant this service account list on leases"), (503, "which answers 503")],
+)
+async def test_what_keeps_us_from_knowing_is_named(status: int, said: str) -> None:
+    world = World()
+    mine = world.start(BLUE)
+    await world.go_on()
+    world.leases.refusing = status
+    assert not await mine.others._attempt()
+    assert said in (mine.others.obstacle or "")
+    world.leases.refusing = None
+    await world.go_on()
+    assert mine.works and mine.others.obstacle is None
+
+
+async def test_join_returns_once_it_may() -> None:
+    leases = Leases()
+    world = World()
+    world.leases = leases
+    first = world.start(GREEN)
+    await world.go_on(4)
+    second = Process(leases, BLUE, world.clock)
+    await second.step()
+    found = Installations(leases, second.election, SCOPE, world.clock, retry_period=0.001)
+    joining = asyncio.ensure_future(found.join())
+    await asyncio.sleep(0.02)
+    assert not joining.done()
+    await world.stop(first)
+    del leases.stored[GREEN, "postroom"]
+    await asyncio.wait_for(joining, 5)
+
+
+_verbs = st.sampled_from(["start", "start", "go on", "go on", "long", "freeze", "thaw", "stop"])
+_steps = st.lists(st.tuples(_verbs, st.integers(0, 8)), max_size=30)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_steps, st.integers(0, 2**32))
+def test_no_history_has_two_at_work_and_those_who_stay_find_one(
+    steps: list[tuple[str, int]], seed: int
+) -> None:
+    async def live() -> None:
+        world = World(seed)
+        for verb, what in steps:
+            if verb == "start":
+                world.start(PLACES[what % 3], Shard(what % 2, 2) if what > 5 else None)
+            elif verb == "go on":
+                await world.go_on(RETRY_PERIOD * (what + 1))
+            elif verb == "long":
+                # Of those who are frozen, some have been given up by then.
+                await world.go_on(GIVEN_UP_AFTER + 20 if what > 5 else 30)
+            elif world.running:
+                process = world.running[what % len(world.running)]
+                if verb == "freeze":
+                    world.frozen.add(process)
+                elif verb == "thaw":
+                    world.frozen.discard(process)
+                else:
+                    await world.stop(process, orderly=what % 2 == 0)
+            world.check()
+        world.running = [world.start(place) for place in PLACES]
+        world.frozen.clear()
+        await world.go_on(GIVEN_UP_AFTER + 60)
+        assert sum(each.works for each in world.running) == 1
+
+    asyncio.run(live())

@@ -93,9 +93,7 @@ _LOOKS = {
     ),
 }
 TITLES = {turn: look.title for turn, look in _LOOKS.items()}
-_TABULAR = {
-    shape.Turn.BEHIND, shape.Turn.UNSEEN, shape.Turn.NOBODY, shape.Turn.RESTING,
-}  # fmt: skip
+_TABULAR = frozenset({shape.Turn.BEHIND, shape.Turn.UNSEEN, shape.Turn.NOBODY, shape.Turn.RESTING})
 
 
 class PagePlace(NamedTuple):
@@ -252,7 +250,10 @@ def headline(report: shape.EmailReport) -> str:
         return (
             f"Nothing for you to do; {waiting} of {total} {'is' if waiting == 1 else 'are'} waiting"
         )
-    return "Everything works"
+    resting = counts.get(shape.Turn.RESTING, 0)
+    if resting == total:
+        return "Everything is switched off"
+    return "Everything that is not switched off works" if resting else "Everything works"
 
 
 def policy(*, header: bool = False, form: bool = False) -> str:

@@ -47,14 +47,15 @@ class Reader:
                 )
             ]
         if outlook.undelivered is not None and not outlook.resting:
-            state, reason, message = outlook.undelivered
+            undelivered = outlook.undelivered
+            state, reason, message = undelivered
             known = reasons.Reason(reason) if reason in reasons.CATALOGUE else None
             problems.append(
                 self._timed(
                     shape.ReportedProblem(
                         code=reason,
                         severity=_GRAVE if state == ConditionStatus.FALSE else _MILD,
-                        turn=turns.of_delivery(state, reason),
+                        turn=turns.of_delivery(undelivered),
                         message=message,
                         instruction=reasons.CATALOGUE[known].remedy if known is not None else "",
                     )

@@ -15,7 +15,6 @@ from postroom.api.times import timestamp
 from postroom.report import problems, shape, turns, untrusted, waiting
 
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]")
-_ORDER = list(shape.Turn)
 _KINDS = list(Kind)
 #: Reason of a condition, which is the code of a finding in upper case, and what then is waited for.
 _AWAITED = {
@@ -67,7 +66,7 @@ def report_of(
         source=source,
         namespaces=sorted({each.namespace for each in linked}),
         counts=shape.ReportCounts(
-            total=len(linked), turns={turn: counted[turn] for turn in _ORDER if counted[turn]}
+            total=len(linked), turns={turn: counted[turn] for turn in shape.TURNS if counted[turn]}
         ),
         objects=linked,
     )
@@ -90,7 +89,7 @@ def _place(raw: Mapping[str, Any]) -> Place | None:
 def rank(turn: shape.Turn, place: Place) -> tuple[int, str, int, str]:
     """Where an object stands among others: by turn, then namespace, kind and name."""
     kind, namespace, name = place
-    return _ORDER.index(turn), namespace, _KINDS.index(Kind(kind)), name
+    return shape.TURNS.index(turn), namespace, _KINDS.index(Kind(kind)), name
 
 
 def linked_with(

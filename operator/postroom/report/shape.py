@@ -35,6 +35,10 @@ class Turn(StrEnum):
     RESTING = "Resting"
 
 
+#: In that order.
+TURNS = tuple(Turn)
+
+
 class ReportSource(StrEnum):
     """What was looked at."""
 

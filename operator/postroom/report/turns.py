@@ -51,8 +51,15 @@ _BY_STATE = {
     RecordState.PROPAGATING.value: shape.Turn.SPREADING,
     RecordState.UNKNOWN.value: shape.Turn.RETRIED,
 }
-_URGENCY = list(shape.Turn)
 _TOLD = ("status", "reason")
+
+
+class Undelivered(NamedTuple):
+    """What keeps incoming mail from its application, as the condition says it."""
+
+    state: str
+    reason: str
+    message: str
 
 
 class Outlook(NamedTuple):
@@ -65,8 +72,8 @@ class Outlook(NamedTuple):
     resting: bool
     #: All of this is of an earlier spec.
     outdated: bool
-    #: What keeps incoming mail from its application, beside Ready: state, reason and words.
-    undelivered: tuple[str, str, str] | None
+    #: Beside Ready; None: all is handed over, or none is to be.
+    undelivered: Undelivered | None
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> "Outlook":
@@ -79,7 +86,7 @@ class Outlook(NamedTuple):
         undelivered = None
         if delivering is not None and not _holds(delivering):
             state, reason = (untrusted.text(delivering.get(name), untrusted.NAME) for name in _TOLD)
-            undelivered = (state, reason, untrusted.text(delivering.get("message")))
+            undelivered = Undelivered(state, reason, untrusted.text(delivering.get("message")))
         return cls(
             untrusted.text(ready.get("status"), untrusted.NAME),
             untrusted.text(ready.get("reason"), untrusted.NAME),
@@ -110,10 +117,10 @@ def of_reason(reason: str) -> shape.Turn:
     return _BY_REASON.get(reason, shape.Turn.YOURS)
 
 
-def of_delivery(state: str, reason: str, message: str = "") -> shape.Turn:
+def of_delivery(told: Undelivered) -> shape.Turn:
     """Whose turn it is where incoming mail does not reach its application."""
-    passing = state == ConditionStatus.UNKNOWN and reason not in _OF_WORKERS
-    return shape.Turn.RETRIED if passing else of_reason(reason)
+    passing = told.state == ConditionStatus.UNKNOWN and told.reason not in _OF_WORKERS
+    return shape.Turn.RETRIED if passing else of_reason(told.reason)
 
 
 def of_finding(finding: Mapping[str, Any], states: Mapping[str, str]) -> shape.Turn:
@@ -136,7 +143,7 @@ def of_object(outlook: Outlook, problems: Iterable[shape.ReportedProblem]) -> sh
         return shape.Turn.RESTING
     serious = [problem for problem in problems if problem.severity != Severity.INFO]
     if outlook.works and outlook.undelivered is not None:
-        return of_delivery(*outlook.undelivered)
+        return of_delivery(outlook.undelivered)
     if outlook.works:
         return shape.Turn.ADVISED if serious else shape.Turn.NOBODY
     if outlook.stalled:
@@ -145,4 +152,4 @@ def of_object(outlook: Outlook, problems: Iterable[shape.ReportedProblem]) -> sh
         return shape.Turn.UNSEEN
     errors = [problem for problem in serious if problem.severity == Severity.ERROR]
     turns = [problem.turn for problem in errors or serious] or [of_reason(outlook.reason)]
-    return min(turns, key=_URGENCY.index)
+    return min(turns, key=shape.TURNS.index)

@@ -48,8 +48,9 @@ def texts(value: object, most: int, longest: int = NAME) -> list[str]:
 
 def count(value: object) -> int | None:
     """A number of things; None where it is none."""
-    is_one = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
-    return value if is_one and isinstance(value, int) else None
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value < 2**53 else None
 
 
 def moment(value: object) -> datetime | None:

@@ -205,11 +205,17 @@ def test_style_and_script_are_those_that_the_policy_allows() -> None:
     assert 'style="' not in text
 
 
+RESTING = stored("MailServer", "off", condition("Suspended", "True", "Suspended", "It is."))
+
+
 @pytest.mark.parametrize(
     ("objects", "line"),
     [
         ([], "Nothing to report on"),
         ([stored()], "Everything works"),
+        ([stored(), RESTING], "Everything that is not switched off works"),
+        ([RESTING], "Everything is switched off"),
+        ([broken(), RESTING], "1 of 2 needs you"),
         ([broken(), stored(name="b")], "1 of 2 needs you"),
         ([broken(), broken("b")], "2 of 2 need you"),
         (

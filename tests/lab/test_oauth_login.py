@@ -414,6 +414,17 @@ def test_bad_input_ends_with_two(run: Run, arguments: list[str], sentence: str) 
     assert sentence in err
 
 
+def test_the_file_that_googles_console_hands_out_is_not_the_secret(
+    run: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "client_secret.json"
+    file.write_text('{"installed": {"client_secret": "canary"}}')
+    code, out, err = run("--client-secret-file", str(file))
+    assert (code, out) == (2, "")
+    assert "put the value of client_secret alone into a file" in err
+    assert "canary" not in err
+
+
 def test_google_has_no_device_code(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["auth", "login", "--provider", "Google", "--client-id", "x"]
     with pytest.raises(SystemExit, match="2"):

@@ -54,7 +54,7 @@ def test(
     ] = None,
     namespace: plugin_options.NamespaceOption = None,
     timeout: Annotated[
-        float, options.waiting("How long to wait: it is sent in 5m, and found in 10m.")
+        float, options.waiting("How long to wait: it may take 5m until it is sent, and 10m more.")
     ] = 960,
     output: plugin_options.OutputOption = Output.TABLE,
     kubeconfig: plugin_options.KubeconfigOption = None,

@@ -61,7 +61,7 @@ def account_lines(status: EmailAccountStatus, said: Collection[str] = ()) -> Ite
     """
     mailbox = status.mailbox
     if mailbox is not None:
-        counts = [f"{mailbox.messages} messages"]
+        counts = [f"{mailbox.messages} message{'s' * (mailbox.messages != 1)}"]
         counts += [f"{mailbox.unseen} unseen"] if mailbox.unseen is not None else []
         counts += [f"{mailbox.new_messages} new"] if mailbox.new_messages is not None else []
         yield Line(f"  Mailbox {mailbox.name}: {', '.join(counts)}")

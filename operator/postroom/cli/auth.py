@@ -234,6 +234,11 @@ def _client_secret(path: Path | None) -> Masked | None:
                 text = opened.read(_SECRET_LIMIT)
     except (OSError, UnicodeDecodeError):
         raise BadInput(f"--client-secret-file {path} cannot be read as text.") from None
+    if text.lstrip().startswith("{"):
+        # As Google's console hands it out.
+        raise BadInput(
+            "--client-secret-file holds JSON: put the value of client_secret alone into a file."
+        )
     if not text.strip() or not text.strip().isprintable():
         raise BadInput("--client-secret-file must hold the secret in one line.")
     return Masked(text.strip())

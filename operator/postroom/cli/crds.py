@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from postroom.api import crd
+from postroom.cli import options
 
 
 def crds(
@@ -26,9 +27,6 @@ def crds(
             (output_dir / name).write_text(text, encoding="utf-8")
             typer.echo(output_dir / name, err=True)
     except OSError as error:
-        typer.echo(
-            f"postroom crds: cannot write {error.filename or output_dir}: {error.strerror}; name "
-            "another directory with --output-dir.",
-            err=True,
-        )
-        raise typer.Exit(2) from None
+        where = error.filename or output_dir
+        sentence = f"cannot write {where}: {error.strerror}; name another with --output-dir."
+        raise options.fail("crds", sentence) from None

@@ -26,7 +26,7 @@ _STDOUT = Path("-")
 
 
 class ReportNotWritten(Exception):
-    """The report has no place to go; the text is one sentence."""
+    """There is nothing to report on, or no place for the report; the text is one sentence."""
 
 
 def refuse_places(html: Path | None, *, as_json: bool) -> None:

@@ -69,7 +69,7 @@ def _values_at(value: Any, path: list[str]) -> Iterator[str]:
 def why_elsewhere(raw: Mapping[str, Any]) -> str | None:
     """Why the content of a Secret's manifest is none; None where it is the content.
 
-    The clause continues "its content ...", and repeats nothing of it.
+    The clause continues "it ...", and repeats nothing of the content.
     """
     if "sops" in raw:
         return "is encrypted by SOPS"

@@ -83,6 +83,7 @@ def test_an_account_shows_who_uses_it() -> None:
 
 def test_a_mailbox_tells_what_is_known_of_it() -> None:
     assert told(mailbox={"name": "INBOX", "messages": 30}) == ["  Mailbox INBOX: 30 messages"]
+    assert told(mailbox={"name": "INBOX", "messages": 1}) == ["  Mailbox INBOX: 1 message"]
     whole = {
         "name": "INBOX",
         "messages": 30,

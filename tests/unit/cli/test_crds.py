@@ -33,4 +33,4 @@ def test_what_cannot_be_written_is_one_sentence(
     with pytest.raises(typer.Exit) as caught:
         crds(tmp_path / "file")
     assert caught.value.exit_code == 2
-    assert capsys.readouterr().err.endswith("name another directory with --output-dir.\n")
+    assert capsys.readouterr().err.endswith("name another with --output-dir.\n")

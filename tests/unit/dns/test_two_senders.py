@@ -9,6 +9,7 @@ import pytest
 
 from postroom.api.findings import FixAction
 from postroom.api.sendingdomain import RecordState
+from postroom.dns.answers import Outcome
 from unit.dns.domains import DOMAIN, HEALTHY, OTHER_RSA, RSA, look, record
 from unit.dns.fake_zone import FakeZone, Key
 
@@ -106,3 +107,12 @@ def test_what_may_be_the_value_of_another_account_stays(required: str, theirs: s
     assert zone.records[DOMAIN, "TXT"] == [theirs, required]
     after = look(zone, ownership={"value": required})
     assert record(after, "ownership").state is RecordState.VALID
+
+
+def test_a_parent_that_nobody_can_see_says_nothing_of_the_texts_that_stand_there() -> None:
+    zone = FakeZone({**HEALTHY, (f"_dmarc.{DOMAIN}", "TXT"): ["v=spf1 -all"]})
+    zone.failing = {"_dmarc.example.com": Outcome.SERVER_FAILURE}
+    found = record(look(zone), "dmarc")
+    assert found.state is RecordState.UNKNOWN
+    there = f"There is no DMARC record among the TXT records at _dmarc.{DOMAIN}. What applies by"
+    assert there in found.message

@@ -184,7 +184,7 @@ def steps(algorithm: str) -> tuple[Step, ...]:
         (Code.DKIM_PEM_HEADERS, "holds the PEM lines around the key", without_pem),
         (Code.DKIM_P_MISSING, "has p= twice in a row", without_second_p),
         (Code.DKIM_P_MISSING, "holds the key without p= before it", with_p),
-        (Code.DKIM_SEMICOLON_LOST, "lacks semicolons between its tags", with_separators),
+        (Code.DKIM_SEMICOLON_LOST, "does not part its tags by one semicolon each", with_separators),
         (Code.DKIM_V_WRONG, "does not begin with exactly v=DKIM1", without_version),
         (Code.VALUE_WHITESPACE, DETAILS[Code.VALUE_WHITESPACE], without_spaces),
         (Code.DKIM_KTYPE, f"does not say k={algorithm} as the key needs", with_key_type(algorithm)),

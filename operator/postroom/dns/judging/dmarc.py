@@ -109,7 +109,8 @@ def _inherited(
     found = discover(domain, seen)
     if found.source is dmarc.PolicySource.UNKNOWN:
         # What a parent publishes may be all that the spec asks for.
-        return _unseen_above(planned, found, context)
+        there = seen.at(planned.name, RecordType.TXT).values
+        return _unseen_above(planned, found, context, judgement.lacking(planned, there))
     if found.source is not dmarc.PolicySource.INHERITED or found.record is None:
         return _missing(planned, wanted, seen, "No policy of a parent applies either.")
     if not _suffices(found, wanted):
@@ -119,7 +120,7 @@ def _inherited(
 
 
 def _unseen_above(
-    planned: PlannedRecord, found: dmarc.Discovery, context: judgement.Context
+    planned: PlannedRecord, found: dmarc.Discovery, context: judgement.Context, lacking: str
 ) -> judgement.Judgement:
     """What applies without a record is not known, for receivers that see as much neither (RFC 9989
     section 4.10): whose servers that is up to, and what is in the domain's own hands."""
@@ -130,7 +131,7 @@ def _unseen_above(
         who = f"the name servers of {zone.apex} ({', '.join(zone.nameservers[:_SERVERS_SHOWN])})"
     blinded = judgement.blind(planned, f"TXT at {name}")
     message = (
-        f"There is no {judgement.where(planned)}, and what applies by a parent's is not known: "
+        f"{lacking} What applies by a parent's is not known: "
         f"{blinded.message} If it stays so, {who} must be made to answer, or a record be published "
         f"at {planned.name} that asks for no less than the parent's, which counts no more then."
     )

@@ -20,7 +20,7 @@ import typer
 import typer.main
 import yaml
 
-from postroom.api.names import GROUP, Kind
+from postroom.api.names import GROUP, PART_OF_LABEL, Kind
 from postroom.cli import plugin_options, support_parts, usage
 from postroom.cli.cluster import PluginError, refuse_names
 from postroom.cli.options import say
@@ -33,14 +33,16 @@ Answer = TypeVar("Answer")
 _SILENT, _DENIED = "no answer", "no right to read"
 #: Characters of a name of ours in a path: with an ending it is no longer than file systems take.
 _LONGEST = 200
-#: The label of the operator's Pods in every way of installing it.
-_PODS = ("labelSelector", "app.kubernetes.io/name=postroom")
+#: The label of our Pods in every way of installing them: the chart calls them as its release, and
+#: `postroom deliver` has Pods of its own.
+_PODS = ("labelSelector", "=".join(PART_OF_LABEL))
 _README = """What this archive has:
 
 versions.json   versions of postroom and of the cluster
 objects/        who each object is, and its status; specs, annotations and labels are left out
 events.json     Events about these objects; in words where postroom wrote them
-operator/       Pods of the operator: images, flags, restarts; the end of their logs; metrics
+operator/       Pods of the operator and of postroom deliver: images, flags, restarts; the end of
+                their logs; metrics
 left-out.json   what could not be read, and why
 
 No Secret was read. Names of domains, hosts, addresses and objects are in it: look before you hand
@@ -193,7 +195,7 @@ class Bundle:
     async def _pods(self) -> None:
         from postroom.controller import api_paths
 
-        known = _flags_of_run()
+        known = _flags()
         path = api_paths.core(self._operator, "pods")
         pods = await self._listed(f"Pods in {self._operator}", path, _PODS)
         for raw in pods:
@@ -225,21 +227,23 @@ class Bundle:
                 self.files[f"{place}/{file}"] = support_parts.log_shown(text)
 
 
-def _flags_of_run() -> frozenset[str]:
-    """The flags of the operator, none of which is a secret by itself: keys come in files."""
+def _flags() -> frozenset[str]:
+    """The flags of what runs in our Pods, none of which is a secret by itself: keys and credentials
+    come in files."""
+    from postroom.cli.deliver import deliver
     from postroom.cli.run import run
 
-    program = typer.Typer()
-    program.command()(run)
-    return frozenset(
-        name
-        for parameter in typer.main.get_command(program).params
-        for name in (*parameter.opts, *parameter.secondary_opts)
-    )
+    known = set[str]()
+    for verb in (run, deliver):
+        program = typer.Typer()
+        program.command()(verb)
+        for parameter in typer.main.get_command(program).params:
+            known.update((*parameter.opts, *parameter.secondary_opts))
+    return frozenset(known)
 
 
 def _health_ports(pod: Mapping[str, Any]) -> list[int]:
-    """The ports that the operator's Pods call http."""
+    """The ports that our Pods call http."""
     containers = (pod.get("spec") or {}).get("containers") or ()
     ports = [port for container in containers for port in container.get("ports") or ()]
     return [int(port["containerPort"]) for port in ports if port.get("name") == "http"][:1]

@@ -109,7 +109,7 @@ def event_shown(raw: Raw, controller: str) -> dict[str, Any]:
 
 
 def pod_shown(raw: Raw, known_flags: Collection[str]) -> dict[str, Any]:
-    """A Pod of the operator: its images, flags and how its containers fare."""
+    """A Pod of ours: its images, flags and how its containers fare."""
     metadata, spec, status = (raw.get(part) or {} for part in ("metadata", "spec", "status"))
     containers = [
         {

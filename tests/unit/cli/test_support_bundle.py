@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import stat
 import tarfile
 from collections.abc import AsyncIterator, Mapping
@@ -20,7 +21,7 @@ import yaml
 
 from lab.canary import Secret, leaks
 from lab.canary_secrets import SHAPES, Secrets
-from postroom.api.names import Kind
+from postroom.api.names import PART_OF_LABEL, Kind
 from postroom.cli import plugin
 from postroom.cli.main import app, run
 from postroom.cli.support_bundle import Bundle
@@ -123,11 +124,11 @@ class Server:
                     {**event, "involvedObject": {"apiVersion": "v1"}, "note": "of another"},
                 ]
             }
-        assert dict(query) == {"labelSelector": "app.kubernetes.io/name=postroom"}
+        assert dict(query) == {"labelSelector": "app.kubernetes.io/part-of=postroom"}
         container = {
             "name": "postroom",
             "image": "postroom:0.1.0",
-            "args": ["run", "--namespace=mail", f"--unknown={C['flag']}"],
+            "args": ["run", "--namespace=mail", "--spool=1Gi", f"--unknown={C['flag']}"],
             "env": [{"name": "POSTROOM_OWNERSHIP_KEY", "value": C["environment"]}],
             "ports": [{"name": "http", "containerPort": 8080}],
         }
@@ -182,9 +183,24 @@ async def test_what_helps_is_in_it() -> None:
         "",
     ]
     (container,) = json.loads(files[f"operator/{POD}/pod.json"])["containers"]
-    assert container["flags"][:2] == ["run", "--namespace=mail"]
+    assert container["flags"][:3] == ["run", "--namespace=mail", "--spool=1Gi"]
     assert container["environment"] == ["POSTROOM_OWNERSHIP_KEY"]
     assert json.loads(files["left-out.json"]) == []
+
+
+@pytest.mark.parametrize("part", ["base", "deliver/base"])
+def test_pods_of_every_part_are_found_by_the_label(part: str) -> None:
+    """What the chart renders is compared with these; but its names are those of the release."""
+    root = Path(__file__).resolve().parents[3]
+    file = root / "manifests" / "install" / part / "deployment.yaml"
+    deployment = yaml.safe_load(file.read_text("utf-8"))
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert dict([PART_OF_LABEL]).items() <= labels.items()
+    template = "deployment.yaml" if part == "base" else "deliver.yaml"
+    chart = (root / "charts" / "postroom" / "templates" / template).read_text("utf-8")
+    assert re.search(
+        r"  template:\n    metadata:\n(      .*\n)*? +\{\{- include .postroom.partOf", chart
+    )
 
 
 async def test_no_secret_is_asked_for_and_one_namespace_is_one() -> None:

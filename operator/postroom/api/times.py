@@ -30,6 +30,14 @@ def parse_timestamp(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
+def time_of(text: str | None) -> datetime | None:
+    """Read a time that somebody else wrote; None where it is none."""
+    try:
+        return None if text is None else parse_timestamp(text)
+    except ValueError:
+        return None
+
+
 def is_far_ahead(text: str, now: str) -> bool:
     """Whether a time lies further ahead of another than clocks may differ: it was told by one that
     was wrong."""

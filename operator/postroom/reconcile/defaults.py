@@ -26,7 +26,7 @@ from postroom.api.resource import (
     parse,
 )
 from postroom.api.status import MarkedStatus
-from postroom.api.times import is_far_ahead, parse_timestamp, timestamp
+from postroom.api.times import is_far_ahead, time_of, timestamp
 from postroom.reconcile.indexes import DEFAULT, by_server
 from postroom.reconcile.status.assessment import failed, passed, worst_first
 from postroom.reconcile.status.outcome import Outcome
@@ -172,12 +172,12 @@ def _marked_since(resource: Marked) -> str | None:
     if metadata.generation > 1 and status.observed_generation >= 0:
         return None
     created = metadata.creation_timestamp
-    return created if _moment(created) is not None else None
+    return created if time_of(created) is not None else None
 
 
 def _newer_than(others: Sequence[AnyResource], now: datetime) -> str:
     """Return the time of a mark that is set now, later than others, whatever our clock shows."""
-    known = [_moment(_marked_since(cast("Marked", other))) for other in others]
+    known = [time_of(_marked_since(cast("Marked", other))) for other in others]
     latest = max((moment for moment in known if moment is not None), default=None)
     return timestamp(now if latest is None else max(now, latest + _TICK))
 
@@ -197,13 +197,6 @@ def _in_time(mine: Marked, others: Sequence[AnyResource], now: datetime) -> str:
         if each is not None and is_far_ahead(each, timestamp(now))
     ]
     return _newer_than(earlier, now) if is_far_ahead(since, timestamp(now)) and not ahead else since
-
-
-def _moment(text: str | None) -> datetime | None:
-    try:
-        return None if text is None else parse_timestamp(text)
-    except ValueError:
-        return None
 
 
 def _verdict(kind: Kind, name: str, standing: Standing) -> Verdict:

@@ -10,7 +10,7 @@ from postroom.api import sendingdomain
 from postroom.api.conditions import Condition, ConditionType, Verdict
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
-from postroom.api.resource import SendingDomain
+from postroom.api.resource import Metadata, SendingDomain
 from postroom.api.status import CommonStatus
 from postroom.api.times import parse_timestamp, timestamp
 from postroom.dns import planning
@@ -308,7 +308,7 @@ def _assessment(
         references=case.references,
         conclude=partial(
             conclude,
-            case.resource.metadata.generation,
+            case.resource.metadata,
             required,
             frozenset(verdict.type for verdict in verdicts if verdict.failed),
             bounds,
@@ -323,7 +323,7 @@ def _assessment(
 
 
 def conclude(
-    generation: int,
+    metadata: Metadata,
     required: Collection[ConditionType],
     seen_failing: Collection[ConditionType],
     bounds: verification.Bounds,
@@ -351,7 +351,7 @@ def conclude(
         }
         return Conclusion({**lost, "last_ready_generation": None})
     look = verification.sum_up(conditions, required, seen_failing)
-    state = verification.advance(_previous(before, generation), look, bounds, now)
+    state = verification.advance(_previous(before, metadata), look, bounds, now)
     held = look is verification.Observation.HELD and failed_before
     state = verification.told_wrong(state, wrong=wrong or held)
     left: timedelta | None = None
@@ -370,7 +370,7 @@ def conclude(
     return Conclusion(fields, look_again=left)
 
 
-def _previous(before: CommonStatus, generation: int) -> verification.PreviousState:
+def _previous(before: CommonStatus, metadata: Metadata) -> verification.PreviousState:
     known = (
         before
         if isinstance(before, sendingdomain.SendingDomainStatus)
@@ -380,8 +380,8 @@ def _previous(before: CommonStatus, generation: int) -> verification.PreviousSta
         verification=known.verification,
         verified_at=_read(known.verified_at),
         degraded_at=_read(known.degraded_at),
-        once_verified=known.last_ready_generation == generation,
-        waiting=schedule.Waiting.of(known, generation),
+        once_verified=known.last_ready_generation == metadata.generation,
+        waiting=schedule.Waiting.of(known, metadata),
     )
 
 

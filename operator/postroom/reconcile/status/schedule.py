@@ -19,7 +19,7 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec, parse_status
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.api.status import CommonStatus
-from postroom.api.times import SKEW, is_far_ahead, parse_timestamp, timestamp
+from postroom.api.times import SKEW, is_far_ahead, parse_timestamp, time_of, timestamp
 
 #: (age of the wait from which on it holds, wait until the next look): close together while the
 #: user is likely to be at work on it, then ever wider.
@@ -59,18 +59,21 @@ _DAY = timedelta(days=1)
 class Waiting:
     """The wait of a generation for its first success, as status tells it.
 
-    `since` is None where it only begins; `expired` tells that its deadline has passed already.
+    `since` is None where it only begins; `expired` tells that its deadline has passed already, and
+    `created` how old the object is, if that is known.
     """
 
     since: datetime | None = None
     expired: bool = False
+    created: datetime | None = None
 
     @classmethod
-    def of(cls, status: CommonStatus, generation: int) -> Waiting:
+    def of(cls, status: CommonStatus, metadata: Metadata) -> Waiting:
         """Read it from a stored status: the wait began when Reconciling became True.
 
         What an earlier generation waited for is nothing to this one.
         """
+        generation, created = metadata.generation, metadata.creation_timestamp
         stalled = find(status.conditions, ConditionType.STALLED)
         expired = (
             stalled is not None
@@ -79,18 +82,20 @@ class Waiting:
         )
         reconciling = find(own_progress(status.conditions, generation), ConditionType.RECONCILING)
         since = parse_timestamp(reconciling.last_transition_time) if reconciling else None
-        return cls(since, expired)
+        return cls(since, expired, time_of(created))
 
     def left(self, deadline: timedelta, now: datetime) -> timedelta | None:
         """Return what is left of a deadline; None: there is none (zero).
 
-        A deadline that has passed for this generation stays passed.
+        A deadline that has passed for this generation stays passed. What exists for less long has
+        not waited so long, whatever a clock that was wrong, or somebody's hand, made of its status.
         """
         if deadline == timedelta():
             return None
+        left = deadline if self.since is None else deadline - (now - self.since)
         if self.expired:
-            return timedelta()
-        return deadline if self.since is None else deadline - (now - self.since)
+            left = timedelta()
+        return left if self.created is None else max(left, deadline - (now - self.created))
 
 
 def own_progress(conditions: Sequence[Condition], generation: int) -> tuple[Condition, ...]:

@@ -72,7 +72,7 @@ def summarize(
     once_ready = before.last_ready_generation == generation
     decided = [each for each in followed.verdicts if each.failed or not once_ready]
     ready, deciding = _ready((*confirmed.verdicts, *decided), assessment, before, generation)
-    progress, deadline_in = _progress(ready, deciding, assessment, before, generation, now)
+    progress, deadline_in = _progress(ready, deciding, assessment, resource, now)
     moment = Moment(now)
     conditions = place(
         [_with_stall(ready, progress), *progress, *verdicts],
@@ -177,14 +177,14 @@ def _progress(
     ready: Verdict,
     deciding: Verdict | None,
     assessment: Assessment,
-    before: CommonStatus,
-    generation: int,
+    resource: AnyResource,
     now: datetime,
 ) -> tuple[tuple[Verdict, ...], timedelta | None]:
     """Decide on Reconciling and Stalled; also return how long until the deadline."""
     if ready.passed:
         return (), None
-    once_ready = before.last_ready_generation == generation
+    before, metadata = resource.status, resource.metadata
+    once_ready = before.last_ready_generation == metadata.generation
     if deciding is not None and assessment.is_final(deciding, once_ready=once_ready):
         reason = (
             Reason.TARGET_DENIED
@@ -196,7 +196,7 @@ def _progress(
         return (_reconciling(Reason.PROGRESSING_WITH_RETRY, ready.message),), None
     if once_ready:
         return (), None  # regressed: a plain Ready=False, which Argo CD shows as Degraded
-    left = schedule.Waiting.of(before, generation).left(assessment.deadline, now)
+    left = schedule.Waiting.of(before, metadata).left(assessment.deadline, now)
     if left is not None and left <= timedelta():
         return (_stalled(Reason.PROGRESS_DEADLINE_EXCEEDED, ready.message),), None
     awaited_for = deciding if deciding is not None and deciding.failed else ready

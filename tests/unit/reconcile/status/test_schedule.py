@@ -9,6 +9,7 @@ thorough look of a day, and durations.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -22,6 +23,7 @@ from postroom.api.conditions import ConditionStatus, ConditionType, Verdict, pla
 from postroom.api.fields import format_duration, parse_duration
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
+from postroom.api.resource import Metadata
 from postroom.api.sendingdomain import RecordState
 from postroom.api.sendingdomain_status import SendingDomainStatus
 from postroom.api.status import CommonStatus
@@ -419,8 +421,10 @@ def status_of(observed: int, **reasons: str) -> CommonStatus:
     ],
 )
 def test_a_wait_is_that_of_its_generation(status: CommonStatus, expected: Waiting) -> None:
-    assert Waiting.of(status, 300) == expected
-    assert Waiting() == Waiting(None, expired=False)
+    assert Waiting.of(status, Metadata.of({"generation": 300})) == expected
+    assert Waiting() == Waiting(None, expired=False, created=None)
+    known = Metadata.of({"generation": 300, "creationTimestamp": timestamp(NOW)})
+    assert Waiting.of(status, known) == replace(expected, created=NOW)
 
 
 @pytest.mark.parametrize(
@@ -432,6 +436,12 @@ def test_a_wait_is_that_of_its_generation(status: CommonStatus, expected: Waitin
         (Waiting(NOW - HOUR), 3 * HOUR, 2 * HOUR),
         (Waiting(NOW - 4 * HOUR), 3 * HOUR, -HOUR),
         (Waiting(NOW - HOUR, expired=True), 3 * HOUR, timedelta()),
+        # Who is younger than that has not waited for so long.
+        (Waiting(expired=True, created=NOW - HOUR), 3 * HOUR, 2 * HOUR),
+        (Waiting(expired=True, created=NOW - 3 * HOUR), 3 * HOUR, timedelta()),
+        (Waiting(NOW - 9999 * HOUR, created=NOW - HOUR), 3 * HOUR, 2 * HOUR),
+        (Waiting(NOW - HOUR, created=NOW - 9999 * HOUR), 3 * HOUR, 2 * HOUR),
+        (Waiting(expired=True, created=NOW - HOUR), timedelta(), None),
     ],
 )
 def test_what_is_left_of_a_deadline(

@@ -121,6 +121,23 @@ def test_deadline_passes_and_stays_passed() -> None:
     assert later.conditions == late.conditions
 
 
+@pytest.mark.parametrize(
+    ("age", "stalls"), [(timedelta(hours=1), False), (timedelta(hours=72), True)]
+)
+def test_a_deadline_is_not_over_for_what_is_younger(age: timedelta, stalls: bool) -> None:
+    """A clock that was ahead for a moment let it pass, or somebody wrote so into the status."""
+    late = run(BAD, before=run(BAD), after=timedelta(days=9999))
+    one = resource(late)
+    created = timestamp(NOW - age)
+    one = replace(one, metadata=replace(one.metadata, creation_timestamp=created))
+    outcome = summarize(one, assessment(BAD), Memory(), NOW)
+    assert outcome.status is not None
+    found = conditions_of(as_object(one, outcome.status))
+    assert ("Stalled" in found, "Reconciling" in found) == (stalls, not stalls)
+    if not stalls:
+        assert found["Reconciling"]["lastTransitionTime"] == timestamp(NOW)
+
+
 def test_the_deadline_passes_where_nothing_could_be_looked_at() -> None:
     late = run(BLIND, before=run(BLIND), after=timedelta(hours=73))
     assert seen(late) == ("False", "ProgressDeadlineExceeded", "Failed", "Degraded")

@@ -197,7 +197,11 @@ class Bundle:
 
         known = _flags()
         path = api_paths.core(self._operator, "pods")
-        pods = await self._listed(f"Pods in {self._operator}", path, _PODS)
+        what, known_gaps = f"Pods in {self._operator}", len(self.left_out)
+        pods = await self._listed(what, path, _PODS)
+        if not pods and len(self.left_out) == known_gaps:
+            why = "there are none of postroom; say where they run by --operator-namespace"
+            self.left_out.append({"what": what, "why": why})
         for raw in pods:
             shown = support_parts.pod_shown(raw, known)
             name = str(shown["metadata"].get("name"))

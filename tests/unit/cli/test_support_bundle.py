@@ -77,8 +77,10 @@ LOG = "\n".join(
 class Server:
     """An API server that holds a canary wherever it can; `refused` are the paths that it denies."""
 
-    def __init__(self, refused: Mapping[str, int] | None = None, restarts: int = 0) -> None:
-        self.refused, self.restarts = dict(refused or {}), restarts
+    def __init__(
+        self, refused: Mapping[str, int] | None = None, restarts: int = 0, pods: int = 1
+    ) -> None:
+        self.refused, self.restarts, self.pods = dict(refused or {}), restarts, pods
         self.asked: list[str] = []
         self.server = "https://127.0.0.1:6443"
         #: What the objects are called.
@@ -138,7 +140,7 @@ class Server:
             "spec": {"containers": [container]},
             "status": {"phase": "Running", "containerStatuses": [state]},
         }
-        return {"items": [pod]}
+        return {"items": [pod] * self.pods}
 
     async def text(self, path: str, query: object = ()) -> str:
         self._ask(f"{path} {query}")
@@ -201,6 +203,13 @@ def test_pods_of_every_part_are_found_by_the_label(part: str) -> None:
     assert re.search(
         r"  template:\n    metadata:\n(      .*\n)*? +\{\{- include .postroom.partOf", chart
     )
+
+
+async def test_that_nothing_runs_in_a_namespace_is_told() -> None:
+    bundle = await collected(Server(pods=0))
+    (missing,) = json.loads(bundle.files["left-out.json"])
+    assert missing["what"] == "Pods in postroom-system"
+    assert "--operator-namespace" in missing["why"]
 
 
 async def test_no_secret_is_asked_for_and_one_namespace_is_one() -> None:

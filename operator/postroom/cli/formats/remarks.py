@@ -27,7 +27,7 @@ INVALID_INPUT = "INVALID_INPUT"
 
 
 class Level(StrEnum):
-    """How much a remark weighs; an error makes the check fail."""
+    """How much a remark weighs. By an error the check fails where what it is about is required."""
 
     ERROR = "error"
     WARNING = "warning"

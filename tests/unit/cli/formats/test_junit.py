@@ -63,3 +63,16 @@ def test_a_file_that_was_merely_not_read_is_skipped() -> None:
     text = junit(CheckResult([], [unread], 3))
     schema().validate(text)
     assert ElementTree.fromstring(text)[0].get("skipped") == "1"  # noqa: S314 - our own
+
+
+@pytest.mark.parametrize(
+    ("ready", "tags"), [("True", ["system-out"]), ("False", ["failure"]), ("Unknown", ["skipped"])]
+)
+def test_an_error_is_told_once_whatever_the_verdict(ready: str, tags: list[str]) -> None:
+    """A record that is not required is no failure when it is missing, but it is missing."""
+    objects = [made.raw("example", made.condition("Ready", ready, "RecordNotFound"))]
+    text = junit(CheckResult(objects, [made.BROKEN], 0))
+    schema().validate(text)
+    (case,) = ElementTree.fromstring(text).iter("testcase")  # noqa: S314 - our own
+    assert [each.tag for each in case] == tags
+    assert ["error: SPF_MISSING: There is no TXT" in (each.text or "") for each in case] == [True]

@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a finding says: what is wrong, then what to do, made into one text and taken apart again.
+"""What a finding says: what is wrong, then what to do, made into one text.
 
-A status holds the whole text, and the fix beside it. The words for a fix are always the same, so
-that whoever shows it as steps can tell them from what is wrong.
+A status holds the whole text, and what is wrong and the fix beside it: nothing reads the text.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
-from pydantic import ValidationError
+from collections.abc import Iterable
 
 from postroom.api.findings import FINDING_LIMIT, Fix, FixAction, RecordToRemove
 
@@ -19,22 +15,20 @@ _SAID_LIMIT, _TELLING_LIMIT = 120, 64
 _DELETED_LIMIT = 256
 #: How the policies begin that are merged with what is there.
 _MERGED = ("v=spf1", "v=dmarc1")
-#: The fields of a fix as a status names them.
-_FIELDS = [field.alias or name for name, field in Fix.model_fields.items()]
 #: What stands for steps that are longer, and would leave no room for what is wrong.
 _STEPS_LIMIT = FINDING_LIMIT - 256
 _LONG = "Make the change of the fix in status.findings, which names each record"
 
 
-def joined(wrong: str, fix: Fix | None, more: str = "") -> str:
+def joined(wrong: str, fix: Fix | None, more: str = "") -> tuple[str, str]:
     """What is wrong, what follows from it if there is room, and what to do, with the value at the
-    end and no full stop."""
+    end and no full stop; and the same without what to do, "" where nothing is to be done."""
     told = steps(fix)
     room = FINDING_LIMIT - len(told) - 1
     said = wrong if len(wrong) <= room else f"{wrong[: room - 3]}..."
     if more and len(said) + len(more) < room:
         said = f"{said} {more}"
-    return f"{said} {told}" if told else said
+    return (f"{said} {told}", as_summary(said)) if told else (said, "")
 
 
 #: What to do where nothing is; nobody keeps looking after a check of files.
@@ -44,16 +38,12 @@ KEEPS_LOOKING = "Wait: postroom keeps looking."
 VALUE_APART = "the value of the fix in status.findings"
 
 
-def what_is_wrong(message: str, fix: Fix | None) -> str:
-    """A finding's text without what to do, if that stands at its end; "" where it says no more."""
-    told = (fix.instruction or steps(fix)) if fix is not None else ""
-    if not told or not ends_with(message, told):
-        return message
-    head = message[: -len(told)].rstrip()
-    if head.endswith((":", ";")):
-        # Where a sentence goes over into what to do.
-        return f"{head[:-1]}."
-    return head if not head or head.endswith((".", "!", "?")) else message
+def as_summary(wrong: str) -> str:
+    """What is wrong as a text of its own, which may end with a colon where another goes on; "" for
+    what is no sentence without that."""
+    if wrong.endswith((":", ";")):
+        return f"{wrong[:-1]}."
+    return wrong if wrong.endswith((".", "!", "?")) else ""
 
 
 def in_full(wrong: str, fix: str) -> str:
@@ -67,23 +57,6 @@ def in_full(wrong: str, fix: str) -> str:
 def as_instruction(fix: str) -> str:
     """What to do as a text of its own, which may go on where another text ends with a colon."""
     return f"{fix[:1].upper()}{fix[1:]}"
-
-
-def fix_in(finding: Mapping[str, Any]) -> Fix | None:
-    """The fix of a finding as a status stores it, as far as this version knows fixes; None where it
-    has none that is one."""
-    raw = finding.get("fix")
-    if not isinstance(raw, Mapping):
-        return None
-    try:
-        return Fix.model_validate({name: raw[name] for name in _FIELDS if name in raw})
-    except ValidationError:
-        return None
-
-
-def ends_with(message: str, told: str) -> bool:
-    """Whether a text ends with what to do, as a sentence of its own or as a part of one."""
-    return message[-len(told) :].lower() == told.lower() if told else True
 
 
 def steps(fix: Fix | None) -> str:

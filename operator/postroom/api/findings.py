@@ -12,8 +12,8 @@ from postroom.api.fields import Model
 FINDINGS_LIMIT, FINDING_LIMIT = 32, 1024
 #: Longest path of a field that a finding names, in characters.
 FIELD_LIMIT = 256
-#: Longest instruction of a fix, in characters.
-INSTRUCTION_LIMIT = 1024
+#: Longest instruction of a fix, and what is said of the time until then, in characters.
+INSTRUCTION_LIMIT, MEANWHILE_LIMIT = 1024, 256
 #: Longest value of a record to remove that is told whole: an RSA key of 4096 bits has some 750
 #: characters. All that stands at a name is much more, and there are many findings in a status.
 REMOVED_VALUE_LIMIT = 1024
@@ -87,6 +87,11 @@ class Fix(Model):
         description="What to do where it is no record that mends it: a sentence, or one and an "
         "object to apply.",
     )
+    meanwhile: Annotated[str, StringConstraints(max_length=MEANWHILE_LIMIT)] = Field(
+        default="",
+        description="What postroom does until then, where that is not the usual: credentials that "
+        "were refused are not sent again, say.",
+    )
     remove: Annotated[list[RecordToRemove], Field(max_length=REMOVED_LIMIT)] = Field(
         default_factory=list, description="Records that have to go first."
     )
@@ -109,6 +114,16 @@ class Finding(Model):
     )
     message: Annotated[str, StringConstraints(max_length=FINDING_LIMIT)] = Field(
         description="What was found, what was expected and what to do."
+    )
+    summary: Annotated[str, StringConstraints(max_length=FINDING_LIMIT)] = Field(
+        default="",
+        description="What is wrong, without what to do, which the fix says; absent where the "
+        "message says no more.",
+    )
+    cached_seconds: Annotated[int, Field(ge=0)] | None = Field(
+        default=None,
+        description="How long caches keep what is there, at most, in seconds; absent where that is "
+        "not known.",
     )
     ask: Annotated[str, StringConstraints(max_length=600)] = Field(
         default="",

@@ -13,7 +13,7 @@ from rich.text import Text
 from postroom.api.conditions import ConditionStatus, ConditionType
 from postroom.api.emailaccount import Connection
 from postroom.api.emailaccount_status import EmailAccountStatus
-from postroom.api.finding_texts import KEEPS_LOOKING, VALUE_APART, fix_in, what_is_wrong
+from postroom.api.finding_texts import KEEPS_LOOKING, VALUE_APART, in_full
 from postroom.api.findings import FixAction, Severity
 from postroom.api.launch import LaunchState
 from postroom.api.names import Kind
@@ -325,15 +325,15 @@ def _show_finding(console: Console, finding: Mapping[str, Any], said: Set[str]) 
     because = ", ".join(finding.get("because", ()))
     _line(console, f"  {finding['severity']}: {finding['code']}", colour)
     # Of records the sentence says what to do as well, and so reads as a whole.
-    told = fix_in(finding)
-    message = what_is_wrong(finding["message"], told if told and told.instruction else None)
-    if message and finding["message"] not in said:
-        _line(console, f"    {message.replace(VALUE_APART, 'the value below')}")
+    fix = finding.get("fix") or {}
+    message, told = finding["message"], fix.get("instruction")
+    if message not in said and message != told:
+        shown = finding.get("summary") or message if told else message
+        _line(console, f"    {shown.replace(VALUE_APART, 'the value below')}")
     if because:
         _line(console, f"    Also found: {because}", "dim")
     if finding.get("ask"):
         _line(console, f"    To see it: {finding['ask']}", "dim")
-    fix = finding.get("fix")
     if not fix:
         return
     if fix["action"] == FixAction.WAIT and fix.get("instruction") in (None, "", KEEPS_LOOKING):
@@ -341,7 +341,7 @@ def _show_finding(console: Console, finding: Mapping[str, Any], said: Set[str]) 
         return
     if fix["action"] in _TOLD and fix.get("instruction"):
         told, *pasted = fix["instruction"].rstrip().split("\n")
-        _line(console, f"    Fix: {told}", "cyan")
+        _line(console, f"    Fix: {in_full(told, fix.get('meanwhile', ''))}", "cyan")
         for line in pasted:
             _line(console, f"      {line}", "green")
         return

@@ -70,13 +70,16 @@ def catalogue() -> Mapping[str, FindingEntry]:
     return {code: entry for family in families().values() for code, entry in family.codes.items()}
 
 
-def finding(code: Code, subject: str, message: str, fix: Fix | None = None) -> Finding:
+def finding(
+    code: Code, subject: str, message: str, fix: Fix | None = None, summary: str = ""
+) -> Finding:
     """Build a finding of the catalogue."""
     return Finding(
         code=code.value,
         severity=catalogue()[code].severity,
         subject=subject,
         message=message[:FINDING_LIMIT],
+        summary=summary[:FINDING_LIMIT],
         fix=fix,
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from postroom.api import reasons
 from postroom.api.conditions import ConditionStatus
-from postroom.api.finding_texts import fix_in, what_is_wrong
+from postroom.api.finding_texts import in_full
 from postroom.api.findings import FIELD_LIMIT, FINDINGS_LIMIT, REMOVED_LIMIT, FixAction, Severity
 from postroom.api.names import Kind
 from postroom.report import shape, turns, untrusted, waiting
@@ -90,25 +90,26 @@ class Reader:
                 turn=turns.of_finding(finding, self._states),
                 field=untrusted.text(finding.get("field"), FIELD_LIMIT),
                 message=_wrong(finding),
-                instruction=told,
+                instruction=in_full(told, untrusted.text(fix.get("meanwhile"))),
                 paste=paste,
                 remove=remove,
                 publish=_published(fix),
                 ask=untrusted.text(finding.get("ask")),
                 because=untrusted.texts(finding.get("because"), 8),
-            )
+            ),
+            untrusted.count(finding.get("cachedSeconds")),
         )
 
-    def _timed(self, problem: shape.ReportedProblem) -> shape.ReportedProblem:
-        takes = waiting.of_problem(problem, self.interval, self._source)
+    def _timed(
+        self, problem: shape.ReportedProblem, cached: int | None = None
+    ) -> shape.ReportedProblem:
+        takes = waiting.of_problem(problem, self.interval, self._source, cached)
         return problem.model_copy(update={"takes": takes})
 
 
 def _wrong(finding: Mapping[str, Any]) -> str:
     """What is wrong without what to do, which is shown as steps; all that it says if no more."""
-    message = finding.get("message")
-    wrong = what_is_wrong(message, fix_in(finding)) if isinstance(message, str) else ""
-    return untrusted.text(wrong or message)
+    return untrusted.text(finding.get("summary")) or untrusted.text(finding.get("message"))
 
 
 def _published(fix: Mapping[str, Any]) -> shape.RecordValue | None:

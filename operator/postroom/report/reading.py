@@ -156,7 +156,8 @@ def object_of(
         turn=turn,
         ready=outlook.ready,
         reason=outlook.reason,
-        message=_message(outlook, told),
+        # What else there is to say, the problems say: nothing is not Ready without one.
+        message="It was changed after postroom last looked at it." if outlook.outdated else "",
         problems=told,
         records=reader.records(),
         behind=[],
@@ -171,14 +172,6 @@ def object_of(
         handed_over=_stamp(untrusted.moment(inbound.get("deliveredAt"))),
         passed_by=untrusted.count(inbound.get("rejected")) or 0,
     )
-
-
-def _message(outlook: turns.Outlook, told: Iterable[shape.ReportedProblem]) -> str:
-    """What is left to say beside the problems."""
-    if outlook.outdated:
-        return "It was changed after postroom last looked at it."
-    said = any(outlook.message.startswith(each.message.rstrip(".")) for each in told)
-    return "" if said or outlook.works else outlook.message
 
 
 def _stamp(moment: datetime | None) -> str | None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long it takes: what happens next, when, and until when it may."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,8 +13,8 @@ from postroom.api.names import Kind
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.report import shape, turns, untrusted
 
-#: What a finding says of caches, which know how long they keep the old answer.
-_CACHES = re.compile(r"[Cc]aches keep [^.;]{1,80}? for ((?:at most|up to|about) [^.;]{1,40})[.;]")
+#: What is kept for longer is told by its TTL.
+_LONGEST = timedelta(days=1)
 _AGAIN = "Then make this report anew: nothing looks again by itself."
 
 
@@ -58,12 +57,19 @@ def deadline_of(kind: Kind, spec: Mapping[str, Any], status: Mapping[str, Any]) 
         return None
 
 
-def of_problem(problem: shape.ReportedProblem, interval: str, source: shape.ReportSource) -> str:
-    """How long it takes until a change counts, or until postroom looks again."""
+def of_problem(
+    problem: shape.ReportedProblem,
+    interval: str,
+    source: shape.ReportSource,
+    cached: int | None = None,
+) -> str:
+    """How long it takes until a change counts, or until postroom looks again; `cached` is for how
+    many seconds caches keep the old answer, None where that is not known."""
     looked = source is shape.ReportSource.FILES
     if problem.publish is not None or problem.remove:
-        kept = _CACHES.search(problem.message)
-        known = f"for {kept[1]}" if kept else "for as long as its TTL says"
+        known = "for as long as its TTL says"
+        if cached is not None and timedelta(seconds=cached) <= _LONGEST:
+            known = f"for at most {_spoken(timedelta(seconds=cached))}"
         begin = (
             "Most DNS hosts show a change within minutes; who asked before may remember the old "
             f"answer {known}."

@@ -286,17 +286,19 @@ def test_how_many_there_are_is_the_last_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "fix", "line"),
+    ("message", "summary", "fix", "line"),
     [
         (
             "It is gone: create it.",
+            "It is gone.",
             {"action": "External", "instruction": "Create it."},
             "It is gone.",
         ),
-        ("Create it.", {"action": "External", "instruction": "Create it."}, None),
-        ("It is gone.", {"action": "External", "instruction": None}, "It is gone."),
+        ("Create it.", "", {"action": "External", "instruction": "Create it."}, None),
+        ("It is gone.", "", {"action": "External", "instruction": None}, "It is gone."),
         (
             "It is gone. Publish TXT @: x",
+            "It is gone.",
             {
                 "action": "Create",
                 "name": "a.example",
@@ -309,12 +311,19 @@ def test_how_many_there_are_is_the_last_line() -> None:
     ],
 )
 def test_an_instruction_stands_in_one_place(
-    message: str, fix: dict[str, Any], line: str | None
+    message: str, summary: str, fix: dict[str, Any], line: str | None
 ) -> None:
-    found = {"code": "A", "severity": "Error", "message": message, "fix": fix}
+    found = {"code": "A", "severity": "Error", "message": message, "summary": summary, "fix": fix}
     lines = said("MailServer", [{**BROKEN[0], "message": ""}], findings=[found]).splitlines()
     at = lines.index("  Error: A")
     assert lines[at + 1].strip() == (line or "Fix: Create it.")
+
+
+def test_what_becomes_of_it_stands_behind_the_instruction() -> None:
+    fix = {"action": "External", "instruction": "Do it.", "meanwhile": "It waits."}
+    found = {"code": "A", "severity": "Error", "message": "It is gone.", "fix": fix}
+    text = said("MailServer", [{**BROKEN[0], "message": ""}], findings=[found])
+    assert "Fix: Do it. It waits." in text
 
 
 def test_each_sentence_is_said_once() -> None:

@@ -36,6 +36,9 @@ FINDING = {
     "message": "The TXT at a.example does not authorise include:spf.example.net. Until then SPF "
     "does not pass; caches keep what is there for at most five minutes. Change TXT @ from "
     "v=spf1 -all to: v=spf1 include:spf.example.net -all",
+    "summary": "The TXT at a.example does not authorise include:spf.example.net. Until then SPF "
+    "does not pass; caches keep what is there for at most five minutes.",
+    "cachedSeconds": 300,
     "ask": "dig +norecurse TXT a.example @ns.example.net",
     "fix": FIX,
 }

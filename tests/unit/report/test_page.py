@@ -91,7 +91,7 @@ class Seen(HTMLParser):
 
 def filled(texts: list[str]) -> dict[str, Any]:
     """A domain in which every text is one of `texts`, in turn."""
-    supply = iter(texts * 60)
+    supply = iter(texts * 64)
 
     def fill(value: Any) -> Any:
         if isinstance(value, dict):

@@ -33,20 +33,24 @@ def test_what_adds_no_record_shows_none(action: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "fix", "left"),
+    ("message", "summary", "left"),
     [
-        (FINDING["message"], FIX, FINDING["message"].partition(" Change TXT")[0]),
-        ("No key: set it.", {"action": "External", "instruction": "Set it."}, "No key."),
-        ("Set it.", {"action": "External", "instruction": "Set it."}, "Set it."),
-        ("No key: set it.", {"action": "External"}, "No key: set it."),
+        (FINDING["message"], FINDING["summary"], FINDING["summary"]),
+        ("No key: set it.", "No key.", "No key."),
+        ("No key: set it.", "", "No key: set it."),
         ("No key.", None, "No key."),
-        (7, {"action": "External", "instruction": "Set it."}, "7"),
+        (7, None, "7"),
     ],
 )
 def test_what_is_shown_as_steps_is_not_said_before_them(
-    message: object, fix: dict[str, Any] | None, left: str
+    message: object, summary: object, left: str
 ) -> None:
-    assert problem_of(message=message, fix=fix).message == left
+    assert problem_of(message=message, summary=summary).message == left
+
+
+def test_what_becomes_of_it_is_said_behind_what_to_do() -> None:
+    fix = {"action": "External", "instruction": "Do it.", "meanwhile": "It waits."}
+    assert problem_of(fix=fix).instruction == "Do it. It waits."
 
 
 def test_an_object_to_apply_is_something_to_paste() -> None:

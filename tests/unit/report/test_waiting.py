@@ -55,10 +55,11 @@ def test_what_regressed_has_no_deadline() -> None:
 
 def test_caches_are_told_by_the_finding_that_knows_them() -> None:
     (problem,) = report_of(broken()).objects[0].problems
-    assert "for at most five minutes. postroom looks again by itself" in problem.takes
-    unknown = {**FINDING, "message": "It is not there."}
-    (problem,) = report_of(broken(findings=[unknown])).objects[0].problems
-    assert "for as long as its TTL says" in problem.takes
+    assert "for at most 5 minutes. postroom looks again by itself" in problem.takes
+    for cached in (None, "300", -1, 10**12):
+        unknown = {**FINDING, "cachedSeconds": cached}
+        (problem,) = report_of(broken(findings=[unknown])).objects[0].problems
+        assert "for as long as its TTL says" in problem.takes
 
 
 def test_of_files_nothing_looks_again_by_itself() -> None:

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from postroom.api.conditions import ConditionStatus, ConditionType, find, is_true
 from postroom.api.field_paths import written
-from postroom.api.finding_texts import KEEPS_LOOKING, ends_with
-from postroom.api.findings import Finding, Fix, FixAction, Severity
+from postroom.api.finding_texts import KEEPS_LOOKING
+from postroom.api.findings import Finding, FixAction, Severity
 from postroom.api.names import Key
 from postroom.api.reasons import Reason
 from postroom.api.status import CommonStatus
@@ -119,7 +119,7 @@ def _of_object(
             finding.code,
             _LEVELS[finding.severity],
             finding.message,
-            fix_in_words(finding.fix, finding.message),
+            fix_in_words(finding),
             key,
             written(path),
             finding.subject,
@@ -145,15 +145,17 @@ def _findings(status: CommonStatus) -> Sequence[Finding]:
     return (told, *(finding for finding in findings if finding.code != code))
 
 
-def fix_in_words(fix: Fix | None, message: str) -> str:
-    """What to do about a finding, in a line; "" where its message ends with that."""
+def fix_in_words(finding: Finding) -> str:
+    """What to do about a finding, in a line; "" where its message says that."""
+    fix = finding.fix
     if fix is None:
         return ""
     if fix.action is FixAction.WAIT:
         # Nobody keeps looking after a check.
         return "Wait." if fix.instruction in ("", KEEPS_LOOKING) else fix.instruction
     if fix.action is FixAction.EXTERNAL:
-        return "" if ends_with(message, fix.instruction) else fix.instruction
+        is_said = finding.summary or finding.message == fix.instruction
+        return "" if is_said else fix.instruction
     gone = [
         f"delete {record.type} {record.name}" + (f" {record.value}" if record.value else "")
         for record in fix.remove

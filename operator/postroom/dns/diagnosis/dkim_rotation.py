@@ -70,7 +70,8 @@ def advice(
                 f"The retired key at {planned.name} has been out of use for long enough, and the "
                 "active one is in place: it can go, and its selector from spec.dkim."
             )
-            made = finding(Code.DKIM_SAFE_TO_REMOVE, planned.id, joined(message, fix), fix)
+            message, summary = joined(message, fix)
+            made = finding(Code.DKIM_SAFE_TO_REMOVE, planned.id, message, fix, summary)
             found[planned.id] = made
     return found
 

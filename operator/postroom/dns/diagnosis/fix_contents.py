@@ -75,7 +75,8 @@ def as_it_stands(case: Case, made: Finding) -> Finding:
             left = fixes.external()
         else:
             left = left.model_copy(update={"action": FixAction.CREATE})
-    return made.model_copy(update={"message": message[:FINDING_LIMIT], "fix": left})
+    told = {"message": message[:FINDING_LIMIT], "summary": "", "fix": left}
+    return made.model_copy(update=told)
 
 
 def with_removed(fix: Fix | None, records: Iterable[RecordToRemove]) -> Fix | None:

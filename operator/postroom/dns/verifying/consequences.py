@@ -84,6 +84,14 @@ def bound(seconds: int, bounds: tuple[tuple[int, str], ...] = _BOUNDS) -> str:
     return next((word for most, word in bounds if seconds <= most), _BEYOND)
 
 
+def seconds_cached(answer: Answer) -> int | None:
+    """How long caches keep what is there, at most; None where nobody knows, or for longer than a
+    day. A number that does not change with every TTL."""
+    if not (answer.conclusive and answer.authoritative and answer.ttl):
+        return None
+    return next((most for most, _ in _BOUNDS if answer.ttl <= most), None)
+
+
 def what_follows(planned: PlannedRecord, code: Code, answer: Answer) -> str:
     """What follows for mail, and how long caches keep what is there; "" where neither is known.
 

@@ -164,8 +164,9 @@ def _record(record: RecordReport, secrets: dkim.PrivateKeys) -> RecordReport:
 def _finding(made: Finding, secrets: dkim.PrivateKeys) -> Finding:
     hide = secrets.concealed
     fix = None if made.fix is None else _fix(made.fix, secrets)
-    message = hide(made.message)[:FINDING_LIMIT]
-    return made.model_copy(update={"message": message, "ask": hide(made.ask), "fix": fix})
+    message, summary = (hide(text)[:FINDING_LIMIT] for text in (made.message, made.summary))
+    told = {"message": message, "summary": summary, "ask": hide(made.ask), "fix": fix}
+    return made.model_copy(update=told)
 
 
 def _fix(fix: Fix, secrets: dkim.PrivateKeys) -> Fix:

@@ -17,11 +17,12 @@ from postroom.dns.verifying.quorum import Vote, is_certain
 class RecordReport:
     """A record of the plan, with what was concluded about it.
 
-    Its judgement with the root cause, the codes of what else was found, how each name server's
-    own answer is judged, where all were asked, the seconds until caches let go of what they have
-    instead, and what follows for mail. How it is told comes last, when all records are known:
-    `host_label` is what to type at the DNS host, relative to the zone, ``@`` for the zone itself;
-    `message` is the deterministic sentence for people.
+    Its judgement with the root cause, the codes of what else was found, how each name server's own
+    answer is judged, where all were asked, the seconds until caches let go of what they have
+    instead, what follows for mail, and for how many seconds caches keep what is there, at most. How
+    it is told comes last, when all records are known: `host_label` is what to type at the DNS host,
+    relative to the zone, ``@`` for the zone itself; `message` is the deterministic sentence for
+    people.
     """
 
     planned: PlannedRecord
@@ -30,6 +31,7 @@ class RecordReport:
     votes: tuple[Vote, ...] = ()
     wake_after: int | None = None
     follows: str = ""
+    cached_seconds: int | None = None
     host_label: str = ""
     message: str = ""
 

@@ -31,7 +31,7 @@ from postroom.dns.judging.seen import Seen
 from postroom.dns.names import host_label, is_within
 from postroom.dns.requirements import PlannedRecord
 from postroom.dns.texts.quoting import quoted
-from postroom.dns.verifying.consequences import bound, what_follows
+from postroom.dns.verifying.consequences import bound, seconds_cached, what_follows
 from postroom.dns.verifying.private_keys import with_strays
 from postroom.dns.verifying.quorum import coherent, propagating
 from postroom.dns.verifying.report import DomainReport, RecordReport
@@ -244,7 +244,8 @@ def _settled(record: RecordReport, view: ZoneView, root: Root | None, seen: Seen
     cause = record.judgement.cause
     if cause is None or record.judgement.state not in FAULTY:
         return record
-    return replace(record, follows=what_follows(record.planned, cause.code, answer))
+    follows = what_follows(record.planned, cause.code, answer)
+    return replace(record, follows=follows, cached_seconds=seconds_cached(answer))
 
 
 def _about_the_domain(
@@ -321,10 +322,11 @@ def _reported(
     if cause is not None:
         fix = _typed(cause.fix, apex, host)
         wrong = cause.message if cause.fix is None else _and_beyond(cause.message, cause.fix)
-        message = joined(wrong, fix, judged.follows)
+        message, summary = joined(wrong, fix, judged.follows)
         label = fix.host_label if fix and fix.name == planned.name else None
-        made = weighed(planned, finding(cause.code, planned.id, message, fix))
-        found.append(made.model_copy(update={"because": judged.because}))
+        made = weighed(planned, finding(cause.code, planned.id, message, fix, summary))
+        more = {"because": judged.because, "cached_seconds": judged.cached_seconds}
+        found.append(made.model_copy(update=more))
     if label is None and apex and host:
         label = label_for(planned.name, apex, host)
     label = host_label(planned.name, apex) if label is None else label

@@ -18,7 +18,8 @@ from postroom.mail.replies.wording import is_telling
 
 #: Characters of the result.
 TEXT_LIMIT = SERVER_TEXT_LIMIT
-_READ_LIMIT = 4096
+#: What is read of a text: characters, and words, each of which may be looked at for each other.
+_READ_LIMIT, _WORDS_LIMIT = 4096, 160
 _LEFT_OUT = "…"
 _WORD = re.compile(r"[A-Za-z]?[a-z]{0,19}|[A-Z]{1,20}")
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
@@ -90,7 +91,7 @@ def normalised(text: str, secrets: Iterable[Masked] = (), names: Iterable[str] =
     for name in sorted((our for our in ours if " " in our), key=len, reverse=True):
         pattern = r"\s+".join(map(re.escape, name.split()))
         said = re.sub(pattern, f" {_LEFT_OUT} ", said, flags=re.IGNORECASE)
-    kept = [_shown(token, ours) for token in said.split()]
+    kept = [_shown(token, ours) for token in said.split()[:_WORDS_LIMIT]]
     # What only makes sense with what was left out goes, too, until nothing changes: what was left
     # out is seen as such again, so that a second time the result is the same.
     before: list[str] = []

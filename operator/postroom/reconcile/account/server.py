@@ -26,6 +26,7 @@ from postroom.reconcile import defaults, indexes
 from postroom.reconcile.signing_in.probing import code_of
 from postroom.reconcile.signing_in.references import reference_to, unusable
 from postroom.reconcile.status.assessment import failed, readiness
+from postroom.reconcile.status.explained import telling
 from postroom.reconcile.world import World
 
 
@@ -130,23 +131,26 @@ def not_ready(server: MailServer, namespace: str) -> Finding:
     """That a server is not ready, for whoever reads a status of a namespace, and what that is for
     in the server's own words; those of another namespace are for its own people alone."""
     name = called(server, namespace)
-    message, fix = f"{name} is not ready: read its status.", None
+    message, summary, fix = f"{name} is not ready: read its status.", "", None
     ready = find(server.status.conditions, ConditionType.READY)
     if ready is not None and ready.message and server.metadata.namespace == namespace:
-        said, findings = ready.message, server.status.findings
-        fixes = (each.fix for each in findings if shorten(each.message) == said)
-        told = next((each.instruction for each in fixes if each), "")
-        room = MESSAGE_LIMIT - len(f"{name} is not ready. ")
-        if len(said) > room and len(told) < room:
-            # What is to be done is not what is cut off.
-            said = f"{shorten(said, room - len(told) - 1)} {told}"
-        message = f"{name} is not ready. {shorten(said, room)}"
-        fix = Fix(action=FixAction.EXTERNAL, instruction=told) if told else None
+        begin = f"{name} is not ready. "
+        room = MESSAGE_LIMIT - len(begin)
+        message = f"{begin}{shorten(ready.message, room)}"
+        found = telling(server.status)
+        told = found.fix.instruction if found is not None and found.fix is not None else ""
+        if found is not None and told:
+            fix = Fix(action=FixAction.EXTERNAL, instruction=told)
+            if found.summary and len(told) < room:
+                # What is to be done is not what is cut off.
+                summary = f"{begin}{shorten(found.summary, room - len(told) - 1)}"
+                message = f"{summary} {told}"
     return Finding(
         code=code_of(Reason.MAIL_SERVER_NOT_READY),
         severity=Severity.ERROR,
         subject="server",
         message=message,
+        summary=summary,
         fix=fix,
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from postroom.api.conditions import ConditionType, Verdict
-from postroom.api.finding_texts import as_instruction, in_full
+from postroom.api.finding_texts import as_instruction, as_summary
 from postroom.api.findings import INSTRUCTION_LIMIT, Finding, Fix, FixAction, Severity
 from postroom.api.mailserver import ProbeFacts, ProbeStage
 from postroom.api.reasons import Reason
@@ -328,13 +328,15 @@ def findings_of(
     found = []
     # What was left out because of something else is told there.
     if report.stage is not ProbeStage.DONE and report.reason is not Reason.NOT_ATTEMPTED:
+        fix = _fix_of(report)
         found.append(
             Finding(
                 code=code_of(report.reason),
                 severity=Severity.ERROR if report.conclusive else Severity.WARNING,
                 subject=protocol.name,
                 message=report.message,
-                fix=_fix_of(report),
+                summary=as_summary(report.wrong) if fix is not None else "",
+                fix=fix,
             )
         )
     if report.mailbox is not None and report.mailbox.selected:
@@ -351,9 +353,8 @@ def _fix_of(report: ProbeReport) -> Fix | None:
         return None
     waits = report.cause is not None and causes()[Cause(report.cause)].waits
     action = FixAction.WAIT if waits else FixAction.EXTERNAL
-    # With what becomes of it, which ends the message, too.
-    told = as_instruction(in_full(report.fix, report.after))
-    return Fix(action=action, instruction=told[:INSTRUCTION_LIMIT])
+    told = as_instruction(report.fix)[:INSTRUCTION_LIMIT]
+    return Fix(action=action, instruction=told, meanwhile=report.after)
 
 
 _SELECTED = Finding(

@@ -283,7 +283,8 @@ def _stored_rejection(
         known = facts is not None and facts.refused == attempt.mark
     if not known:
         return None
-    return retrying.restored(resource, attempt.protocol.authenticated, facts, world.now())
+    about = attempt.protocol
+    return retrying.restored(resource, about.name, about.authenticated, facts, world.now())
 
 
 async def prepare_server(server: MailServer, world: World) -> ProtocolCheck:

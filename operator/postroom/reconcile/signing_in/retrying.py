@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from postroom.api.conditions import Condition, ConditionStatus, ConditionType, find, shorten
-from postroom.api.finding_texts import ends_with
-from postroom.api.findings import Finding
+from postroom.api.conditions import ConditionStatus, ConditionType, find
+from postroom.api.finding_texts import as_instruction, as_summary
 from postroom.api.mailserver import ProbeFacts, ProbeStage
-from postroom.api.reasons import Reason
+from postroom.api.reasons import CATALOGUE, Reason
 from postroom.api.resource import EmailAccount, MailServer
 from postroom.api.status import ResolvedReference
 from postroom.concurrency.backoff import doubled
@@ -182,7 +181,9 @@ def withheld(rejection: Rejection, request: str | None) -> Rejection:
 def refused(
     before: Rejection | None, request: str | None, report: ProbeReport, now: datetime
 ) -> Rejection:
-    """Note that credentials were sent and refused."""
+    """Note that credentials were sent and refused, in words that a status keeps apart."""
+    fix = as_instruction(report.fix) or CATALOGUE[report.reason].remedy
+    report = replace(report, wrong=as_summary(report.wrong) or report.wrong, fix=fix)
     if before is None:
         return Rejection(request, report, now)
     asked = _asks(request, before.token)
@@ -222,6 +223,7 @@ def are_known(resource: EmailAccount | MailServer, used: Sequence[ResolvedRefere
 
 def restored(
     resource: EmailAccount | MailServer,
+    protocol: str,
     condition: ConditionType,
     facts: ProbeFacts | None,
     now: datetime,
@@ -239,15 +241,18 @@ def restored(
     same = stored.observed_generation == resource.metadata.generation
     if not same or stored.reason not in REFUSALS:
         return None
-    attempts = facts.refusals if facts is not None else None
-    if attempts is None:
-        # What an earlier release has written tells it by its last sentence only.
-        attempts = ATTEMPTS if stored.message.endswith(SUSPENDED) else 1
+    attempts = facts.refusals if facts is not None and facts.refusals is not None else 1
     about = facts if facts is not None and facts.reason == stored.reason else None
-    wrong, fix = _parted(stored, resource.status.findings)
+    reason = Reason(stored.reason)
+    # In the words of the catalogue where an earlier release has stored others in one text.
+    wrong, fix = CATALOGUE[reason].meaning, CATALOGUE[reason].remedy
+    for found in status.findings:
+        of_it = (found.code, found.subject) == (reason.name, protocol)
+        if of_it and found.summary and found.fix is not None:
+            wrong, fix = found.summary, found.fix.instruction
     report = ProbeReport(
         ProbeStage.AUTH,
-        Reason(stored.reason),
+        reason,
         wrong,
         conclusive=True,
         authenticated=False,
@@ -257,22 +262,3 @@ def restored(
         fix=fix,
     )
     return Rejection(status.last_handled_reconcile_at, report, now, attempts)
-
-
-def _parted(stored: Condition, findings: Sequence[Finding]) -> tuple[str, str]:
-    """What a stored refusal says is wrong, and what to do, by the fix that is stored beside it.
-
-    What becomes of the credentials is told anew.
-    """
-    fixes = (each.fix for each in findings if shorten(each.message) == stored.message)
-    texts = (stored.message, *(fix.instruction for fix in fixes if fix is not None))
-    message, *instructions = map(_without_what_follows, texts)
-    told = next((each for each in instructions if each and ends_with(message, each)), "")
-    begin = len(message) - len(told)
-    return message[:begin].rstrip(), message[begin:]
-
-
-def _without_what_follows(text: str) -> str:
-    for told in (SUSPENDED, DAILY, DECLINED):
-        text = text.removesuffix(told).rstrip()
-    return text

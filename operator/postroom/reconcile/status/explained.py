@@ -77,6 +77,16 @@ def explained(outcome: Outcome) -> Outcome:
     return replace(outcome, status=told)
 
 
+def telling(status: MarkedStatus) -> Finding | None:
+    """The finding of a stored status that tells why the object is not Ready; None where it is, or
+    none does."""
+    ready = find(status.conditions, ConditionType.READY)
+    if ready is None or ready.status is ConditionStatus.TRUE:
+        return None
+    deciding = _deciding(status, ready, None)
+    return next((each for each in status.findings if _tells(each, deciding, False)), None)
+
+
 def _deciding(status: CommonStatus, ready: Condition, known: ConditionType | None) -> Condition:
     """The condition that Ready repeats; Ready itself where it speaks for itself.
 
@@ -125,8 +135,8 @@ def _as_finding(deciding: Condition, outcome: Outcome) -> Finding:
     kept, that the finding of before names."""
     reason = Reason(deciding.reason)
     before: Sequence[Finding] = getattr(outcome.status, "findings", ())
-    same = (reason.name, deciding.type.value, deciding.message)
-    kept = (each.field for each in before if (each.code, each.subject, each.message) == same)
+    same = (reason.name, deciding.type.value)
+    kept = (each.field for each in before if (each.code, each.subject) == same)
     severity = Severity.INFO if reason in _PASSING else Severity.WARNING
     if deciding.status is ConditionStatus.FALSE:
         severity = Severity.ERROR

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from postroom.api.findings import Fix, FixAction, RecordToRemove
+from postroom.api.findings import Finding, Fix, FixAction, RecordToRemove, Severity
 from postroom.api.names import Key, Kind
 from postroom.api.resource import parse_status
 from postroom.cli import manifests
@@ -106,14 +106,15 @@ def test_fingerprints_stay_while_lines_move_and_differ_otherwise(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("fix", "message", "says"),
+    ("fix", "summary", "says"),
     [
         (None, "", ""),
         (Fix(action=FixAction.WAIT), "", "Wait."),
         (Fix(action=FixAction.WAIT, instruction="Wait: postroom keeps looking."), "", "Wait."),
         (Fix(action=FixAction.WAIT, instruction="Wait; then ask."), "", "Wait; then ask."),
-        (Fix(action=FixAction.EXTERNAL, instruction="set it."), "It is not: set it.", ""),
-        (Fix(action=FixAction.EXTERNAL, instruction="Set it."), "It is not.", "Set it."),
+        (Fix(action=FixAction.EXTERNAL, instruction="set it."), "It is not.", ""),
+        (Fix(action=FixAction.EXTERNAL, instruction="Set it."), "", "Set it."),
+        (Fix(action=FixAction.EXTERNAL, instruction="It is not: set it."), "", ""),
         (
             Fix(action=FixAction.CREATE, name="a.example", type="TXT", value="v"),
             "",
@@ -129,5 +130,7 @@ def test_fingerprints_stay_while_lines_move_and_differ_otherwise(tmp_path: Path)
         ),
     ],
 )
-def test_fixes_in_words(fix: Fix | None, message: str, says: str) -> None:
-    assert fix_in_words(fix, message) == says
+def test_fixes_in_words(fix: Fix | None, summary: str, says: str) -> None:
+    message = "It is not: set it."
+    found = Finding(code="X", severity=Severity.ERROR, message=message, summary=summary, fix=fix)
+    assert fix_in_words(found) == says

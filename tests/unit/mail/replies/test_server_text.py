@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.api.masked import Masked
-from postroom.mail.replies import normalised, rows
+from postroom.mail.replies import normalised, rows, server_text
 from postroom.mail.replies.server_text import TEXT_LIMIT
 from rows import over
 
@@ -281,3 +281,20 @@ def test_a_secret_of_plain_words_is_known_by_being_given() -> None:
 def test_a_part_of_a_secret_at_the_cut_does_not_remain() -> None:
     text = "word " * 30 + "correct horse battery staple"
     assert normalised(text, [Masked("correct horse battery staple")]) == ""
+
+
+@pytest.mark.parametrize("begin", ["Mon ", "May ", "… and ", "1 sec ", "a second "])
+def test_a_text_costs_no_more_than_it_is_worth(begin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words that each make the one before them nothing were looked at a million times."""
+    looks = 0
+
+    def counted(tokens: list[str]) -> list[str]:
+        nonlocal looks
+        looks += len(tokens)
+        return tidied(tokens)
+
+    tidied = server_text._tidied
+    monkeypatch.setattr(server_text, "_tidied", counted)
+    for times in (50, 158, 1000):
+        normalised(f"{begin * times}12:00")
+    assert looks < 60_000

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from postroom.api.finding_texts import what_is_wrong
 from postroom.api.findings import FixAction
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import CATALOGUE, Reason
@@ -89,7 +88,10 @@ def test_the_fix_is_what_the_probe_says(
 def test_what_becomes_of_it_is_no_part_of_what_is_wrong(after: str) -> None:
     said = report(Reason.AUTHENTICATION_REJECTED, "h:1 answers with 535: no.", "Correct it.")
     (found,) = findings_of(replace(said, after=after), SMTP, NOW, "h")
-    assert what_is_wrong(found.message, found.fix) == "h:1 answers with 535: no."
+    assert found.message == f"h:1 answers with 535: no. Correct it. {after}".rstrip()
+    assert found.summary == "h:1 answers with 535: no."
+    assert found.fix is not None
+    assert (found.fix.instruction, found.fix.meanwhile) == ("Correct it.", after)
 
 
 def test_what_becomes_of_it_is_no_fix_where_there_is_none() -> None:

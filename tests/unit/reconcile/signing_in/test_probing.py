@@ -17,7 +17,7 @@ import pytest
 from postroom.api.conditions import ConditionType
 from postroom.api.mailserver import ProbeStage, TLSFacts
 from postroom.api.names import REQUESTED_AT_ANNOTATIONS, Key, Kind
-from postroom.api.reasons import Reason
+from postroom.api.reasons import CATALOGUE, Reason
 from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.controller.writer import differs
 from postroom.mail.oauth.answers import TokenFailure
@@ -91,7 +91,8 @@ async def test_a_rejected_password_is_sent_twice_and_then_no_more() -> None:
     assert await looks(world, 200, HOUR) == 0
     status = await world.look(ACCOUNT)
     assert verdict(status, IN) == ("False", "AuthenticationRejected")
-    assert message(status, IN) == f"The mailbox is not open to it. {retrying.SUSPENDED}"
+    remedy = CATALOGUE[Reason.AUTHENTICATION_REJECTED].remedy
+    assert message(status, IN) == f"The mailbox is not open to it. {remedy} {retrying.SUSPENDED}"
 
 
 async def test_new_credentials_are_sent_at_once() -> None:
@@ -552,19 +553,27 @@ async def test_other_credentials_begin_a_count_of_their_own() -> None:
     assert (await world.look(SERVER, HOUR)).last_probe.refusals == 1
 
 
-async def test_what_an_earlier_release_has_written_is_read_from_its_sentence() -> None:
+async def test_of_what_an_earlier_release_has_written_in_one_text_the_reason_counts() -> None:
     world = MailWorld()
     world.add_secret("login", username="relay", password="old")
     world.add(SERVER, host="smtp.example.com", credentialsRef={"name": "login"})
     world.probes.refuses = {"old": REFUSED}
     for _ in range(12):
         await world.look(SERVER, 10 * MINUTE)
-    del world.objects[SERVER]["status"]["lastProbe"]["refusals"]
+    status = world.objects[SERVER]["status"]
+    del status["lastProbe"]["refusals"]
+    for found in status["findings"]:
+        found.pop("summary", None)
     sent(world)
     restart(world)
-    for _ in range(20):
-        await world.look(SERVER, 10 * MINUTE)
+    # How often they were sent nobody knows: once more, not sooner than half an hour later.
+    told = await world.look(SERVER, 10 * MINUTE)
+    assert CATALOGUE[Reason.AUTHENTICATION_REJECTED].meaning in message(told, IN)
     assert sent(world) == 0
+    for _ in range(20):
+        told = await world.look(SERVER, 10 * MINUTE)
+    assert sent(world) == 1
+    assert message(told, IN).count(retrying.SUSPENDED) == 1
 
 
 KEYS = {"usernameKey": "user", "passwordKey": "pass"}

@@ -214,7 +214,7 @@ async def test_a_token_that_is_refused_is_not_shown_again(fresh: bool) -> None:
     assert verdict(status, IN) == ("False", "OAuthTokenRejected")
     assert message(status) == (
         "The mail server does not take a token that the provider has just handed out. "
-        "The mailbox is not open to it."
+        f"The mailbox is not open to it. {CATALOGUE[Reason.OAUTH_TOKEN_REJECTED].remedy}"
     )
 
 

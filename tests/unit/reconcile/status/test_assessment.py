@@ -88,7 +88,8 @@ async def test_a_refused_password_is_final_at_once(key: Key) -> None:
     assert await world.shown(key) == STALLED
     assert world.stalled(key) == "AuthenticationRejected"
     ready = conditions_of(world.objects[key])["Ready"]
-    assert (ready["reason"], ready["message"]) == ("AuthenticationRejected", REFUSED.message)
+    assert ready["reason"] == "AuthenticationRejected"
+    assert ready["message"].startswith(REFUSED.message)
 
 
 @pytest.mark.parametrize("key", [SERVER, ACCOUNT])

@@ -27,6 +27,23 @@ from postroom.mail.report import Login
 LOGINS: dict[str, tuple[Step, str, bool, bool | None]] = {
     "no": (answer(b"NO canary"), "AuthenticationRejected", True, False),
     "rejected": (answer(b"NO [AUTHENTICATIONFAILED] x"), "AuthenticationRejected", True, False),
+    "another language": (
+        answer("NO Konto gesperrt für immer, canary".encode("latin-1")),
+        *("AccountDisabled", True, False),
+    ),
+    # Why, in a warning before the answer.
+    "warned": (
+        answer(b"NO LOGIN failed", b"OK canary", b"NO [ALERT] Account is locked, canary"),
+        *("AccountLocked", True, False),
+    ),
+    "warned of nothing": (
+        answer(b"NO LOGIN failed", b"NO [ALERT] Login failed", b"BAD canary"),
+        *("AuthenticationRejected", True, False),
+    ),
+    "warned of trouble": (
+        answer(b"NO canary", b"NO [ALERT] Authentication server is unavailable"),
+        *("TemporaryFailure", False, None),
+    ),
     "expired": (answer(b"NO [EXPIRED] canary"), "AccountDisabled", True, False),
     "wants tls": (answer(b"NO [PRIVACYREQUIRED] canary"), "EncryptionRequired", True, None),
     "unavailable": (answer(b"NO [UNAVAILABLE] canary"), "TemporaryFailure", False, None),

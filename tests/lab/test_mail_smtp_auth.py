@@ -29,6 +29,14 @@ from postroom.mail.report import Login, ProbeReport
 REFUSALS: dict[str, tuple[bytes, tuple[Step, ...], str, bool, bool | None]] = {
     "535": (b"PLAIN", (b"535 5.7.8 canary\r\n",), "AuthenticationRejected", True, False),
     "535 to the name": (b"LOGIN", (b"535 canary\r\n",), "AuthenticationRejected", True, False),
+    "another language": (
+        *(b"PLAIN", ("535 5.7.8 compte verrouillé\r\n".encode("latin-1"),)),
+        *("AccountLocked", True, False),
+    ),
+    "full": (b"PLAIN", (b"535 5.2.2 canary\r\n",), "TemporaryFailure", False, None),
+    "greylisted": (b"PLAIN", (b"535 Greylisted\r\n",), "TemporaryFailure", False, None),
+    # Yes and no at once.
+    "235 of class 5": (b"PLAIN", (b"235 5.7.8 canary\r\n",), "ProbeInconclusive", False, None),
     "454": (b"PLAIN", (b"454 4.7.0 canary\r\n",), "TemporaryFailure", False, None),
     # The code says that it passes, the words that the password is wrong.
     "454 in words": (b"PLAIN", (b"454 Bad credentials\r\n",), "TemporaryFailure", False, False),

@@ -195,6 +195,29 @@ async def test_a_challenge_that_is_no_base64() -> None:
     assert verdict(report) == ("Auth", "ProbeInconclusive", False)
 
 
+@pytest.mark.parametrize("status", ["503", "500", "429", "temporarily_unavailable", "server_error"])
+async def test_a_refusal_after_trouble_of_the_servers_own_is_no_verdict(status: str) -> None:
+    tags, said = list[bytes](), packed({"status": status})
+
+    def challenge(command: bytes) -> bytes:
+        tags.append(command.split()[0])
+        return b"+ " + said + b"\r\n"
+
+    def final(_: bytes) -> bytes:
+        return tags[-1] + b" NO canary\r\n"
+
+    smtp_steps = refusing(b"334 " + said + b"\r\n", b"535 5.7.8 canary\r\n")
+    imap_steps = ("read", challenge, "read", final, "stall")
+    for report, _ in (
+        await over_smtp(b"AUTH XOAUTH2", *smtp_steps),
+        await over_imap(b"SASL-IR AUTH=XOAUTH2", *imap_steps),
+    ):
+        assert verdict(report) == ("Auth", "TemporaryFailure", False)
+        assert report.authenticated is None
+        assert f"({status})" in report.message
+        assert ECHO not in repr(report)
+
+
 FINAL: dict[str, tuple[bytes, str, bool, bool | None]] = {
     "535": (b"535 5.7.8 canary\r\n", "AuthenticationRejected", True, False),
     "454": (b"454 4.7.0 canary\r\n", "TemporaryFailure", False, None),

@@ -16,7 +16,7 @@ from postroom.mail.connect.dial import Failure, starved
 from postroom.mail.imap import text
 from postroom.mail.imap.protocol import GuardedProtocol
 from postroom.mail.imap.session import ImapSession, text_of
-from postroom.mail.replies import Meaning, Stage
+from postroom.mail.replies import Cause, Meaning, Stage, as_text
 from postroom.mail.report import Endpoint, Login
 from postroom.mail.session import sasl
 from postroom.mail.session.capabilities import known_mechanisms
@@ -24,6 +24,8 @@ from postroom.mail.session.state import Connector, SessionState
 
 #: The remedy where a server does not begin with TLS.
 _WHERE_TLS_BEGINS = "use the port for implicit TLS (993)"
+#: Warnings beside an answer to the login that are read.
+_WARNINGS_LIMIT = 4
 
 
 def state_of(endpoint: Endpoint, login: Login | None, connector: Connector) -> SessionState:
@@ -107,7 +109,7 @@ async def _authenticate(session: ImapSession, login: Login) -> None:
         raise state.passing(Reason.PROBE_INCONCLUSIVE, wrong, "its log may tell why.")
     if result != "OK":
         answer = "NO" if result == "NO" else "BAD"
-        meaning = session.meaning(Stage.AUTH, text_of(lines), answer)
+        meaning = _meaning(session, lines, answer)
         challenge = protocol.challenge if login.token else None
         meaning = sasl.with_refusal(meaning, sasl.refusal_in(challenge))
         raise _rejected(session, answer, meaning, challenge)
@@ -116,6 +118,20 @@ async def _authenticate(session: ImapSession, login: Login) -> None:
     state.authenticated = True
     session.learn(text.capabilities_in(lines))
     state.stage = ProbeStage.MAILBOX
+
+
+def _meaning(session: ImapSession, lines: list[bytes], answer: str) -> Meaning:
+    """What an answer to the login means; where it only refuses, what the server warned of meanwhile
+    may say why (RFC 9051 section 7.1.2)."""
+    meaning = session.meaning(Stage.AUTH, said := text_of(lines), answer)
+    if meaning.cause is not Cause.AUTHENTICATION_FAILED:
+        return meaning
+    for warning in text.warnings_in(lines[:-1])[:_WARNINGS_LIMIT]:
+        why = session.meaning(Stage.AUTH, as_text(warning), "NO")
+        if why.cause is not Cause.AUTHENTICATION_FAILED:
+            return why
+    session.state.said = said
+    return meaning
 
 
 def _command(session: ImapSession, login: Login) -> text.LoginCommand:

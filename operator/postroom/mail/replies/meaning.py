@@ -24,6 +24,13 @@ _REFUSALS = frozenset(
 
 _ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 _RESPONSE = re.compile(r"\s*\[([A-Za-z-]{1,32})")
+#: What moves the cursor of a terminal or colours it (ECMA-48 section 5.4), and what is not seen at
+#: all: words can hide in it. Other controls part words.
+_UNSEEN = re.compile(
+    "(?:\x1b\\[|\x9b)[0-?]{0,32}[ -/]{0,8}[@-~]|\x1b[ -/]{0,8}[0-~]"
+    "|[\xad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+)
+_CONTROLS = re.compile(r"[\0-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 #: What blames the credentials, the recipient or nobody by name: not so if the server speaks of
 #: something that passes. All other causes stay what they are, and pass.
 _NOT_WHEN_PASSING = frozenset(
@@ -370,7 +377,7 @@ def _softened(
 
 def _words(text: str) -> str:
     """Join the lines of a reply, in which a sentence may run on after a repeated code."""
-    lines = text[:_TEXT_LIMIT].splitlines()
+    lines = _CONTROLS.sub(" ", _UNSEEN.sub("", text[:_TEXT_LIMIT])).splitlines()
     code = enhanced_code(text)
     if code:
         lines = lines[:1] + [line.strip().removeprefix(code) for line in lines[1:]]

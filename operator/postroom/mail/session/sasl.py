@@ -30,9 +30,15 @@ from postroom.mail.session.scram import SCRAM
 _CHALLENGE_LIMIT = 8192
 #: The words of RFC 6750 section 3.1 and the numbers of HTTP: a server may say nothing else in a
 #: message, since it could repeat the token.
-_KNOWN_STATUS = re.compile(r"invalid_token|insufficient_scope|invalid_request|[45]\d\d")
+_KNOWN_STATUS = re.compile(
+    r"invalid_token|insufficient_scope|invalid_request|temporarily_unavailable|server_error"
+    r"|[45]\d\d"
+)
 #: Those that are a verdict on the token even where the server says nothing after them.
 _VERDICT = re.compile(r"invalid_token|insufficient_scope|40[013]")
+#: Those that say of the server that it could not look at the token now (RFC 6749 section 4.1.2.1,
+#: RFC 9110 section 15.6), whatever reply has to follow: a client has to hear a refusal there.
+_PASSING = re.compile(r"temporarily_unavailable|server_error|429|5\d\d")
 #: Mechanisms that send a password, and those that prove that one is known; one attempt is made with
 #: the first that is offered. What is sent works whatever the server stores of it, so it goes first.
 SENDING = ("PLAIN", "LOGIN")
@@ -139,4 +145,6 @@ def with_refusal(meaning: Meaning, refusal: sasl.TokenRefusal | None) -> Meaning
     """Make what the final reply means more precise by the error that came before it."""
     if meaning.cause is not Cause.OAUTH_TOKEN_REJECTED or refusal is None:
         return meaning
+    if _PASSING.fullmatch(refusal.status):
+        return meaning_of_cause(Cause.AUTH_TEMPORARY_FAILURE)
     return replace(meaning, hint=_OTHER_SCOPE) if refusal.wants_other_scope else meaning

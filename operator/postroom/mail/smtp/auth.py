@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from aiosmtplib import SMTPResponse
+
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.reasons import Reason
 from postroom.mail.connect import tls
@@ -85,7 +87,7 @@ async def _present_password(session: SmtpSession, login: Login, offered: list[st
         else session.client.auth_password(mechanism, login)
     )
     reply = await session.within(ProbeStage.AUTH, session.state.deadlines.auth, answer)
-    if reply.code != _ACCEPTED:
+    if not _accepts(reply):
         raise _refused(session, reply.code, reply.message, login)
     if exchange is not None and not exchange.verified:
         raise session.state.proves_nothing(mechanism)
@@ -107,8 +109,14 @@ async def _present_token(session: SmtpSession, login: Login, offered: list[str])
         if meaning is None:
             raise
         raise _rejected(session, "a refusal", meaning, session.client.challenge) from None
-    if reply.code != _ACCEPTED:
+    if not _accepts(reply):
         raise _refused(session, reply.code, reply.message, login, session.client.challenge)
+
+
+def _accepts(reply: SMTPResponse) -> bool:
+    """Whether a reply accepts a login, and its enhanced code, which must be of the same class (RFC
+    2034 section 4), does not deny that."""
+    return reply.code == _ACCEPTED and (enhanced_code(reply.message) or "2").startswith("2")
 
 
 def _no_mechanism(session: SmtpSession, offered: list[str]) -> Failure:

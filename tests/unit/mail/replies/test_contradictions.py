@@ -148,6 +148,26 @@ def test_a_full_mailbox_is_no_refusal_of_the_password() -> None:
         assert not (found.conclusive or found.refuses_credentials or found.counts_as_refusal)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "5.7.8 \x1b[2J\x1b[1;31mWrong\x1b[0m password\x07",
+        "5.7.8 Wr\xadong pass\u200bword",
+        "5.7.8 \u202eWrong\0password\u202c",
+        "5.7.8 \x9b31mWrong password",
+    ],
+)
+def test_words_are_read_however_they_are_coloured_or_hidden(text: str) -> None:
+    assert meaning_of_smtp(535, text) == meaning_of_smtp(535, "5.7.8 Wrong password")
+
+
+def test_greylisting_passes_at_every_step() -> None:
+    for stage in (Stage.GREETING, Stage.AUTH, Stage.MAIL, Stage.RCPT, Stage.DATA):
+        for code in (450, 535, 554):
+            found = meaning_of_smtp(code, "5.7.1 You are greylisted", Circumstances(stage=stage))
+            assert not (found.conclusive or found.refuses_credentials), (stage, code)
+
+
 RIDDLES = [
     "Xyzzy plugh",
     "5.7.8 Ota yhteys",

@@ -347,11 +347,11 @@ def findings_of(
 
 def _fix_of(report: ProbeReport) -> Fix | None:
     """What the probe itself says to do, which knows more than the reason's entry in the catalogue;
-    None for what passes by itself by that entry."""
+    None for what passes by itself by that entry, and by its cause, if one is known."""
+    waits = causes()[Cause(report.cause)].waits if report.cause is not None else None
     lasts = report.conclusive or report.needs_someone or report.reason not in WAITS
-    if not report.fix or not lasts:
+    if not report.fix or not (lasts or waits is False):
         return None
-    waits = report.cause is not None and causes()[Cause(report.cause)].waits
     action = FixAction.WAIT if waits else FixAction.EXTERNAL
     told = as_instruction(report.fix)[:INSTRUCTION_LIMIT]
     return Fix(action=action, instruction=told, meanwhile=report.after)

@@ -59,7 +59,24 @@ def report(
             ),
             *(WAIT, CATALOGUE[Reason.PROBE_INCONCLUSIVE].remedy),
         ),
-        # Unless its words say that someone must act.
+        (
+            report(
+                *(Reason.TEMPORARY_FAILURE, "s:587 says 454.", "Wait: postroom keeps looking."),
+                cause=Cause.AUTH_TEMPORARY_FAILURE,
+                conclusive=False,
+            ),
+            *(WAIT, CATALOGUE[Reason.TEMPORARY_FAILURE].remedy),
+        ),
+        # Unless its cause is known, and someone can do something about it.
+        (
+            report(
+                *(Reason.TEMPORARY_FAILURE, "s:587 says 535 5.2.2.", "Delete messages."),
+                cause=Cause.MAILBOX_FULL,
+                conclusive=False,
+            ),
+            *(EXTERNAL, "Delete messages."),
+        ),
+        # Or its words say that someone must act.
         (
             replace(
                 report(Reason.TEMPORARY_FAILURE, "h:1 says 454.", "Correct it.", conclusive=False),

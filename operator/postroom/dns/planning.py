@@ -71,6 +71,7 @@ def plan(
         *_reverse(spec),
     ]
     problems = tuple(problem for planned, path in made for problem in _problems(planned, path))
+    problems += tuple(_beside_aliases(made))
     if problems:
         raise InvalidSpec(problems)
     return DomainPlan(
@@ -89,6 +90,20 @@ def _problems(made: PlannedRecord, path: _Path) -> Iterator[Problem]:
     if len(made.value) > VALUE_LIMIT:
         message = f"asks for a record of more than {VALUE_LIMIT} characters"
         yield Problem(("spec", *path), message)
+
+
+def _beside_aliases(made: Sequence[_Made]) -> Iterator[Problem]:
+    """What is asked for at the name of a CNAME, which must be alone: whatever is published of the
+    two, the other would have to go (RFC 1034 section 3.6.2)."""
+    aliases = {record.name: record for record, _ in made if record.type is RecordType.CNAME}
+    for record, path in made:
+        alias = aliases.get(record.name, record)
+        if (alias.type, alias.value) != (record.type, record.value):
+            message = (
+                f"asks for a record of type {record.type.value} at {record.name}, where "
+                f"{alias.purpose.value} asks for a CNAME, which must be alone: name another"
+            )
+            yield Problem(("spec", *path), message)
 
 
 def _expected(
@@ -188,9 +203,11 @@ def _spf(
                 message = f"must be an IPv{field[2]} address or network"
                 raise InvalidSpec((Problem(("spec", *path, field, index), message),))
             networks.append(made)
-    wanted = Requirement(tuple(declared.includes), tuple(networks), _ALL[declared.all])
+    # Whatever is named twice is looked up twice.
+    includes, once = tuple(dict.fromkeys(declared.includes)), tuple(dict.fromkeys(networks))
+    wanted = Requirement(includes, once, _ALL[declared.all])
     mechanisms = [f"include:{include}" for include in wanted.includes]
-    mechanisms += map(mechanism_for, networks)
+    mechanisms += map(mechanism_for, wanted.networks)
     value = " ".join(["v=spf1", *mechanisms, wanted.all_term])
     return _expected(spec, id, purpose, name, RecordType.TXT, value, wanted), path
 

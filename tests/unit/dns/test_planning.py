@@ -259,3 +259,37 @@ def test_a_token_that_speaks_for_the_domain_is_asked_for_once(
     spec = SendingDomainSpec.model_validate({"domain": DOMAIN, "ownership": given})
     found = plan(spec, "mail", b"key", {}, token=True)
     assert [(one.name, one.value) for one in found.records] == [(at, TOKEN[1]) for at in names]
+
+
+@pytest.mark.parametrize(
+    ("spec", "clashing"),
+    [
+        (
+            {"returnPath": {"name": "click", "mx": [{"host": "mx.a.net"}]}},
+            [("returnPath", "mx", 0)],
+        ),
+        ({"returnPath": {"name": "click", "cname": "b.a.net"}}, [("returnPath",)]),
+        ({"ownership": {"name": f"click.{DOMAIN}", "value": "a=1"}}, [("ownership",)]),
+        # One and the same serves both.
+        ({"returnPath": {"name": "click", "cname": "t.a.net"}}, []),
+        ({"returnPath": {"name": "bounce", "mx": [{"host": "mx.a.net"}]}}, []),
+    ],
+)
+def test_nothing_is_asked_for_beside_a_cname(
+    spec: dict[str, Any], clashing: list[tuple[str | int, ...]]
+) -> None:
+    """Else the fix of the one takes the other away, and the other way round, without end."""
+    tracked = {"tracking": {"name": "click", "cname": "t.a.net"}, **spec}
+    if not clashing:
+        assert len(planned(**tracked).records) == 2
+        return
+    with pytest.raises(InvalidSpec) as caught:
+        planned(**tracked)
+    assert [one.path for one in caught.value.problems] == [("spec", *path) for path in clashing]
+    assert f"at click.{DOMAIN}, where Tracking asks for a CNAME" in caught.value.problems[0].message
+
+
+def test_what_is_required_twice_is_published_once() -> None:
+    twice = {"includes": ["a.net", "b.net", "a.net"], "ip4": ["192.0.2.1", "192.0.2.1"]}
+    [record] = planned(spf=twice).records
+    assert record.value == "v=spf1 include:a.net include:b.net ip4:192.0.2.1 ~all"

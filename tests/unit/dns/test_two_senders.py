@@ -116,3 +116,18 @@ def test_a_parent_that_nobody_can_see_says_nothing_of_the_texts_that_stand_there
     assert found.state is RecordState.UNKNOWN
     there = f"There is no DMARC record among the TXT records at _dmarc.{DOMAIN}. What applies by"
     assert there in found.message
+
+
+@pytest.mark.parametrize("lead", ["", "include:between.net "])
+@pytest.mark.parametrize("there", [["v=spf1 ip4:192.0.2.7 -all"], []])
+def test_no_include_is_offered_that_leads_back_to_the_record(there: list[str], lead: str) -> None:
+    """Published, it would give permerror to all who pass now."""
+    back = {
+        ("back.net", "TXT"): [f"v=spf1 {lead or f'include:{DOMAIN} '}ip4:{ONE} -all"],
+        ("between.net", "TXT"): [f"v=spf1 include:{DOMAIN} ~all"],
+    }
+    zone = FakeZone({**HEALTHY, **back, (DOMAIN, "TXT"): ["provider-verify=abc", *there]})
+    report = look(zone, spf={"includes": ["back.net"]})
+    found = next(one for one in report.findings if one.subject == "spf")
+    assert found.fix is not None
+    assert (found.code, found.fix.action) == ("SPF_LOOP", FixAction.EXTERNAL)

@@ -287,7 +287,7 @@ def _absent(
         fault = spf_faults.SPFFault(code, Reason.INVALID_RECORD, sentence)
         return _faulty(look, fault, [record for _, record in read.values()])
     others = others_of(planned, wanted, (), seen)
-    found = spf.reach(planned.value, others, planned.name)
+    found = _if_published(planned.value, planned, others)
     if found.within_limits() and not found.broken:
         judged = missing(planned, Code.SPF_MISSING, Reason.RECORD_NOT_FOUND, there=answer.values)
         if not answer.aliases or judged.cause is None:
@@ -308,6 +308,12 @@ def _absent(
     )
     cause = Cause(Code.SPF_TOO_MANY, message, external(), Evidence.SHOWN)
     return faulty(RecordState.MISSING, Reason.LOOKUP_LIMIT_EXCEEDED, cause, ())
+
+
+def _if_published(text: str, planned: PlannedRecord, others: dict[str, spf.Fetched]) -> spf.Reach:
+    """Walk a record as if it stood at its name: what leads back there finds it, not what is there
+    now."""
+    return spf.reach(text, {**others, planned.name: spf.Fetched((text,))}, planned.name)
 
 
 def _valid(look: _Look, first: Finding | None = None) -> Judgement:
@@ -343,15 +349,15 @@ def _faulty(
     offer = _offered(look, observed if existing is None else existing)
     message = f"The {where(planned)} {fault.sentence}."
     code, reason, fix, value = fault.code, fault.reason, external(), offer.value
-    if value is not None:
+    alone = _if_published(spf_includes.as_record(look.wanted), planned, look.others)
+    if value is not None and not alone.loops:
         fix = replacing(planned, look.answer, observed, value) or fix
         message = f"{message} {offer.consequences}".rstrip()
     else:
         why = offer.why
-        alone = spf.reach(spf_includes.as_record(look.wanted), look.others, planned.name)
-        if offer.too_dear and alone.loops:
+        if alone.loops and (offer.too_dear or value is not None):
             code, reason = Code.SPF_LOOP, Reason.INVALID_RECORD
-            # No record here can break a circle of others.
+            # No record here can break a circle of others, nor one that leads back to it.
             why = (
                 "No record is offered: what spec.spf requires leads in a circle itself, through "
                 f"{quoted(min(alone.loops))}, so that receivers give up. Only who publishes that "

@@ -15,6 +15,7 @@ from postroom.api.fields import (
     Model,
     ObjectReference,
     Switch,
+    no_entries,
     rule,
     rules,
 )
@@ -142,7 +143,8 @@ class MessageBasis(Model):
 
     generation: _Count = Field(description="The generation of the account.")
     versions: Annotated[list[SeenVersion], Field(max_length=24)] = Field(
-        default_factory=list, description="The server and the credentials, sorted by kind and name."
+        default_factory=no_entries,
+        description="The server and the credentials, sorted by kind and name.",
     )
 
 
@@ -161,7 +163,7 @@ class MessageInFlight(Model):
         default=True, description="False: the server's answer was lost, it may not have been sent."
     )
     positions: Annotated[list[MailboxPosition], Field(max_length=4)] = Field(
-        default_factory=list, description="Where it is looked for."
+        default_factory=no_entries, description="Where it is looked for."
     )
     answered: bool = Field(
         default=False, description="Whether something answered it, or sent it on again."
@@ -239,10 +241,10 @@ class MessageResult(Model):
         default=None, description="How the receiver judged it."
     )
     warnings: Annotated[list[MessageWarning], Field(max_length=8)] = Field(
-        default_factory=list, description="What else it showed, worst first."
+        default_factory=no_entries, description="What else it showed, worst first."
     )
     hops: Annotated[list[Hop], Field(max_length=16)] = Field(
-        default_factory=list, description="The servers that it passed, first to last."
+        default_factory=no_entries, description="The servers that it passed, first to last."
     )
     basis: MessageBasis | None = Field(default=None, description="What it was sent with.")
 
@@ -293,7 +295,7 @@ class RoundTripState(Model):
         default=None, description="The last that the account sent as itself."
     )
     senders: Annotated[list[SenderTrip], Field(max_length=32)] = Field(
-        default_factory=list, description="The last that it sent as each of its identities."
+        default_factory=no_entries, description="The last that it sent as each of its identities."
     )
 
 
@@ -338,6 +340,6 @@ class ForwardingState(Model):
         default=0, description="Messages in a row that did not arrive as they were sent."
     )
     steps: Annotated[list[_Sentence], Field(max_length=16)] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="What to set up at the source, in this order; empty once it works.",
     )

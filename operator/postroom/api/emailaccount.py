@@ -201,14 +201,15 @@ class EmailAccountSpec(fields.Model):
     )
     imap: IMAP | None = Field(default=None, description="The mailbox; omitted: send only.")
     identities: Identities = Field(
-        default_factory=list, description="Other addresses that the account is to send as."
+        default_factory=fields.no_entries,
+        description="Other addresses that the account is to send as.",
     )
     identity_verification: IdentityVerification = Field(
         default=IdentityVerification(),
         description="How it is found out whether the account may send as its identities.",
     )
     sender_profiles: profile.SenderProfiles = Field(
-        default_factory=list,
+        default_factory=fields.no_entries,
         description="Sender profiles by address, for identities that name none themselves, those "
         "discovered included; the first that fits counts.",
     )

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from postroom.api import account_messages
 from postroom.api.binding import BindingStatus
 from postroom.api.conditions import MESSAGE_LIMIT, Timestamp
-from postroom.api.fields import EmailAddress, Model
+from postroom.api.fields import EmailAddress, Model, no_entries
 from postroom.api.identities import IDENTITIES_LIMIT, IdentityStatuses
 from postroom.api.launch import Launch
 from postroom.api.mailserver import ProbeFacts, ServerFacts, TLSFacts
@@ -53,12 +53,12 @@ class Disconnection(Model):
     """What a disconnected account has stopped for others."""
 
     relied_on_by: Annotated[list[RelianceOn], Field(max_length=RELIANCES_LIMIT)] = Field(
-        default_factory=list, description="Who relied on the account, sorted by name."
+        default_factory=no_entries, description="Who relied on the account, sorted by name."
     )
     stopped_identities: Annotated[
         list[Annotated[str, StringConstraints(max_length=254)]], Field(max_length=IDENTITIES_LIMIT)
     ] = Field(
-        default_factory=list, description="The addresses that nobody is to send as meanwhile."
+        default_factory=no_entries, description="The addresses that nobody is to send as meanwhile."
     )
 
 
@@ -107,7 +107,8 @@ class MailboxFacts(Model):
         default=None, description="Largest message that it takes, in octets (RFC 7889)."
     )
     special: Annotated[list[SpecialMailbox], Field(max_length=8)] = Field(
-        default_factory=list, description="Mailboxes of a special use (RFC 6154), sorted by use."
+        default_factory=no_entries,
+        description="Mailboxes of a special use (RFC 6154), sorted by use.",
     )
 
 
@@ -170,7 +171,7 @@ class LastBackfill(Model):
         default=None, description="False: there are more messages than postroom counts."
     )
     days: Annotated[list[DayCount], Field(max_length=61)] = Field(
-        default_factory=list, description="Days with messages, oldest first."
+        default_factory=no_entries, description="Days with messages, oldest first."
     )
 
 
@@ -222,7 +223,7 @@ class EmailAccountStatus(MarkedStatus):
         default=None, description="Namespace of the MailServer in use, where it is another one."
     )
     resolved_refs: Annotated[list[ResolvedReference], Field(max_length=16)] = Field(
-        default_factory=list, description="What the references led to."
+        default_factory=no_entries, description="What the references led to."
     )
     mailbox: MailboxFacts | None = Field(default=None, description="Counts of the mailbox.")
     imap_server: ServerFacts | None = Field(
@@ -241,7 +242,7 @@ class EmailAccountStatus(MarkedStatus):
         description="A recent look at the mailbox; refreshed with other changes.",
     )
     identities: IdentityStatuses = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="The addresses that the account may send as, and how that is known.",
     )
     launch: Launch | None = Field(
@@ -258,7 +259,7 @@ class EmailAccountStatus(MarkedStatus):
     recent_messages: Annotated[
         list[account_messages.SentMessage], Field(max_length=account_messages.RECENT_MESSAGES)
     ] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="The last messages of postroom's own that went out, newest first: what is sent "
         "after a restart counts on from them.",
     )
@@ -274,7 +275,7 @@ class EmailAccountStatus(MarkedStatus):
     forwarded_from: Annotated[
         list[account_messages.ForwardedFrom], Field(max_length=FORWARDED_LIMIT)
     ] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="The accounts of this namespace whose mail is sent on to this mailbox by "
         "spec.forwarding.receiverRef, sorted by name.",
     )

@@ -67,6 +67,11 @@ class Model(BaseModel):
     )
 
 
+def no_entries() -> list[Any]:
+    """Make the default of a list: of ``list`` itself pydantic asks at length what it takes."""
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """Annotates a string with one pattern, which users never see: they read `sentence`.
@@ -157,12 +162,8 @@ def format_duration(value: timedelta) -> str:
     total = int(value.total_seconds())
     hours, rest = divmod(total, 3600)
     minutes, seconds = divmod(rest, 60)
-    parts = [
-        f"{hours}h" * bool(hours),
-        f"{minutes}m" * bool(minutes),
-        f"{seconds}s" * bool(seconds),
-    ]
-    return "".join(parts) or "0s"
+    parts = zip((hours, minutes, seconds), "hms", strict=True)
+    return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
 
 
 def _bounded_duration(shortest: str, longest: str, example: str, *, zero: str = "") -> Any:

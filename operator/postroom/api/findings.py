@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from postroom.api.fields import Model
+from postroom.api.fields import Model, no_entries
 
 #: Most findings that a status holds, and most characters of what one says.
 FINDINGS_LIMIT, FINDING_LIMIT = 32, 1024
@@ -93,7 +93,7 @@ class Fix(Model):
         "were refused are not sent again, say.",
     )
     remove: Annotated[list[RecordToRemove], Field(max_length=REMOVED_LIMIT)] = Field(
-        default_factory=list, description="Records that have to go first."
+        default_factory=no_entries, description="Records that have to go first."
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from postroom.api.account_messages import MessageBasis
 from postroom.api.conditions import MESSAGE_LIMIT, Timestamp
-from postroom.api.fields import Model
+from postroom.api.fields import Model, no_entries
 
 
 class LaunchItem(StrEnum):
@@ -64,7 +64,8 @@ class Launch(Model):
         list[LaunchEntry],
         Field(max_length=16),
     ] = Field(
-        default_factory=list, description="The items, always all of them and in the same order."
+        default_factory=no_entries,
+        description="The items, always all of them and in the same order.",
     )
     basis: MessageBasis | None = Field(
         default=None,

@@ -10,7 +10,17 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from postroom.api.ca_bundle import Trust
 from postroom.api.conditions import Timestamp
 from postroom.api.credentials_reference import CredentialsReference
-from postroom.api.fields import Deadline, HostName, Interval, Model, Port, Switch, rule, rules
+from postroom.api.fields import (
+    Deadline,
+    HostName,
+    Interval,
+    Model,
+    Port,
+    Switch,
+    no_entries,
+    rule,
+    rules,
+)
 from postroom.api.mail_provider import MailParameters, MailProvider
 from postroom.api.oauth import OAuth, OAuthFlow
 from postroom.api.send_limits import ServerLimits
@@ -136,7 +146,7 @@ class MailServerSpec(Model):
         description="Whose accounts may name this server, besides those of its own namespace.",
     )
     mailboxes: Annotated[list[ServedMailboxes], Field(max_length=16)] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="Whose mailboxes the application's grant of oauth opens: accounts of these "
         "addresses need no credentials of their own and sign in as themselves, over SMTP and IMAP. "
         "Omitted: nobody's.",
@@ -198,10 +208,10 @@ class ServerFacts(Model):
 
     implementation: Text | None = Field(default=None, description="Recognised implementation.")
     capabilities: Annotated[list[Text], Field(max_length=64)] = Field(
-        default_factory=list, description="Capabilities after TLS, sorted."
+        default_factory=no_entries, description="Capabilities after TLS, sorted."
     )
     auth_mechanisms: Annotated[list[Text], Field(max_length=32)] = Field(
-        default_factory=list, description="SASL mechanisms offered, sorted."
+        default_factory=no_entries, description="SASL mechanisms offered, sorted."
     )
     max_message_size: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="SIZE limit in bytes."
@@ -216,7 +226,7 @@ class TLSFacts(Model):
     subject: Text | None = Field(default=None, description="Subject of the certificate.")
     issuer: Text | None = Field(default=None, description="Issuer of the certificate.")
     dns_names: Annotated[list[Text], Field(max_length=32)] = Field(
-        default_factory=list, description="DNS names in the certificate, sorted."
+        default_factory=no_entries, description="DNS names in the certificate, sorted."
     )
     not_after: Timestamp | None = Field(default=None, description="Expiry of the certificate.")
     chain_not_after: Timestamp | None = Field(
@@ -283,5 +293,5 @@ class MailServerStatus(MarkedStatus):
         default=None, description="How many EmailAccounts use this server."
     )
     resolved_refs: Annotated[list[ResolvedReference], Field(max_length=8)] = Field(
-        default_factory=list, description="What the references led to."
+        default_factory=no_entries, description="What the references led to."
     )

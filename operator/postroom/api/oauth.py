@@ -264,7 +264,8 @@ class OAuth(fields.Model):
         description="Mailbox to sign in to; default: the address of the account or sender.",
     )
     scopes: Annotated[list[Scope], Field(max_length=16)] = Field(
-        default_factory=list, description="Scopes to ask for; default: those that mail needs."
+        default_factory=fields.no_entries,
+        description="Scopes to ask for; default: those that mail needs.",
     )
     token_url: TokenURL | None = Field(
         default=None,

@@ -189,7 +189,7 @@ class SendingDomainSpec(fields.Model):
     )
     spf: SPF | None = Field(default=None, description="What the SPF record must authorise.")
     dkim: Annotated[list[DKIMKey], Field(max_length=10)] = Field(
-        default_factory=list,
+        default_factory=fields.no_entries,
         description="DKIM selectors that must be published.",
         json_schema_extra={
             "x-kubernetes-list-type": "map",
@@ -197,14 +197,14 @@ class SendingDomainSpec(fields.Model):
         },
     )
     dkim_delegation: Annotated[list[fields.RecordName], Field(max_length=8)] = Field(
-        default_factory=list,
+        default_factory=fields.no_entries,
         description="Name servers to which _domainkey.<domain> must be delegated, where the "
         "provider serves all selectors itself.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     dmarc: DMARC | None = Field(default=None, description="What the DMARC record must say.")
     mx: Annotated[list[MX], Field(max_length=10)] = Field(
-        default_factory=list,
+        default_factory=fields.no_entries,
         description="Mail exchanges that must receive the domain's mail.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["host"]},
     )
@@ -221,13 +221,13 @@ class SendingDomainSpec(fields.Model):
     bimi: BIMI | None = Field(default=None, description="The logo beside messages.")
     dane: DANE | None = Field(default=None, description="DANE for incoming mail.")
     sending_ips: SendingIPs = Field(
-        default_factory=list,
+        default_factory=fields.no_entries,
         alias="sendingIPs",
         description="Addresses that send: each must have forward-confirmed reverse DNS.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     bulk_sender_profiles: Annotated[list[BulkSenderProfile], Field(max_length=3)] = Field(
-        default_factory=list,
+        default_factory=fields.no_entries,
         description="Receivers whose requirements for bulk senders are checked as findings.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )

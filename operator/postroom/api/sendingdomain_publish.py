@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from postroom.api.fields import Model, Switch
+from postroom.api.fields import Model, Switch, no_entries
 from postroom.api.sendingdomain_records import Purpose
 
 
@@ -62,7 +62,7 @@ class Publication(Model):
     records: Annotated[
         list[Annotated[str, StringConstraints(max_length=100)]], Field(max_length=64)
     ] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="Ids of the records that it holds.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )

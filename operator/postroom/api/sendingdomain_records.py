@@ -144,14 +144,16 @@ class SPF(fields.Model):
     )
 
     includes: Annotated[list[fields.RecordName], Field(max_length=10)] = Field(
-        default_factory=list,
+        default_factory=fields.no_entries,
         description="Domains whose SPF records must be included, such as mailgun.org.",
     )
     ip4: Annotated[list[_IPv4Network], Field(max_length=32)] = Field(
-        default_factory=list, description="IPv4 addresses or networks that must be authorised."
+        default_factory=fields.no_entries,
+        description="IPv4 addresses or networks that must be authorised.",
     )
     ip6: Annotated[list[_IPv6Network], Field(max_length=32)] = Field(
-        default_factory=list, description="IPv6 addresses or networks that must be authorised."
+        default_factory=fields.no_entries,
+        description="IPv6 addresses or networks that must be authorised.",
     )
     all: SPFAll = Field(
         default=SPFAll.SOFT_FAIL,
@@ -253,7 +255,8 @@ class DMARC(fields.Model):
         default=DMARCPolicy.NONE, description="The weakest acceptable policy."
     )
     rua: Annotated[list[_ReportAddress], Field(max_length=5)] = Field(
-        default_factory=list, description="mailto: addresses that must receive aggregate reports."
+        default_factory=fields.no_entries,
+        description="mailto: addresses that must receive aggregate reports.",
     )
 
 
@@ -283,7 +286,7 @@ class ReturnPath(fields.Model):
         default=None, description="Target of the CNAME that the provider asks for."
     )
     mx: Annotated[list[MX], Field(max_length=5)] = Field(
-        default_factory=list,
+        default_factory=fields.no_entries,
         description="Mail exchanges that take the bounces.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["host"]},
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from postroom.api.conditions import Timestamp
-from postroom.api.fields import Model
+from postroom.api.fields import Model, no_entries
 from postroom.api.findings import FINDINGS_LIMIT, Finding
 from postroom.api.sendingdomain_publish import Publication
 from postroom.api.sendingdomain_records import Purpose
@@ -64,7 +64,7 @@ class RecordStatus(Model):
     )
     observed: Annotated[
         list[Annotated[str, StringConstraints(max_length=300)]], Field(max_length=10)
-    ] = Field(default_factory=list, description="What the zone's name servers answer now.")
+    ] = Field(default_factory=no_entries, description="What the zone's name servers answer now.")
     retired_at: Timestamp | None = Field(
         default=None, description="Since when the spec calls this selector Retired."
     )
@@ -84,24 +84,24 @@ class SendingDomainStatus(CommonStatus):
     )
     zone: _Name | None = Field(default=None, description="The DNS zone that holds the domain.")
     nameservers: Annotated[list[_Name], Field(max_length=16)] = Field(
-        default_factory=list, description="The zone's authoritative name servers."
+        default_factory=no_entries, description="The zone's authoritative name servers."
     )
     dns_host: Annotated[str, StringConstraints(max_length=64)] | None = Field(
         default=None, description="Who hosts the zone, as far as its name servers tell."
     )
     compromised_keys: Annotated[list[_Fingerprint], Field(max_length=COMPROMISED_LIMIT)] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="SHA-256 of the DKIM public keys (SPKI DER, in hexadecimal digits) whose "
         "private half was seen in DNS: they are never valid again.",
     )
     records: Annotated[list[RecordStatus], Field(max_length=64)] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="Everything that must be published, and what is there.",
     )
     publication: Publication | None = Field(
         default=None, description="What was handed to external-dns; absent: nothing."
     )
     findings: Annotated[list[Finding], Field(max_length=FINDINGS_LIMIT)] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="Root causes, worst first, each with one fix.",
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from postroom.api import fields
-from postroom.api.fields import DomainName, Model, ObjectReference, Text, rule, rules
+from postroom.api.fields import DomainName, Model, ObjectReference, Text, no_entries, rule, rules
 
 NamespaceName = Annotated[
     str,
@@ -50,7 +50,7 @@ class AllowedNamespaces(Model):
         "namespace; Names: those of the namespaces in names, too.",
     )
     names: Annotated[list[NamespaceName], Field(max_length=NAMES_LIMIT)] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="Namespaces, where from is Names.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
@@ -83,14 +83,14 @@ class ServedMailboxes(Model):
     )
 
     addresses: Annotated[list[fields.InternationalAddress], Field(max_length=NAMES_LIMIT)] = Field(
-        default_factory=list, description="Addresses of mailboxes."
+        default_factory=no_entries, description="Addresses of mailboxes."
     )
     domains: Annotated[list[DomainName], Field(max_length=NAMES_LIMIT)] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="Domains of which every mailbox is meant, none below them.",
     )
     namespaces: Annotated[list[NamespaceName], Field(max_length=NAMES_LIMIT)] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="Namespaces whose accounts are meant; default: the server's own.",
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from postroom.api.conditions import Condition, Timestamp
-from postroom.api.fields import Model
+from postroom.api.fields import Model, no_entries
 from postroom.api.findings import FINDINGS_LIMIT, Finding
 
 #: What the API server fills in before the operator has seen an object, so that kstatus and
@@ -76,7 +76,7 @@ class CommonStatus(Model):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     used_by: Annotated[list[User], Field(max_length=USERS_LIMIT)] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description=f"Who of its namespace uses the object, sorted: the first {USERS_LIMIT}.",
     )
     used_by_count: Annotated[int, Field(ge=0)] | None = Field(
@@ -147,12 +147,12 @@ class MarkedStatus(CommonStatus):
         description="Since when spec.default marks it; of several the newest is the default.",
     )
     credentials: Annotated[list[CredentialAge], Field(max_length=4)] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="How old passwords and refresh tokens of its own are, sorted; without those of "
         "which nobody tells.",
     )
     findings: Annotated[list[Finding], Field(max_length=FINDINGS_LIMIT)] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="Causes and warnings, worst first.",
     )
 

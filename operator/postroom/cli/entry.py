@@ -4,6 +4,7 @@
 So this module itself loads next to nothing.
 """
 
+import gc
 import os
 import sys
 from importlib import import_module
@@ -15,6 +16,9 @@ _NO_PLUGINS = ("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 def postroom() -> None:
     """Run ``postroom``."""
+    # What loads is no garbage. The collector works from when all of a verb is there: see `_STAYS`
+    # of `postroom.cli.main`.
+    gc.disable()
     _begin("postroom.cli.main")
 
 

@@ -2,6 +2,7 @@
 """``postroom``: the verbs, each in a module of its own, loaded when it is called."""
 
 import errno
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -35,6 +36,10 @@ VERBS = {
 }
 
 
+#: Verbs that load more as they run; `loading.for_good` has the collector work from then on.
+_STAYS = frozenset({"run", "deliver"})
+
+
 class _Verbs(usage.VerbGroup):
     """Loads only the verb that is called: `check` need not pay for kopf, nor for the lab."""
 
@@ -53,6 +58,8 @@ class _Verbs(usage.VerbGroup):
             raise typer.BadParameter(
                 f"{error.name} is not installed: pip install 'postroom[lab]'"
             ) from None
+        if cmd_name not in _STAYS:
+            gc.enable()
         verb = getattr(module, cmd_name.replace("-", "_"))
         if isinstance(verb, typer.Typer):
             return usage.named(typer.main.get_command(verb))

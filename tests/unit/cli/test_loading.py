@@ -31,6 +31,8 @@ NOT_NEEDED = (
     "urllib3",
     "uvloop",
 )
+#: Passes of the collector until the program begins: this test's own imports.
+FIRST = 5
 #: What reads specs, data files and metadata of packages.
 NOT_FOR_HELP = ("email", "importlib.metadata", "pydantic", "yaml")
 #: What looks at domains and servers, and at a cluster.
@@ -48,18 +50,28 @@ PROGRAM = """
 import gc, json, ssl, sys
 
 gone_through, turns = [], gc.get_threshold()
+frozen, passes = gc.freeze, []
 
 
 def passing(phase, info):
+    if phase == "start":
+        passes.append(info["generation"])
     if phase == "start" and info["generation"] == 2:
         gone_through.append(len(gc.get_objects()))
 
 
-gc.callbacks.append(passing)
-from postroom.cli.main import main
+def freeze():
+    frozen()
+    passes.append("set aside")
 
+
+gc.callbacks.append(passing)
+gc.freeze = freeze
+from postroom.cli.entry import postroom
+
+sys.argv = ["postroom", {verb!r}, "--kubeconfig=/nowhere/config"]
 try:
-    main([{verb!r}, "--kubeconfig=/nowhere/config"])
+    postroom()
 except SystemExit as ended:
     code = ended.code
 
@@ -83,6 +95,8 @@ print(json.dumps({{
     "modules": [name for name in {names!r} if name in sys.modules],
     "gone through": gone_through,
     "set aside": gc.get_freeze_count(),
+    "passes before": passes[: passes.index("set aside")],
+    "works": gc.isenabled(),
     "thresholds": [turns, gc.get_threshold()],
     "rows": len(list(rows(Row))),
     "built": [row.__name__ for row in rows(Row) if row.__pydantic_complete__],
@@ -110,8 +124,20 @@ def test_what_a_process_does_not_need_is_not_loaded(loaded: dict[str, Any]) -> N
 def test_the_collector_does_not_go_through_modules(loaded: dict[str, Any]) -> None:
     assert loaded["set aside"] > 50_000
     assert sum(loaded["gone through"]) < loaded["set aside"] / 2
+    assert len(loaded["passes before"]) <= FIRST, "while modules become more"
     before, after = loaded["thresholds"]
-    assert before == after, "it works as ever from then on"
+    assert loaded["works"] and before == after, "it works as ever from then on"
+
+
+def test_the_collector_works_for_a_verb_that_loads_nothing_more() -> None:
+    program = (
+        "import gc, sys\nfrom postroom.cli.entry import postroom\n"
+        "sys.argv = ['postroom', 'crds', '--help']\n"
+        "try:\n    postroom()\nexcept SystemExit:\n    print(gc.isenabled())"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, check=True, text=True, timeout=300)
+    assert done.stdout.splitlines()[-1] == "True"
 
 
 def test_what_reads_data_files_is_built_with_the_first_file(loaded: dict[str, Any]) -> None:
@@ -133,10 +159,10 @@ def test_all_is_as_before_where_an_import_fails(
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     if bundle is not None:
         monkeypatch.setenv("SSL_CERT_FILE", bundle)
-    before = gc.get_threshold(), dict(os.environ)
+    before = gc.isenabled(), gc.get_threshold(), dict(os.environ)
     with pytest.raises(ModuleNotFoundError), loading.for_good():
         import postroom.no_such_module  # type: ignore[import-not-found]  # noqa: F401
-    assert (gc.get_threshold(), dict(os.environ)) == before
+    assert (gc.isenabled(), gc.get_threshold(), dict(os.environ)) == before
 
 
 @pytest.mark.parametrize(

@@ -10,39 +10,39 @@ from postroom.dns.finding_codes import Code
 from postroom.dns.texts.pasted import DETAILS, UNDO, Undo
 
 _TAGS = r"(?:[vkphstng])"
-_VERSION = re.compile(r"(?:^|(?<=;))[ \t]{0,8}v[ \t]{0,8}[=:][^;]{0,20}(?:;|\Z)", re.IGNORECASE)
-_VERSION_BARE = re.compile(r"\s{0,8}(?:v\s{0,4}[=:]\s{0,4})?dkim[ _-]?1?\s{0,4};", re.IGNORECASE)
-_JOINED = re.compile(
+_VERSION = r"(?i)(?:^|(?<=;))[ \t]{0,8}v[ \t]{0,8}[=:][^;]{0,20}(?:;|\Z)"
+_VERSION_BARE = r"(?i)\s{0,8}(?:v\s{0,4}[=:]\s{0,4})?dkim[ _-]?1?\s{0,4};"
+_JOINED = (
     rf"[\s,;:|]{{1,8}}(?={_TAGS}[ \t]{{0,4}}=)|(?<=DKIM1)(?={_TAGS}=)|(?<=k=rsa)(?=p=)"
     r"|(?<=k=ed25519)(?=p=)"
 )
-_P_TWICE = re.compile(r"\bp[ \t]{0,4}=[ \t]{0,4}p[ \t]{0,4}=")
-_P = re.compile(r"(?:^|(?<=[;\s]))p[ \t]{0,8}=([^;]*)")
-_PEM = re.compile(r"-{2,6}[ \t]{0,4}(?:BEGIN|END)[A-Z0-9 ]{0,40}-{2,6}")
-_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{40,}={0,2}\s{0,8}")
-_URL_BASE64 = re.compile(r"(?=[^-_]*[-_])[A-Za-z0-9_\s-]{40,}={0,2}\s{0,8}")
-_INNER_SEMICOLON = re.compile(
+_P_TWICE = r"\bp[ \t]{0,4}=[ \t]{0,4}p[ \t]{0,4}="
+_P = r"(?:^|(?<=[;\s]))p[ \t]{0,8}=([^;]*)"
+_PEM = r"-{2,6}[ \t]{0,4}(?:BEGIN|END)[A-Z0-9 ]{0,40}-{2,6}"
+_BASE64 = r"[A-Za-z0-9+/\s]{40,}={0,2}\s{0,8}"
+_URL_BASE64 = r"(?=[^-_]*[-_])[A-Za-z0-9_\s-]{40,}={0,2}\s{0,8}"
+_INNER_SEMICOLON = (
     r"(?<=[A-Za-z0-9+/])[ \t]{0,8};[ \t]{0,8}(?=[A-Za-z0-9+/]{8,8192}={0,2}[ \t]{0,8}(?:;|\Z))"
 )
-_NO_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
-_KEY_TYPE = re.compile(r"(?:^|(?<=;))[ \t]{0,8}k[ \t]{0,8}=[^;]{0,40}(?:;|\Z)")
-_HASHES = re.compile(r"(?:^|(?<=;))[ \t]{0,8}h[ \t]{0,8}=[^;]{0,200}(?:;|\Z)")
-_SERVICES = re.compile(r"(?:^|(?<=;))[ \t]{0,8}s[ \t]{0,8}=[^;]{0,200}(?:;|\Z)")
+_NO_BASE64 = r"[^A-Za-z0-9+/]"
+_KEY_TYPE = r"(?:^|(?<=;))[ \t]{0,8}k[ \t]{0,8}=[^;]{0,40}(?:;|\Z)"
+_HASHES = r"(?:^|(?<=;))[ \t]{0,8}h[ \t]{0,8}=[^;]{0,200}(?:;|\Z)"
+_SERVICES = r"(?:^|(?<=;))[ \t]{0,8}s[ \t]{0,8}=[^;]{0,200}(?:;|\Z)"
 
 
 def without_pem(text: str) -> str:
     """Take away the lines around a key in PEM."""
-    return _PEM.sub("", text)
+    return re.sub(_PEM, "", text)
 
 
 def with_separators(text: str) -> str:
     """Put semicolons before the tags; only a text that reads as a list then was meant so."""
-    return _JOINED.sub("; ", text).removeprefix("; ")
+    return re.sub(_JOINED, "; ", text).removeprefix("; ")
 
 
 def with_plus(text: str) -> str:
     """Turn the spaces inside p= back into the plus signs that form encoding made of them."""
-    return _P.sub(lambda match: f"p={match[1].strip(' ').replace(' ', '+')}", text, count=1)
+    return re.sub(_P, lambda match: f"p={match[1].strip(' ').replace(' ', '+')}", text, count=1)
 
 
 def without_percent(text: str) -> str:
@@ -52,13 +52,13 @@ def without_percent(text: str) -> str:
 
 def without_version(text: str) -> str:
     """Take away a version that is not exactly ``v=DKIM1`` at the beginning: none is needed."""
-    bare = _VERSION_BARE.sub("", text, count=1) if _VERSION_BARE.match(text) else text
-    return _VERSION.sub("", bare)
+    bare = re.sub(_VERSION_BARE, "", text, count=1) if re.match(_VERSION_BARE, text) else text
+    return re.sub(_VERSION, "", bare)
 
 
 def without_second_p(text: str) -> str:
     """Turn ``p=p=`` into ``p=``."""
-    return _P_TWICE.sub("p=", text)
+    return re.sub(_P_TWICE, "p=", text)
 
 
 def with_standard_base64(text: str) -> str:
@@ -66,15 +66,15 @@ def with_standard_base64(text: str) -> str:
 
     Padding, which goes without saying there, is put back.
     """
-    if _P.search(text):
-        return _P.sub(lambda match: f"p={_standard(match[1])}", text)
+    if re.search(_P, text):
+        return re.sub(_P, lambda match: f"p={_standard(match[1])}", text)
     head, separator, last = text.rpartition(";")
     made = _standard(last)
     return text if made == last else f"{head}{separator}{' ' if separator else ''}{made}"
 
 
 def _standard(encoded: str) -> str:
-    if _URL_BASE64.fullmatch(encoded.strip()) is None:
+    if re.fullmatch(_URL_BASE64, encoded.strip()) is None:
         return encoded
     made = re.sub(r"\s+", "", encoded).rstrip("=").translate(TO_STANDARD)
     return made + "=" * (-len(made) % 4)
@@ -82,15 +82,15 @@ def _standard(encoded: str) -> str:
 
 def without_semicolons(text: str) -> str:
     """Take semicolons out of the key: what stands behind one is no tag, but goes on."""
-    start = _P.search(text)
+    start = re.search(_P, text)
     if start is None:
         return text
-    return text[: start.start()] + _INNER_SEMICOLON.sub("", text[start.start() :])
+    return text[: start.start()] + re.sub(_INNER_SEMICOLON, "", text[start.start() :])
 
 
 def without_surplus(text: str) -> str:
     """Leave as many = at the end of p= as its length needs."""
-    return _P.sub(lambda match: f"p={_within(match[1], _padded(match[1]))}", text, count=1)
+    return re.sub(_P, lambda match: f"p={_within(match[1], _padded(match[1]))}", text, count=1)
 
 
 def only_base64(text: str) -> str:
@@ -98,10 +98,10 @@ def only_base64(text: str) -> str:
 
     def undo(match: re.Match[str]) -> str:
         bare = re.sub(r"\s+", "", match[1]).rstrip("=")
-        clean = _NO_BASE64.sub("", bare)
+        clean = re.sub(_NO_BASE64, "", bare)
         return match[0] if clean == bare else f"p={_padded(clean)}"
 
-    return _P.sub(undo, text, count=1)
+    return re.sub(_P, undo, text, count=1)
 
 
 def _padded(encoded: str) -> str:
@@ -117,10 +117,10 @@ def _within(encoded: str, padded: str) -> str:
 
 def with_p(text: str) -> str:
     """Put p= before a bare key, or before the part of a list that is one."""
-    if _P.search(text):
+    if re.search(_P, text):
         return text
     head, separator, last = text.strip(" ;").rpartition(";")
-    if _BASE64.fullmatch(last.strip()) is None:
+    if re.fullmatch(_BASE64, last.strip()) is None:
         return text
     return f"{head}{separator} p={last.strip()}"
 
@@ -131,21 +131,21 @@ def without_spaces(text: str) -> str:
 
 
 def without_hashes(text: str) -> str:
-    return _HASHES.sub("", text)
+    return re.sub(_HASHES, "", text)
 
 
 def without_services(text: str) -> str:
-    return _SERVICES.sub("", text)
+    return re.sub(_SERVICES, "", text)
 
 
 def with_key_type(algorithm: str) -> Undo:
     """Make the step that says the right k=, and takes an Ed25519 key out of its DER."""
 
     def undo(text: str) -> str:
-        bare = _KEY_TYPE.sub("", text)
+        bare = re.sub(_KEY_TYPE, "", text)
         if algorithm != Algorithm.ED25519:
             return bare
-        raw = _P.sub(lambda match: f"p={_inner_ed25519(match[1])}", bare, count=1)
+        raw = re.sub(_P, lambda match: f"p={_inner_ed25519(match[1])}", bare, count=1)
         return f"{raw.rstrip().rstrip(';')}; k={algorithm}"
 
     return undo

@@ -38,37 +38,31 @@ from postroom.dns.texts.pasted import (
 VERSION = "v=DMARC1"
 _TAGS = "|".join(sorted(KNOWN_TAGS - {"v"}, key=len, reverse=True))
 #: A version that was meant, of which there is one: other case or digit, letters for it, no ``v=``.
-_VERSION_MEANT = re.compile(
-    r"(?:v[\s=:]{1,8})?d[\s_-]?marc[\s._-]{0,2}(?:[0-9](?:\.[0-9])?|[li]|one)?"
-    rf"(?=\Z|[\s;,:|.]|(?:{_TAGS})[ \t]{{0,4}}=)",
-    re.IGNORECASE,
+_VERSION_MEANT = (
+    r"(?i)(?:v[\s=:]{1,8})?d[\s_-]?marc[\s._-]{0,2}(?:[0-9](?:\.[0-9])?|[li]|one)?"
+    rf"(?=\Z|[\s;,:|.]|(?:{_TAGS})[ \t]{{0,4}}=)"
 )
-_VERSION_LATER = re.compile(r";[ \t]{0,8}v[ \t]{0,8}[=:][ \t]{0,8}DMARC1[ \t]{0,8}(?=;|\Z)", re.I)
-_POLICY_FIRST = re.compile(r"p[ \t]{0,8}=[ \t]{0,8}(?:none|quarantine|reject)\b", re.IGNORECASE)
+_VERSION_LATER = r"(?i);[ \t]{0,8}v[ \t]{0,8}[=:][ \t]{0,8}DMARC1[ \t]{0,8}(?=;|\Z)"
+_POLICY_FIRST = r"(?i)p[ \t]{0,8}=[ \t]{0,8}(?:none|quarantine|reject)\b"
 _TAG_INSIDE = re.compile(rf"(?<=[\s,|])(?:{_TAGS})[ \t]{{0,8}}=", re.IGNORECASE)
 _TAG_BEHIND_VERSION = re.compile(rf"(?<=DMARC1)(?:{_TAGS})[ \t]{{0,8}}=", re.IGNORECASE)
 #: Marks that people list by, before a tag: dashes and bullets. From where the blanks before them
 #: begin, and not from each of thousands.
-_BULLET = re.compile(
-    rf"(?<![\s,])[\s,]+[\u2010-\u2015\u2022\u00b7*-]+[ \t]*(?=(?:{_TAGS})[ \t]{{0,8}}=)",
-    re.IGNORECASE,
-)
-_TAG_COLON = re.compile(rf"(?<![^\s;,|])({_TAGS})[ \t]{{0,8}}:[ \t]{{0,8}}", re.IGNORECASE)
-_VERSION_EXACT = re.compile(rf"[vV][ \t]*=[ \t]*DMARC1(?=\Z|[\s;,:|]|(?:{_TAGS})[ \t]{{0,4}}=)")
-_MAILTO_MEANT = re.compile(
-    rf"\b(?:mailto|{'|'.join(sorted(MISSPELT))})[ \t]{{0,4}}[:=][ \t]{{0,4}}/{{0,2}}"
-    r"(?=[^\s,/:]{1,64}@)",
-    re.IGNORECASE,
+_BULLET = rf"(?i)(?<![\s,])[\s,]+[\u2010-\u2015\u2022\u00b7*-]+[ \t]*(?=(?:{_TAGS})[ \t]{{0,8}}=)"
+_TAG_COLON = rf"(?i)(?<![^\s;,|])({_TAGS})[ \t]{{0,8}}:[ \t]{{0,8}}"
+_VERSION_EXACT = rf"[vV][ \t]*=[ \t]*DMARC1(?=\Z|[\s;,:|]|(?:{_TAGS})[ \t]{{0,4}}=)"
+_MAILTO_MEANT = (
+    rf"(?i)\b(?:mailto|{'|'.join(sorted(MISSPELT))})[ \t]{{0,4}}[:=][ \t]{{0,4}}/{{0,2}}"
+    r"(?=[^\s,/:]{1,64}@)"
 )
 
 
 #: An address between the brackets in which mail programs show one.
-_BRACKETED = re.compile(r"<([^<>\s,]{1,256}@[^<>\s,]{1,256})>")
+_BRACKETED = r"<([^<>\s,]{1,256}@[^<>\s,]{1,256})>"
 #: What people call the tag p.
 POLICY_NAMES = frozenset({"policy", "dmarc", "mode", "action", "requested-policy"})
-_POLICY_MEANT = re.compile(
-    rf"(?:p|{'|'.join(sorted(POLICY_NAMES))})?[\s:=\"'(\[]*(?P<word>[a-z]{{3,16}})[\"')\].,]*",
-    re.IGNORECASE,
+_POLICY_MEANT = (
+    rf"(?i)(?:p|{'|'.join(sorted(POLICY_NAMES))})?[\s:=\"'(\[]*(?P<word>[a-z]{{3,16}})[\"')\].,]*"
 )
 #: How alike a word and a policy must be to leave no doubt: one letter wrong, missing or too many.
 _ALIKE = 0.8
@@ -131,7 +125,7 @@ def policy_meant(text: str) -> DMARCPolicy | None:
     words = {word.value: word for word in DMARCPolicy}
     meant = set()
     for part in text.split(";"):
-        match = _POLICY_MEANT.fullmatch(part.strip())
+        match = re.fullmatch(_POLICY_MEANT, part.strip())
         # ``preject``: the tag and its value in one.
         spelt = match["word"].lower() if match is not None else ""
         for word in (spelt, spelt.removeprefix("p")):
@@ -189,29 +183,29 @@ def _said(code: Code, detail: str, text: str) -> str:
 def _with_version(text: str) -> str:
     """Write the version as it must be, and put it first."""
     bare = text.strip()
-    if _VERSION_EXACT.match(bare):
+    if re.match(_VERSION_EXACT, bare):
         return text
-    match = _VERSION_MEANT.match(bare)
+    match = re.match(_VERSION_MEANT, bare)
     if match:
         rest = bare[match.end() :].lstrip(" \t:.")
         return VERSION + (rest if not rest or rest[0] in ";,|" else f"; {rest}")
-    later = _VERSION_LATER.search(bare)
+    later = re.search(_VERSION_LATER, bare)
     if later:
         return f"{VERSION}; {bare[: later.start()]}{bare[later.end() :]}"
-    if _POLICY_FIRST.match(bare):
+    if re.match(_POLICY_FIRST, bare):
         return f"{VERSION}; {bare}"
     return text
 
 
 def _with_equals(text: str) -> str:
     """Put equals signs behind the names of tags, where colons stand."""
-    return _TAG_COLON.sub(r"\1=", text)
+    return re.sub(_TAG_COLON, r"\1=", text)
 
 
 def _with_separators(text: str) -> str:
     """Put semicolons between the tags, and commas between the addresses of one tag."""
     parts: list[str] = []
-    bare = _BULLET.sub(";", decoded(text))
+    bare = re.sub(_BULLET, ";", decoded(text))
     for part in (bare if bare != decoded(text) else text).split(";"):
         for piece in _pieces(part):
             follows = parts and parts[-1].partition("=")[0].strip().lower() in URI_TAGS
@@ -240,8 +234,8 @@ def _with_uris(text: str) -> str:
         if tag.name not in URI_TAGS or all(parse_uri(item).valid for item in items):
             continue
         uris: list[str] = []
-        bare_value = _BRACKETED.sub(r"\1", tag.value)
-        for item in re.split(r"[\s,|]+", _MAILTO_MEANT.sub("mailto:", bare_value)):
+        bare_value = re.sub(_BRACKETED, r"\1", tag.value)
+        for item in re.split(r"[\s,|]+", re.sub(_MAILTO_MEANT, "mailto:", bare_value)):
             bare = item.strip("<>()'").rstrip(".")
             prefixed = f"mailto:{bare}"
             lacks_scheme = not parse_uri(bare).valid and parse_uri(prefixed).address

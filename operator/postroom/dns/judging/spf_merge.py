@@ -23,35 +23,28 @@ from postroom.dns.texts.pasted import DAMAGE_LIMIT, all_undone, changes
 from postroom.dns.texts.quoting import quoted
 
 #: A version as people write it, and what they put behind it.
-_VERSION_MEANT = re.compile(
-    r"\s{0,8}(?:v\s{0,4}[=:]?\s{0,4})?spf[\s_-]?1?(?:\.0(?![0-9.]))?[\s;,:.]{0,8}", re.IGNORECASE
-)
+_VERSION_MEANT = r"(?i)\s{0,8}(?:v\s{0,4}[=:]?\s{0,4})?spf[\s_-]?1?(?:\.0(?![0-9.]))?[\s;,:.]{0,8}"
 #: What people copy along before a version that is as it should be: a caption, or part of it.
-_BEFORE_VERSION = re.compile(
-    rf"(?:\s{{0,4}}(?:v|spf|txt|record|value|@)\s{{0,4}}[=:]?\s{{0,4}}){{1,4}}(?={VERSION}(?:[\s;,:+%]|$))",
-    re.IGNORECASE,
+_BEFORE_VERSION = (
+    r"(?i)(?:\s{0,4}(?:v|spf|txt|record|value|@)\s{0,4}[=:]?\s{0,4}){1,4}"
+    rf"(?={VERSION}(?:[\s;,:+%]|$))"
 )
 #: Where a second record begins inside of one.
-_NEXT_RECORD = re.compile(rf"\s+(?={VERSION}(?:\s|$))", re.IGNORECASE)
-_VERSION_JOINED = re.compile(
-    rf"{VERSION}(?=[+?~-]?(?:all|a|mx|ptr|include|ip[46]|exists|redirect)(?:[:=/ ]|$))",
-    re.IGNORECASE,
+_NEXT_RECORD = rf"(?i)\s+(?={VERSION}(?:\s|$))"
+_VERSION_JOINED = (
+    rf"(?i){VERSION}(?=[+?~-]?(?:all|a|mx|ptr|include|ip[46]|exists|redirect)(?:[:=/ ]|$))"
 )
-_VERSION_COLON = re.compile(r"v\s{0,4}[=:]\s{0,4}spf1[\s;,:.]", re.IGNORECASE)
+_VERSION_COLON = r"(?i)v\s{0,4}[=:]\s{0,4}spf1[\s;,:.]"
 #: Where a term begins inside of another: no name holds such a thing.
-_JOINT = re.compile(r"(?<=[^\s+?~:=-])(?=[+?~-]?(?:include:|ip[46]:|exists:))", re.IGNORECASE)
+_JOINT = r"(?i)(?<=[^\s+?~:=-])(?=[+?~-]?(?:include:|ip[46]:|exists:))"
 #: Hyphens and dashes of U+2010 to U+2015, and the minus sign, in UTF-8.
-_DASHES = re.compile("\xe2\x80[\x90-\x95]|\xe2\x88\x92|[\u2010-\u2015\u2212]")
+_DASHES = "\xe2\x80[\x90-\x95]|\xe2\x88\x92|[\u2010-\u2015\u2212]"
 #: Tildes that are another character than that of ASCII: U+02DC, U+223C and U+FF5E.
-_TILDES = re.compile("\xcb\x9c|\xe2\x88\xbc|\xef\xbd\x9e|[\u02dc\u223c\uff5e]")
+_TILDES = "\xcb\x9c|\xe2\x88\xbc|\xef\xbd\x9e|[\u02dc\u223c\uff5e]"
 #: A space as URLs and forms write it; no macro looks like that (RFC 7208 section 7.1).
-_ENCODED_SPACE = re.compile(
-    r"%20|(?<=[^\s+?~:=-])\+(?=[+?~-]?(?:all|a|mx|ptr)(?:[+ :/]|%20|$))", re.IGNORECASE
-)
+_ENCODED_SPACE = r"(?i)%20|(?<=[^\s+?~:=-])\+(?=[+?~-]?(?:all|a|mx|ptr)(?:[+ :/]|%20|$))"
 #: An ``all`` that was joined to a name: no top-level domain ends like that.
-_JOINED_END = re.compile(
-    r"((?:include|exists|a|mx|ptr):[^ ]{1,253}|redirect=[^ ]{1,253})(?=-all(?: |$))", re.IGNORECASE
-)
+_JOINED_END = r"(?i)((?:include|exists|a|mx|ptr):[^ ]{1,253}|redirect=[^ ]{1,253})(?=-all(?: |$))"
 #: Most terms whose reasons are told, most characters that they take, most terms that are named.
 _REASONS_LIMIT, _SAID_LIMIT, _NAMES_LIMIT, _NAME_LIMIT = 4, 320, 6, 36
 #: Where careless forms cut: a TXT string holds no more (RFC 1035 section 3.3.14).
@@ -131,16 +124,16 @@ def meant(text: str) -> tuple[Code, str] | None:
     undone = all_undone(text)
     if spf.is_spf(undone):
         return Code.SPF_SYNTAX, undone
-    behind = _BEFORE_VERSION.match(undone)
+    behind = re.match(_BEFORE_VERSION, undone)
     if behind is not None:
         undone = undone[behind.end() :]
         if spf.is_spf(undone):
             return Code.SPF_SYNTAX, undone
-    if _VERSION_JOINED.match(undone):
-        return Code.SPF_JOINED_TERMS, _VERSION_JOINED.sub(f"{VERSION} ", undone, count=1)
-    if not spf.looks_like_spf(undone) and not _VERSION_COLON.match(undone):
+    if re.match(_VERSION_JOINED, undone):
+        return Code.SPF_JOINED_TERMS, re.sub(_VERSION_JOINED, f"{VERSION} ", undone, count=1)
+    if not spf.looks_like_spf(undone) and not re.match(_VERSION_COLON, undone):
         return None
-    rest = _VERSION_MEANT.sub("", undone, count=1).strip()
+    rest = re.sub(_VERSION_MEANT, "", undone, count=1).strip()
     return Code.SPF_SYNTAX, f"{VERSION} {rest}".rstrip()
 
 
@@ -251,7 +244,9 @@ def records_in(text: str, others: Mapping[str, spf.Fetched], domain: str) -> lis
     Receivers read it as one, which ends at its first ``all``. What was never looked up behind that
     is not merged: nothing is known of it.
     """
-    records = [record for record in _NEXT_RECORD.split(text) if record.strip().lower() != VERSION]
+    records = [
+        record for record in re.split(_NEXT_RECORD, text) if record.strip().lower() != VERSION
+    ]
     named = [
         term.target
         for record in records[1:]
@@ -264,8 +259,8 @@ def records_in(text: str, others: Mapping[str, spf.Fetched], domain: str) -> lis
 
 def parted(text: str) -> str:
     """Part the terms of a record that run together, and write its marks as ASCII has them."""
-    text = _TILDES.sub("~", _DASHES.sub("-", _ENCODED_SPACE.sub(" ", text)))
-    return _JOINED_END.sub(r"\1 ", _JOINT.sub(" ", text))
+    text = re.sub(_TILDES, "~", re.sub(_DASHES, "-", re.sub(_ENCODED_SPACE, " ", text)))
+    return re.sub(_JOINED_END, r"\1 ", re.sub(_JOINT, " ", text))
 
 
 @lru_cache(maxsize=256)

@@ -14,43 +14,38 @@ from postroom.dns.texts.pasted import decoded
 
 #: Quotation marks and brackets that people put around terms and names. Those of IPv6 are apart, and
 #: angle brackets are a gap in instructions: whoever may be called as it says is nobody's sender.
-_AROUND = re.compile(r"[\"'`()]")
-_GAP = re.compile(r"[<>{}]")
-_LABEL = re.compile(r"[a-z0-9_*-]{1,63}")
+_AROUND = r"[\"'`()]"
+_GAP = r"[<>{}]"
+_LABEL = r"[a-z0-9_*-]{1,63}"
 #: The end of a record with its qualifier at a wrong place or twice, with marks around it, or with
 #: what only an address can have behind it.
-_ALL = re.compile(
-    r"(?P<before>[^A-Za-z0-9]*)(?P<name>all|al|alll|aall|any)"
-    r"(?P<behind>[^A-Za-z0-9]*)(?:(?<=[/:])[0-9]{1,5})?",
-    re.IGNORECASE,
+_ALL = (
+    r"(?i)(?P<before>[^A-Za-z0-9]*)(?P<name>all|al|alll|aall|any)"
+    r"(?P<behind>[^A-Za-z0-9]*)(?:(?<=[/:])[0-9]{1,5})?"
 )
 #: What begins the lines of a list, as UTF-8 or as it was typed.
-_BULLET = re.compile("(?:[*\xb7\u2022]|\xe2\x80\xa2|\xc2\xb7)+(?=[+?~-]?[A-Za-z])")
+_BULLET = "(?:[*\xb7\u2022]|\xe2\x80\xa2|\xc2\xb7)+(?=[+?~-]?[A-Za-z])"
 #: What no name of a domain ends in: a port, or a prefix length.
-_BEHIND_NAME = re.compile(r"(?::[0-9]{1,5}|/{1,2}[0-9]{1,3})+\Z")
+_BEHIND_NAME = r"(?::[0-9]{1,5}|/{1,2}[0-9]{1,3})+\Z"
 #: What was typed before a name although it stands there already.
-_NAMED_AGAIN = re.compile(r"(?:include|exists|redirect|spf|txt)[:=]+(?=[^:=])", re.IGNORECASE)
-_JOINED_ALL = re.compile(r"(?P<term>.+?)(?P<all>[+?~-]all)", re.IGNORECASE | re.DOTALL)
-_NAMED = re.compile(
-    r"(?P<name>[A-Za-z][A-Za-z0-9_-]{0,15})(?P<mark>[:=;,]{1,3}|(?=/)|\Z)(?P<value>.*)"
-)
-_SCHEME = re.compile(r"[a-z]{3,6}:/{1,2}", re.IGNORECASE)
-_PREFIXES = re.compile(
-    r"(?P<host>[^/\\]*)[/\\]+0*(?P<v4>[0-9]{1,3})(?:[/\\]+0*(?P<v6>[0-9]{1,3}))?[/\\]*"
-)
-_IPV4 = re.compile(
+_NAMED_AGAIN = r"(?i)(?:include|exists|redirect|spf|txt)[:=]+(?=[^:=])"
+_JOINED_ALL = r"(?is)(?P<term>.+?)(?P<all>[+?~-]all)"
+_NAMED = r"(?P<name>[A-Za-z][A-Za-z0-9_-]{0,15})(?P<mark>[:=;,]{1,3}|(?=/)|\Z)(?P<value>.*)"
+_SCHEME = r"(?i)[a-z]{3,6}:/{1,2}"
+_PREFIXES = r"(?P<host>[^/\\]*)[/\\]+0*(?P<v4>[0-9]{1,3})(?:[/\\]+0*(?P<v6>[0-9]{1,3}))?[/\\]*"
+_IPV4 = (
     r"\[?(?P<octets>[0-9]{1,5}(?:\.(?:[0-9]{1,5}|\*)){1,3})\.?\]?(?::[0-9]{1,5})?"
     r"(?P<slash>[/\\]+)?(?P<prefix>[0-9.]*)[/\\]*"
 )
-_IPV6 = re.compile(
+_IPV6 = (
     r"(?:\[(?P<inside>[0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|(?P<bare>[0-9A-Fa-f]*:[0-9A-Fa-f:.]*))"
     r"(?P<slash>[/\\]+)?(?P<prefix>[0-9]*)[/\\]*"
 )
-_RANGE = re.compile(r"(?P<first>[0-9A-Fa-f.:]+)-(?P<last>[0-9A-Fa-f.:]+)")
+_RANGE = r"(?P<first>[0-9A-Fa-f.:]+)-(?P<last>[0-9A-Fa-f.:]+)"
 #: Names that are long enough for one wrong letter to leave no doubt.
 _LONG_NAMES = ("include", "exists", "redirect")
 #: What holds an address whatever it is called.
-_ADDRESSED = re.compile(r"(?:ip[_-]?v?[_-]?[0-9]?v?|a|mx|include|host|addr(?:ess)?)", re.IGNORECASE)
+_ADDRESSED = r"(?i)(?:ip[_-]?v?[_-]?[0-9]?v?|a|mx|include|host|addr(?:ess)?)"
 #: Most networks that one range is written as.
 _RANGE_LIMIT = 16
 #: From the laxest; ``+all`` is nobody's intention where another qualifier stands beside it.
@@ -69,15 +64,15 @@ def read(piece: str) -> Reading | None:
     """Read one term."""
     if is_sound(piece):
         return Reading(piece)
-    bare = _BULLET.sub("", _AROUND.sub("", piece))
+    bare = re.sub(_BULLET, "", re.sub(_AROUND, "", piece))
     if is_sound(bare):
         return Reading(bare)
     end = _as_all(bare)
     if end is not None:
         return end
-    if _GAP.search(bare.replace("%{", "")):
+    if re.search(_GAP, bare.replace("%{", "")):
         return None
-    joined = _JOINED_ALL.fullmatch(bare)
+    joined = re.fullmatch(_JOINED_ALL, bare)
     term = read(joined["term"]) if joined is not None else None
     if joined is not None and term is not None:
         return Reading(f"{term.text} {joined['all']}", term.doubt)
@@ -86,7 +81,7 @@ def read(piece: str) -> Reading | None:
 
 def read_modifier(text: str) -> Reading | None:
     """Read what stands as a modifier that SPF does not know, if it was meant as a term of SPF."""
-    if not text.isascii() or _GAP.search(text.replace("%{", "")):
+    if not text.isascii() or re.search(_GAP, text.replace("%{", "")):
         return None
     made = _as_named(text)
     changed = made is not None and made.text != text
@@ -104,16 +99,16 @@ def names_nothing(term: Term) -> bool:
     if "%" in term.domain or not term.target:
         return False
     known = not term.is_modifier or term.name in ("redirect", "exp")
-    return known and not all(_LABEL.fullmatch(label) for label in term.target.split("."))
+    return known and not all(re.fullmatch(_LABEL, label) for label in term.target.split("."))
 
 
 def _as_all(piece: str) -> Reading | None:
     """Read what was meant as the end of the record."""
-    match = _ALL.fullmatch(piece)
+    match = re.fullmatch(_ALL, piece)
     if match is None:
         return None
     marks = [mark for mark in match["before"] + match["behind"] if mark in _LAXEST_FIRST]
-    if not marks and (match["name"].lower() == "any" or _GAP.search(piece)):
+    if not marks and (match["name"].lower() == "any" or re.search(_GAP, piece)):
         return None
     made = f"{min(marks, key=_LAXEST_FIRST.index)}all" if marks else "all"
     several = len(set(marks)) > 1
@@ -136,11 +131,11 @@ def _as_term(piece: str) -> Reading | None:
 
 def _as_named(text: str) -> Reading | None:
     """Read a name, known or misspelt, and what follows it."""
-    match = _NAMED.fullmatch(text)
+    match = re.fullmatch(_NAMED, text)
     if match is None:
         return None
     written, value = match["name"].lower(), match["value"]
-    if _ADDRESSED.fullmatch(written) or any(
+    if re.fullmatch(_ADDRESSED, written) or any(
         _one_slip_apart(written, mechanism) for mechanism in ("ip4", "ip6")
     ):
         made = _addresses(value)
@@ -149,7 +144,7 @@ def _as_named(text: str) -> Reading | None:
     name = next((known for known in _LONG_NAMES if _one_slip_apart(written, known)), written)
     if name in ("redirect", "exp"):
         return Reading(f"{name}={_host(value)}")
-    if name == "exists" and _BEHIND_NAME.search(value):
+    if name == "exists" and re.search(_BEHIND_NAME, value):
         return None  # a prefix length is not what exists looks at, and may be why it stands there
     if name in ("include", "exists"):
         return Reading(f"{name}:{_host(value)}")
@@ -177,9 +172,9 @@ def _one_slip_apart(left: str, right: str) -> bool:
 
 def _host(value: str) -> str:
     """A name without what a browser, a mail address or a careless hand puts around it."""
-    bare = _SCHEME.sub("", _NAMED_AGAIN.sub("", value, count=1), count=1)
+    bare = re.sub(_SCHEME, "", re.sub(_NAMED_AGAIN, "", value, count=1), count=1)
     bare = bare.removeprefix("@").rstrip("/\\:;,").lstrip(":=")
-    bare = _BEHIND_NAME.sub("", bare)
+    bare = re.sub(_BEHIND_NAME, "", bare)
     typed = decoded(bare)
     if bare.isascii() or typed == bare:
         return bare
@@ -194,8 +189,8 @@ def _host(value: str) -> str:
 
 def _with_prefixes(name: str, value: str) -> Reading | None:
     """Read what follows an a or mx: a name, prefix lengths, or both."""
-    bare = _SCHEME.sub("", value, count=1)
-    match = _PREFIXES.fullmatch(bare)
+    bare = re.sub(_SCHEME, "", value, count=1)
+    match = re.fullmatch(_PREFIXES, bare)
     host = _host(bare if match is None else match["host"])
     made = f"{name}:{host}" if host else name
     if match is None:
@@ -212,12 +207,12 @@ def _addresses(value: str) -> Reading | None:
     value = value.rstrip(".")
     if value.startswith("[") and value.endswith("]") and "/" in value:
         value = value[1:-1]
-    four, six = _IPV4.fullmatch(value), _IPV6.fullmatch(value)
+    four, six = re.fullmatch(_IPV4, value), re.fullmatch(_IPV6, value)
     if four is not None:
         return _ipv4(four)
     if six is not None:
         return _network("ip6", six["inside"] or six["bare"], six["slash"], six["prefix"])
-    span = _RANGE.fullmatch(value)
+    span = re.fullmatch(_RANGE, value)
     return None if span is None else _range(span["first"], span["last"])
 
 

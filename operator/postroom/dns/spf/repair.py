@@ -14,16 +14,16 @@ from postroom.dns.spf.record import VERSION, Record, SyntaxProblem, Term, parse
 from postroom.dns.texts.quoting import quoted
 
 #: What people put between terms instead of a space, among it marks that nobody sees.
-_SEPARATORS = re.compile(
+_SEPARATORS = (
     r"[,;|&\t\r\n\x0b\x0c]|\xc2?\xa0|\xc2\xad|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf"
 )
 #: What names may be listed behind, and what can only be one of them.
-_LISTED = re.compile(r"[+?~-]?(?:include|exists|a|mx):", re.IGNORECASE)
-_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+\.?")
-_INVISIBLE = re.compile(r"\xc2\xad|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf")
-_OPEN = re.compile(r"[+?~-]?(?:[a-z]{4,9}|ip_?v?[46]|a|mx|exp)[:=;]{0,2}", re.IGNORECASE)
-_PREFIX = re.compile(r"/{1,2}[0-9.]{1,15}(?:/{1,2}[0-9]{1,3})?")
-_QUALIFIER = re.compile(r"[+?~-]")
+_LISTED = r"(?i)[+?~-]?(?:include|exists|a|mx):"
+_NAME = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+\.?"
+_INVISIBLE = r"\xc2\xad|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf"
+_OPEN = r"(?i)[+?~-]?(?:[a-z]{4,9}|ip_?v?[46]|a|mx|exp)[:=;]{0,2}"
+_PREFIX = r"/{1,2}[0-9.]{1,15}(?:/{1,2}[0-9]{1,3})?"
+_QUALIFIER = r"[+?~-]"
 #: A gap of instructions in its term, spaces and all.
 GAP = re.compile(
     r"[^ <{[]{0,80}(?:<[^<>]{0,80}>|\{[^{}]{0,80}\}\}?|\[[A-Za-z][A-Za-z _-]{2,80}\])[^ ]{0,80}"
@@ -171,7 +171,7 @@ class _Repair:
             if len(tokens) < count or not short or not self._belong_together(at, count):
                 continue
             made = read("".join(tokens))
-            if made is None and _OPEN.fullmatch(first) is not None:
+            if made is None and re.fullmatch(_OPEN, first) is not None:
                 made = read(":".join(tokens))
             if made is not None:
                 last = self._tokens[at + count - 1]
@@ -184,13 +184,13 @@ class _Repair:
         a prefix length and the ``all`` behind a qualifier."""
         tokens = [token for _, token in self._tokens[at : at + count]]
         unsound = [self._is_unsound(at + n) for n in range(count)]
-        if _PREFIX.fullmatch("".join(tokens[1:])):
+        if re.fullmatch(_PREFIX, "".join(tokens[1:])):
             return all(unsound[1:])
-        if _QUALIFIER.fullmatch(tokens[0]):
-            return count == 2 and not _QUALIFIER.match(tokens[1])
+        if re.fullmatch(_QUALIFIER, tokens[0]):
+            return count == 2 and not re.match(_QUALIFIER, tokens[1])
         if tokens[0].endswith("/"):
             return all(unsound) and tokens[1].isdigit()
-        return all(unsound) and _OPEN.fullmatch(tokens[0]) is not None
+        return all(unsound) and re.fullmatch(_OPEN, tokens[0]) is not None
 
 
 def _repaired(start: int, token: str, problem: SyntaxProblem | None) -> Edit:
@@ -202,7 +202,9 @@ def _repaired(start: int, token: str, problem: SyntaxProblem | None) -> Edit:
     if whole is not None:
         return _rewritten(start, token, whole)
     pieces = [
-        piece for piece in _SEPARATORS.sub(" ", _INVISIBLE.sub("", token)).split(" ") if piece
+        piece
+        for piece in re.sub(_SEPARATORS, " ", re.sub(_INVISIBLE, "", token)).split(" ")
+        if piece
     ]
     if not pieces:
         return removal(start, token, "is no term")
@@ -226,10 +228,10 @@ def _listed(pieces: Sequence[str]) -> list[Reading | None]:
     readings: list[Reading | None] = []
     mechanism = ""
     for piece in pieces:
-        named = _LISTED.match(piece)
+        named = re.match(_LISTED, piece)
         mechanism = named[0] if named is not None else mechanism
         made = read(piece)
-        if made is None and mechanism and _NAME.fullmatch(piece):
+        if made is None and mechanism and re.fullmatch(_NAME, piece):
             made = read(f"{mechanism}{piece}")
         readings.append(made)
     return readings

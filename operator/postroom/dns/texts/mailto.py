@@ -7,13 +7,12 @@ from urllib.parse import unquote
 from postroom.dns.names import can_be_asked
 
 MAILTO = "mailto:"
-_DOMAIN = re.compile(r"[A-Za-z0-9._-]+")
+_DOMAIN = r"[A-Za-z0-9._-]+"
 #: An address as people write it where they fear robots: a(at)example(dot)com.
 _DOT = r"[ \t]?[(\[{][ \t]?dot[ \t]?[)\]}][ \t]?"
-_SPELT_OUT = re.compile(
-    r"(?P<local>[^\s,;@()\[\]{}]{1,64})[ \t]?[(\[{][ \t]?at[ \t]?[)\]}][ \t]?"
-    rf"(?P<domain>(?:[a-z0-9.-]|{_DOT}){{1,253}})(?![^\s,;]*@)",
-    re.IGNORECASE,
+_SPELT_OUT = (
+    r"(?i)(?P<local>[^\s,;@()\[\]{}]{1,64})[ \t]?[(\[{][ \t]?at[ \t]?[)\]}][ \t]?"
+    rf"(?P<domain>(?:[a-z0-9.-]|{_DOT}){{1,253}})(?![^\s,;]*@)"
 )
 
 
@@ -24,7 +23,7 @@ def mail_address(uri: str) -> str | None:
     # Two slashes are a web habit, though a local part may begin with them.
     plain = bool(local) and not local.startswith("//")
     sound = at and plain and "@" not in local and local.isprintable() and " " not in local
-    if not sound or _DOMAIN.fullmatch(domain) is None or not can_be_asked(domain):
+    if not sound or re.fullmatch(_DOMAIN, domain) is None or not can_be_asked(domain):
         return None
     return address.lower()
 
@@ -35,4 +34,4 @@ def with_at_signs(text: str) -> str:
     def written(match: re.Match[str]) -> str:
         return f"{match['local']}@{re.sub(_DOT, '.', match['domain'], flags=re.IGNORECASE)}"
 
-    return _SPELT_OUT.sub(written, text)
+    return re.sub(_SPELT_OUT, written, text)

@@ -11,43 +11,41 @@ from postroom.dns.finding_codes import Code
 #: Longest text in which such damage is looked for: values to publish are far shorter.
 DAMAGE_LIMIT = 8192
 Undo = Callable[[str], str]
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
-_WIDE_SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_INVISIBLE = "[\u00ad\u200b-\u200f\u2060\ufeff]"
+_WIDE_SPACE = "[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]"
 #: ASCII as the keyboards of East Asia have it, and the ideographic comma and full stop.
 _FULLWIDTH = {
     **{code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},
     **dict.fromkeys((0x3002, 0xFF61), "."),
     0x3001: ",",
 }
-_SMART_QUOTES = re.compile(
+_SMART_QUOTES = (
     "[\u2018-\u201f\u00ab\u00bb\u2032\u2033\u2039\u203a]|&(?:quot|[lr][sd]quo|apos|#3[49]);"
 )
 #: Characters as HTML writes them, of which ``&amp;`` may hide another.
-_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_ENTITY = r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
 _ENTITY_DEPTH = 3
-_QUOTES = re.compile(r'\\?"')
+_QUOTES = r'\\?"'
 _ENTITY_QUOTES = "has quotation marks around it or inside it, as HTML entities"
-_ESCAPE = re.compile(r"\\(?:([0-9]{3})|(.))", re.DOTALL)
-_STRAY_SPACE = re.compile(r"[\t\n\v\f\r\x00]+")
+_ESCAPE = r"(?s)\\(?:([0-9]{3})|(.))"
+_STRAY_SPACE = r"[\t\n\v\f\r\x00]+"
 #: What people copy along with a value: the name, the class and type, a caption. Behind other words
 #: than the usual ones a version must follow, which begins every value but a token.
-_CAPTION = re.compile(
-    r"\s{0,8}(?:(?:[A-Za-z][A-Za-z /_()-]{1,39}[:=]|(?:[A-Za-z]{2,12}[ -]){1,3})"
+_CAPTION = (
+    r"(?i)\s{0,8}(?:(?:[A-Za-z][A-Za-z /_()-]{1,39}[:=]|(?:[A-Za-z]{2,12}[ -]){1,3})"
     r"(?=[\s\"']{0,8}v\s{0,4}=)"
     r"|(?:[A-Za-z0-9_.@*-]{1,253}\.?\s{1,8})?(?:[0-9]{1,10}\s{1,8})?"
     r"(?:IN\s{1,8})?(?:[0-9]{1,10}\s{1,8})?(?:TXT|CNAME)\b(?!\s?[A-Za-uw-z][A-Za-z]{2,7}\s{0,4}[:=])"
     r"|(?:(?:txt|dns|host|record|the)\s?){0,2}(?:value|data|content|record|text|code|token|answer"
     r"|target|points to|wert|inhalt|ziel|valeur|valor|valore|waarde)\s{0,4}[:=]"
     r"|[A-Za-z0-9_-]{0,63}\._?(?:domainkey|dmarc)[A-Za-z0-9_.-]{0,190}(?=[\s:=])"
-    r"|_dmarc[A-Za-z0-9_.-]{0,190}(?=[\s:=]))[\s:=\"']{0,8}",
-    re.IGNORECASE,
+    r"|_dmarc[A-Za-z0-9_.-]{0,190}(?=[\s:=]))[\s:=\"']{0,8}"
 )
 
 #: Elements of HTML that stand around values on pages; any other name in angle brackets is a gap.
-_TAG = re.compile(
-    r"</?(?:a|abbr|b|br|code|dd|div|dt|em|font|h[1-6]|i|kbd|li|mark|ol|p|pre|q|samp|small|span|strong"
-    r"|table|tbody|td|textarea|th|tr|tt|u|ul|wbr)(?:\s[^<>]{0,200})?\s{0,4}/?>",
-    re.IGNORECASE,
+_TAG = (
+    r"(?i)</?(?:a|abbr|b|br|code|dd|div|dt|em|font|h[1-6]|i|kbd|li|mark|ol|p|pre|q|samp|small|span|strong"
+    r"|table|tbody|td|textarea|th|tr|tt|u|ul|wbr)(?:\s[^<>]{0,200})?\s{0,4}/?>"
 )
 #: Marks around a whole value, each with how to name it: those of Markdown, of zone files, of URLs.
 _AROUND: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -57,8 +55,8 @@ _AROUND: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?is)https?:/{1,2}(.*?)/?"), "begins as a URL does"),
     (re.compile(r"(?s)=(?=[\"'A-Za-z])(.*)"), "has an equals sign before it"),
 )
-_ZONE_STRINGS = re.compile(r'(?:"(?:[^"\\]|\\.){0,1024}"\s{0,80}){1,64}', re.DOTALL)
-_ZONE_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_ZONE_STRINGS = r'(?s)(?:"(?:[^"\\]|\\.){0,1024}"\s{0,80}){1,64}'
+_ZONE_STRING = r'(?s)"((?:[^"\\]|\\.)*)"'
 _DECORATIONS_LIMIT = 4
 
 
@@ -81,7 +79,7 @@ def _changed(text: str, undo: Undo) -> str:
 
 def without_invisible(text: str) -> str:
     """Take away byte order marks and zero-width characters; no-break spaces become spaces."""
-    return _changed(text, lambda typed: _WIDE_SPACE.sub(" ", _INVISIBLE.sub("", typed)))
+    return _changed(text, lambda typed: re.sub(_WIDE_SPACE, " ", re.sub(_INVISIBLE, "", typed)))
 
 
 def without_fullwidth(text: str) -> str:
@@ -92,18 +90,18 @@ def without_fullwidth(text: str) -> str:
 def without_entities(text: str) -> str:
     """Write the entities of HTML as the characters that they stand for: ``&#59;`` is ``;``."""
     for _ in range(_ENTITY_DEPTH):
-        text = _ENTITY.sub(lambda match: unescape(match[0]), text)
+        text = re.sub(_ENTITY, lambda match: unescape(match[0]), text)
     return text
 
 
 def without_smart_quotes(text: str) -> str:
     """Take away typographic quotation marks, also as HTML entities."""
-    return _changed(text, lambda typed: _SMART_QUOTES.sub("", typed))
+    return _changed(text, lambda typed: re.sub(_SMART_QUOTES, "", typed))
 
 
 def without_quotes(text: str) -> str:
     """Take away quotation marks, also escaped ones; single ones only around the whole."""
-    bare = _QUOTES.sub("", text)
+    bare = re.sub(_QUOTES, "", text)
     trimmed = bare.strip()
     if len(trimmed) > 1 and trimmed[0] == trimmed[-1] == "'":
         return trimmed[1:-1]
@@ -115,7 +113,7 @@ def without_escapes(text: str) -> str:
 
     No zone file escapes the letter n: ``\n`` is the line end of some program.
     """
-    return _ESCAPE.sub(_unescaped, text)
+    return re.sub(_ESCAPE, _unescaped, text)
 
 
 def _unescaped(match: re.Match[str]) -> str:
@@ -126,20 +124,20 @@ def _unescaped(match: re.Match[str]) -> str:
 
 def without_caption(text: str) -> str:
     """Take away what stands before the value: its name, its type, or a word such as ``value:``."""
-    match = _CAPTION.match(text)
+    match = re.match(_CAPTION, text)
     return text[match.end() :] if match else text
 
 
 def without_decoration(text: str) -> str:
     """Take away what a page or a file has around a value: HTML tags, brackets, Markdown."""
-    bare = _TAG.sub("", text).strip()
+    bare = re.sub(_TAG, "", text).strip()
     for _ in range(_DECORATIONS_LIMIT):
         inside = _without_marks(bare)
         if inside == bare and len(bare) == len(text.strip()):
             return text
         bare = without_caption(inside).strip()
-        if _ZONE_STRINGS.fullmatch(bare):
-            bare = "".join(_ZONE_STRING.findall(bare))
+        if re.fullmatch(_ZONE_STRINGS, bare):
+            bare = "".join(re.findall(_ZONE_STRING, bare))
     return bare
 
 
@@ -158,7 +156,7 @@ def _without_marks(text: str) -> str:
 
 def without_stray_space(text: str) -> str:
     """Turn line ends, tabs and NULs into spaces, and take away those around the value."""
-    return _STRAY_SPACE.sub(" ", text).strip()
+    return re.sub(_STRAY_SPACE, " ", text).strip()
 
 
 #: Damage that any value may take, by the code of its finding, in the order to undo it.
@@ -207,13 +205,13 @@ DETAILS = {
 
 def detail_of(code: Code, text: str) -> str:
     """What the damage of a text is, for the end of a sentence about it."""
-    if code == Code.VALUE_SMART_QUOTES and _ENTITY.search(text):
-        typed = _ENTITY.sub("", text)
+    if code == Code.VALUE_SMART_QUOTES and re.search(_ENTITY, text):
+        typed = re.sub(_ENTITY, "", text)
         if without_smart_quotes(typed) == typed:
             return _ENTITY_QUOTES
     if code != Code.VALUE_DECORATED:
         return DETAILS[code]
-    tag = _TAG.search(text)
+    tag = re.search(_TAG, text)
     if tag is not None:
         return f"has HTML tags around it or inside it, such as {tag[0][:_SHOWN]}"
     bare = text.strip()
@@ -225,17 +223,16 @@ def detail_of(code: Code, text: str) -> str:
 
 
 #: What no name and no token holds: a gap in brackets. Braces behind a percent sign are a macro.
-_GAP = re.compile(r"<[A-Za-z][^<>]{0,80}>|(?<!%)\{\{?[^{}]{0,80}\}|\[[A-Za-z][A-Za-z _-]{2,80}\]")
+_GAP = r"<[A-Za-z][^<>]{0,80}>|(?<!%)\{\{?[^{}]{0,80}\}|\[[A-Za-z][A-Za-z _-]{2,80}\]"
 #: Words that are a placeholder only where they are all there is: names begin with them as well.
-_BLANK = re.compile(
-    r"(?:your|my|insert|enter|paste|put|add)(?:[ _-][a-z]{1,24}){1,6}"
+_BLANK = (
+    r"(?i)(?:your|my|insert|enter|paste|put|add)(?:[ _-][a-z]{1,24}){1,6}"
     r"|your(?:domain|host|key|name|server|string|token|value|code|id)s?"
     r"|(?:replace|change)[ _-]?(?:me|this|with)(?:[ _-][a-z]{1,24}){0,6}"
-    r"|x{5,}|\.\.\.|\u2026",
-    re.IGNORECASE,
+    r"|x{5,}|\.\.\.|\u2026"
 )
-_CUT_SHORT = re.compile(r"[^\s.\u2026]{1,8192}(?:\.\.\.|\u2026)")
-_VALUE_ENDS = re.compile(r"[;,=:\"']")
+_CUT_SHORT = r"[^\s.\u2026]{1,8192}(?:\.\.\.|\u2026)"
+_VALUE_ENDS = r"[;,=:\"']"
 _SHOWN = 40
 
 
@@ -247,14 +244,14 @@ def placeholder(text: str) -> str | None:
     cannot be read as what it must be: what can be read is no template.
     """
     text = decoded(text[:DAMAGE_LIMIT])
-    gap = _GAP.search(text)
+    gap = re.search(_GAP, text)
     if gap is not None:
         return gap[0][:_SHOWN]
-    for value in map(str.strip, _VALUE_ENDS.split(text)):
-        if _BLANK.fullmatch(value) or _CUT_SHORT.fullmatch(value):
+    for value in map(str.strip, re.split(_VALUE_ENDS, text)):
+        if re.fullmatch(_BLANK, value) or re.fullmatch(_CUT_SHORT, value):
             return value[-_SHOWN:]
         for label in value.split("."):
             # As instructions write a gap, and as nobody writes a name.
-            if label.isupper() and "_" in label and _BLANK.fullmatch(label):
+            if label.isupper() and "_" in label and re.fullmatch(_BLANK, label):
                 return label[:_SHOWN]
     return None

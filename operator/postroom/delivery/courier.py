@@ -222,7 +222,7 @@ class Courier:
                     if len(begun) < HEADER_LIMIT:
                         begun += piece
                     await spooled.add(piece)
-            header = read_header(begun.partition(b"\r\n\r\n")[0])
+            header = read_header(_header_in(begun))
             if self._route.is_ours(header):
                 return cursor.past(message.uid)
             whole = replace(message, size=spooled.size)
@@ -375,3 +375,12 @@ class Courier:
 
 def _clock() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _header_in(message: bytes) -> bytes:
+    """The header of a message, as a server gives it by itself (RFC 3501 section 6.4.5).
+
+    One that begins with an empty line has none, whatever its body looks like: it must have the id
+    that it has where it is too large to be fetched whole.
+    """
+    return b"" if message.startswith(b"\r\n") else message.partition(b"\r\n\r\n")[0]

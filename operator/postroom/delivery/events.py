@@ -19,6 +19,7 @@ from urllib.parse import quote
 from postroom.mail.round_trip.authentication import of_strangers
 from postroom.mail.round_trip.compose import PROBE_FIELD
 from postroom.mail.round_trip.header import Header, words
+from postroom.mail.round_trip.recognise import is_marked_answer
 
 RECEIVED = "dev.postroom.mail.received.v1"
 #: A message that is larger than the application takes: the same event without the message.
@@ -160,13 +161,14 @@ def auto_submitted(header: Header) -> str | None:
     """The keyword of Auto-Submitted (RFC 3834 section 5), unless it says no.
 
     Comments may stand around it. Of several fields one that says more than no counts: whoever
-    answers by a machine answers machines else.
+    answers by a machine answers machines else. Vacation replies that only have the fields from
+    before the RFC are auto-replied, too.
     """
     for body in header.all("Auto-Submitted"):
         keyword = " ".join(words(body, ";")[0]).lower()
         if keyword != "no" and _KEYWORD.fullmatch(keyword):
             return keyword
-    return None
+    return "auto-replied" if is_marked_answer(header) else None
 
 
 def as_headers(found: Mapping[str, str]) -> dict[str, str]:

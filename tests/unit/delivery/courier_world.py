@@ -236,7 +236,9 @@ class FakeReader:
 
     async def header(self, uid: int) -> bytes:
         await self._ask("header")
-        return self._message(uid).content.partition(b"\r\n\r\n")[0]
+        content = self._message(uid).content
+        # As servers do: an empty line ends a header, be it the first one.
+        return content[:2] if content.startswith(b"\r\n") else content.partition(b"\r\n\r\n")[0]
 
     async def pieces(self, uid: int, size: int) -> AsyncIterator[bytes]:
         offset = 0

@@ -307,6 +307,27 @@ def test_of_a_message_that_is_too_large_the_application_hears_without_it(
     play(scene)
 
 
+@pytest.mark.parametrize("begins", [b"", b"\r\n", b"\r\n\r\n"])
+def test_a_message_has_the_id_that_it_has_where_it_is_too_large(begins: bytes) -> None:
+    """Also one that begins with an empty line, and so has no header: `maxSize` may change between
+    two offers."""
+
+    async def told(says: int) -> dict[str, str]:
+        world = World()
+        worker = Worker(world)
+        await worker.works(1)
+        content = begins + world.arrive(size=200)
+        box = world.boxes["INBOX"]
+        box.messages[-1] = replace(box.messages[-1], content=content, says=says or len(content))
+        await worker.works(10)
+        return world.taken[0].told
+
+    whole, apart = run(told(0)), run(told(MAX_SIZE + 1))
+    assert apart["type"] == OVERSIZED != whole["type"]
+    assert whole["id"] == apart["id"]
+    assert ("messageid" in whole) is (begins == b"")
+
+
 @pytest.mark.parametrize("says", [MAX_SIZE + 1, 10**9, 10**17])
 def test_what_is_told_without_its_message_comes_soon_once_it_is_taken_however_large_it_is(
     says: int,

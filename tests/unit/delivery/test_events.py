@@ -158,6 +158,22 @@ def test_who_was_written_by_a_machine(value: str, keyword: str | None) -> None:
     assert told(f"Auto-Submitted: {value}\r\n\r\n".encode()).get("autosubmitted") == keyword
 
 
+@pytest.mark.parametrize(
+    ("field", "keyword"),
+    [
+        ("X-Autoreply: yes", "auto-replied"),
+        ("X-Autorespond: away", "auto-replied"),
+        ("Precedence: auto_reply", "auto-replied"),
+        ("Precedence: bulk", None),
+        ("Auto-Submitted: no\r\nX-Autoreply: yes", "auto-replied"),
+        ("Auto-Submitted: auto-generated\r\nX-Autoreply: yes", "auto-generated"),
+        ("Subject: Out of office", None),
+    ],
+)
+def test_vacation_replies_from_before_the_standard(field: str, keyword: str | None) -> None:
+    assert told(f"{field}\r\n\r\n".encode()).get("autosubmitted") == keyword
+
+
 @given(st.binary(max_size=4000), st.booleans())
 @example(b"Message-ID: <a\xff\xfe>\r\nReferences: <\r\n>\r\n", False)
 def test_attributes_are_legal_whatever_a_message_says(message: bytes, oversized: bool) -> None:

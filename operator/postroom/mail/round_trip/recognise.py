@@ -167,14 +167,21 @@ def _mentions(header: Header, token: str) -> bool:
     return any(token in body for body in told) or _sign(header, token) is not None
 
 
+def is_marked_answer(header: Header) -> bool:
+    """Whether a message says so by fields that are older than RFC 3834."""
+    return bool(
+        header.all("X-Autoreply")
+        or header.all("X-Autorespond")
+        or header.first("Precedence").lower() == "auto_reply"
+    )
+
+
 def is_answer(header: Header) -> bool:
     """Whether a message answers another by itself (RFC 3834 section 5, and what stands for it)."""
     # Parameters may follow the keyword.
     submitted = header.first("Auto-Submitted").lower().partition(";")[0].partition("(")[0].strip()
-    marked = header.all("X-Autoreply") or header.all("X-Autorespond")
     return (
         submitted in ("auto-replied", "auto-notified")
-        or bool(marked)
-        or header.first("Precedence").lower() == "auto_reply"
+        or is_marked_answer(header)
         or _ANSWER.match(header.first("Subject")) is not None
     )

@@ -158,7 +158,7 @@ def _written(
     if namespace:
         query = query._replace(namespace="")
     # Relative, as there may be a proxy before it. Who may see one namespace need not know others.
-    asked = query._replace(namespace="", page=1).link.removesuffix("?")
+    asked = query._replace(namespace="", page=1, object="").link.removesuffix("?")
     here, below = ("../ui", "") if namespace else ("ui", "ui/")
     places = [page.PagePlace("All namespaces", here + asked, here=not namespace)]
     names = sorted({each.namespace for each in everything})

@@ -62,7 +62,7 @@ def html(
     """The page that a query asks for of a list; `get` reads an object that is on it."""
     found = _found(everything, query)
     pages = max(1, -(-len(found.chosen) // PAGE))
-    query = query._replace(page=min(query.page, pages))
+    query = query._replace(page=min(_page_of(query, found.chosen), pages), object="")
     first = (query.page - 1) * PAGE
     shown = found.chosen[first : first + PAGE]
     report = shape.EmailReport(
@@ -91,9 +91,19 @@ def html(
             turn: [each for each in found.chosen if each.turn is turn] for turn in sorted(begins)
         },
         of_cause=lambda turn, code: anywhere._replace(state=turn.value, q=code).link,
-        beyond=lambda name: f"{Query(q=f'{name.namespace}/{name.name}').link}#{name.anchor}",
+        lasting=lambda name: f"{Query(object=name.anchor).link}#{name.anchor}",
     )
     return page.render(report, tuple(places), view)
+
+
+def _page_of(query: Query, chosen: Sequence[shape.Listed]) -> int:
+    """The page that is asked for: of an object that is named the one that it is on."""
+    kind, _, place = query.object.partition("/")
+    namespace, _, name = place.partition("/")
+    for number, each in enumerate(chosen if query.object else ()):
+        if (each.name, each.namespace, each.kind.lower()) == (name, namespace, kind.lower()):
+            return number // PAGE + 1
+    return query.page
 
 
 def _found(everything: Sequence[shape.Listed], query: Query) -> _Found:

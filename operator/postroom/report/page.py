@@ -131,7 +131,7 @@ class PageListing(NamedTuple):
     causes: Mapping[shape.Turn, Sequence[shape.Listed]]
     #: The link to what has a cause, and to an object of the list.
     of_cause: Callable[[shape.Turn, str], str]
-    beyond: Callable[[shape.ReportedName], str]
+    lasting: Callable[[shape.ReportedName], str]
 
 
 class _Tile(NamedTuple):

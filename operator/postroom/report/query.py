@@ -18,6 +18,8 @@ STATES: Mapping[str, frozenset[shape.Turn]] = {
 }
 #: Characters of a search, and digits of the number of a page.
 LONGEST = 256
+#: Characters of what names an object: a kind, a namespace and a name.
+_LONGEST_NAME = 400
 _NUMBER = re.compile(r"[1-9][0-9]{0,6}", re.ASCII)
 _WORDS = {
     "state": {name.lower(): name for name in STATES},
@@ -37,11 +39,13 @@ class Query(NamedTuple):
     kind: str = ""
     namespace: str = ""
     page: int = 1
+    #: ``kind/namespace/name``: of the pages the one that this object is on.
+    object: str = ""
 
     @property
     def filters(self) -> bool:
         """Whether it leaves anything out."""
-        return self._replace(page=1) != Query()
+        return self._replace(page=1, object="") != Query()
 
     @property
     def link(self) -> str:
@@ -87,9 +91,9 @@ def query_of(given: Iterable[tuple[str, str]]) -> Query:
     number = told.pop("page", "1")
     if _NUMBER.fullmatch(number) is None:
         raise QueryUnusable("page is the number of a page, from 1 on")
-    for name in ("q", "namespace"):
-        if len(told.get(name, "")) > LONGEST:
-            raise QueryUnusable(f"{name} has more than {LONGEST} characters")
+    for name, longest in {"q": LONGEST, "namespace": LONGEST, "object": _LONGEST_NAME}.items():
+        if len(told.get(name, "")) > longest:
+            raise QueryUnusable(f"{name} has more than {longest} characters")
         # Every character can be seen, and written: halves of a surrogate pair cannot.
-        told[name] = untrusted.text(told.get(name, ""), LONGEST)
+        told[name] = untrusted.text(told.get(name, ""), longest)
     return Query(page=int(number), **told)

@@ -83,6 +83,30 @@ def test_pages_together_have_each_object_once_and_in_order() -> None:
     assert "101 to 200 of 291" in there.html(page=2)
 
 
+def test_the_link_of_an_object_leads_to_it_from_and_to_every_page() -> None:
+    """Also where its name is the beginning of many others."""
+    there = Listing(*(broken(f"d{number}") for number in range(250)))
+    for number in (1, 2, 3):
+        text = there.html(page=number)
+        links = re.findall(r'class="anchor" href="([^"]+)"', text)
+        names = shown(text)
+        assert len(links) == len(names)
+        for link, name in list(zip(links, names, strict=True))[::33]:
+            asked = query_of(parse_qsl(urlsplit(link).query))
+            assert asked.object == urlsplit(link).fragment == f"sendingdomain/{name}"
+            again = there.html(**asked._asdict())
+            assert name in shown(again)
+            # What else is a link from there knows nothing of the object.
+            assert "object=" not in "".join(re.findall(r'href="(\?page[^"]*)"', again))
+
+
+def test_of_an_object_that_is_not_there_the_page_is_the_one_that_is_asked_for() -> None:
+    there = many()
+    for odd in ("sendingdomain/mail/gone", "x", "//", "sendingdomain/n0/d000/x"):
+        assert shown(there.html(object=odd)) == shown(there.html())
+        assert shown(there.html(object=odd, page=2)) == shown(there.html(page=2))
+
+
 @pytest.mark.parametrize(
     ("asked", "count"),
     [
@@ -157,12 +181,15 @@ def test_who_waits_is_told_across_pages_with_a_link(monkeypatch: pytest.MonkeyPa
     there = Listing(account("desk"), stored("MailServer", "relay", refused), account("lost", "x"))
     server, first, second = (there.html(page=number) for number in (1, 2, 3))
     assert "1 waits for this" in server
-    link = '<a href="?q=mail%2Fdesk#emailaccount/mail/desk">address desk</a>'
+    link = '<a href="?object=emailaccount%2Fmail%2Fdesk#emailaccount/mail/desk">address desk</a>'
     assert link in server
-    assert '<a href="?q=mail%2Frelay#mailserver/mail/relay">mail server relay</a>' in first
+    assert (
+        '<a href="?object=mailserver%2Fmail%2Frelay#mailserver/mail/relay">mail server relay</a>'
+        in first
+    )
     # There is no such server to lead to.
     assert "waits for mail server x" in second
-    leads_to = urlsplit("?q=mail%2Fdesk#emailaccount/mail/desk")
+    leads_to = urlsplit("?object=emailaccount%2Fmail%2Fdesk#emailaccount/mail/desk")
     asked = query_of(parse_qsl(leads_to.query))
     assert f'id="{leads_to.fragment}"' in there.html(**asked._asdict())
 

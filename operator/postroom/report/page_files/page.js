@@ -35,6 +35,16 @@
       said.textContent = "";
     }, 2000);
   };
+  // A fragment may be of an object on another page of the list: the server knows on which.
+  const there = () => {
+    const name = location.hash.slice(1);
+    const asked = new URLSearchParams(location.search);
+    if (!name || !document.querySelector("form.filter") || document.getElementById(name)) return;
+    if (asked.has("object") || name.split("/").length !== 3) return;
+    location.replace(`?object=${encodeURIComponent(name)}#${name}`);
+  };
+  addEventListener("hashchange", there);
+  there();
   for (const button of document.querySelectorAll(".copy > button")) button.hidden = false;
   document.addEventListener("click", (event) => {
     const button = event.target.closest(".copy > button");

@@ -66,7 +66,7 @@ async def _serve(address: str, dns_port: int, state: Path) -> None:
             say(f"  {name:24} {place}")
         check = shlex.join(["check", _samples(), str(manifest), *running.reach.flags])
         say(f"\nIn another terminal:\n  {usage.called()} {check}")
-        say(f"  export {' '.join(variables(running.reach))}   (all verbs read these)")
+        say(f"or, for all verbs:\n  export {' '.join(variables(running.reach))}")
         say(f"  nsupdate: server {address} {dns_port}   (edits the zones while they are served)")
         say("\nStop with Ctrl-C.")
         await stopped.wait()

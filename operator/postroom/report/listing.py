@@ -18,7 +18,7 @@ PAGE = 100
 _CHOSEN, _NEAR = 200, 3
 _SOURCE = shape.ReportSource.OPERATOR
 
-Get = Callable[[reading.Place], Mapping[str, Any] | None]
+Get = Callable[[shape.Place], Mapping[str, Any] | None]
 
 
 class _Found(NamedTuple):
@@ -120,7 +120,7 @@ def _objects(
 ) -> Iterable[shape.ReportedObject]:
     """Read what is shown, and link it with all that there is."""
     known = {each[:3]: _named(each[:3]) for each in shown}
-    waiting: dict[reading.Place, list[shape.ReportedName]] = {place: [] for place in known}
+    waiting: dict[shape.Place, list[shape.ReportedName]] = {place: [] for place in known}
     wanted = {place for each in shown for place in each.behind} - known.keys()
     for each in everything:
         place = each[:3]
@@ -140,7 +140,7 @@ def _objects(
             yield reading.linked_with(told, behind, waiting[place])
 
 
-def _named(place: reading.Place) -> shape.ReportedName:
+def _named(place: shape.Place) -> shape.ReportedName:
     kind, namespace, name = place
     return shape.ReportedName(
         kind=kind, namespace=namespace, name=name, anchor=reading.anchor_of(place)

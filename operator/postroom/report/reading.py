@@ -26,7 +26,6 @@ _AWAITED = {
     )
     for each in (reason.value, reason.name)
 }
-Place = tuple[str, str, str]
 
 
 def report_of(
@@ -36,7 +35,7 @@ def report_of(
 
     Of an object that is there twice the last one counts.
     """
-    found: dict[Place, Mapping[str, Any]] = {}
+    found: dict[shape.Place, Mapping[str, Any]] = {}
     for raw in objects:
         place = _place(raw)
         if place is not None:
@@ -50,7 +49,7 @@ def report_of(
         ]
         for place, each in reported.items()
     }
-    waiting_for: dict[Place, list[shape.ReportedName]] = defaultdict(list)
+    waiting_for: dict[shape.Place, list[shape.ReportedName]] = defaultdict(list)
     for place, others in behind.items():
         for each in others:
             waiting_for[each.kind, each.namespace, each.name].append(names[place])
@@ -77,7 +76,7 @@ def is_ours(raw: object) -> bool:
     return _place(untrusted.mapping(raw)) is not None
 
 
-def _place(raw: Mapping[str, Any]) -> Place | None:
+def _place(raw: Mapping[str, Any]) -> shape.Place | None:
     """Kind, namespace and name; None where it is no object of ours."""
     metadata = untrusted.mapping(raw.get("metadata"))
     kind, name = untrusted.text(raw.get("kind")), untrusted.text(metadata.get("name"))
@@ -86,7 +85,7 @@ def _place(raw: Mapping[str, Any]) -> Place | None:
     return kind, untrusted.text(metadata.get("namespace"), untrusted.NAME), name
 
 
-def rank(turn: shape.Turn, place: Place) -> tuple[int, str, int, str]:
+def rank(turn: shape.Turn, place: shape.Place) -> tuple[int, str, int, str]:
     """Where an object stands among others: by turn, then namespace, kind and name."""
     kind, namespace, name = place
     return shape.TURNS.index(turn), namespace, _KINDS.index(Kind(kind)), name
@@ -102,21 +101,21 @@ def linked_with(
     return each.model_copy(update={"behind": list(behind), "holds_up": waiting})
 
 
-def unreported(place: Place) -> shape.ReportedName:
+def unreported(place: shape.Place) -> shape.ReportedName:
     """The name of what is not in the report."""
     kind, namespace, name = place
     return shape.ReportedName(kind=kind, namespace=namespace, name=name, anchor="")
 
 
-def anchor_of(place: Place) -> str:
+def anchor_of(place: shape.Place) -> str:
     """A fragment that reads like the name; those of all names that Kubernetes allows differ."""
     kind, namespace, name = place
     return "/".join(_PLAIN.sub(_spelled, part) for part in (kind.lower(), namespace, name))
 
 
-def _named(places: Iterable[Place]) -> dict[Place, shape.ReportedName]:
+def _named(places: Iterable[shape.Place]) -> dict[shape.Place, shape.ReportedName]:
     """Names with a fragment each: it reads like the name, and no two are the same."""
-    names, taken = dict[Place, shape.ReportedName](), set[str]()
+    names, taken = dict[shape.Place, shape.ReportedName](), set[str]()
     for kind, namespace, name in places:
         anchor = wanted = anchor_of((kind, namespace, name))
         again = 1
@@ -190,7 +189,7 @@ def title_of(kind: Kind, spec: Mapping[str, Any], status: Mapping[str, Any]) -> 
             return untrusted.text(named, untrusted.NAME)
 
 
-def awaited(place: Place, raw: Mapping[str, Any], codes: Iterable[str]) -> list[Place]:
+def awaited(place: shape.Place, raw: Mapping[str, Any], codes: Iterable[str]) -> list[shape.Place]:
     """What an object waits for, where the code of a problem says that it does."""
     kinds = {_AWAITED[code] for code in codes if code in _AWAITED}
     return [
@@ -200,7 +199,7 @@ def awaited(place: Place, raw: Mapping[str, Any], codes: Iterable[str]) -> list[
     ]
 
 
-def _stands_on(kind: Kind, place: Place, raw: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+def _stands_on(kind: Kind, place: shape.Place, raw: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     """Namespace and name of what an account uses of a kind."""
     spec, status = untrusted.mapping(raw.get("spec")), untrusted.mapping(raw.get("status"))
     used = [

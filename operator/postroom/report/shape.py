@@ -39,6 +39,10 @@ class Turn(StrEnum):
 TURNS = tuple(Turn)
 
 
+#: Kind, namespace and name of an object.
+Place = tuple[str, str, str]
+
+
 class ReportSource(StrEnum):
     """What was looked at."""
 
@@ -103,8 +107,8 @@ class Listed(NamedTuple):
     title: str
     #: The code of the first problem, else the reason of Ready.
     cause: str
-    #: Kind, namespace and name of what it waits for.
-    behind: tuple[tuple[str, str, str], ...]
+    #: What it waits for.
+    behind: tuple[Place, ...]
     #: What a search looks through, without case.
     text: str
     rank: tuple[int, str, int, str]

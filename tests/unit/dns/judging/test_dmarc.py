@@ -376,3 +376,24 @@ def applying(zone: FakeZone, domain: str = DOMAIN, *, exists: bool = True) -> dm
         for name in dmarc.walk_names(domain)
     }
     return dmarc.discover(domain, answers, exists)
+
+
+@pytest.mark.parametrize(
+    ("text", "domain", "said"),
+    [
+        ("v=DMARC1; p=none", "example.com", True),
+        ("v=DMARC1; p=quarantine", "example.com", True),
+        # What names below get stays what it is.
+        ("v=DMARC1; p=none; sp=reject", "example.com", False),
+        ("v=DMARC1; p=none; sp=none", "example.com", False),
+        # Of no organisational domain, and nobody below.
+        ("v=DMARC1; p=none", DOMAIN, False),
+    ],
+)
+def test_who_else_gets_a_stricter_policy_is_said(text: str, domain: str, said: bool) -> None:
+    zone = FakeZone({(f"_dmarc.{domain}", "TXT"): [text]})
+    report = look(zone, domain=domain, dmarc={"policy": "reject"})
+    found = about_dmarc(report)[0]
+    assert (
+        f"Names below {domain} that have no policy of their own get reject" in found.message
+    ) is said

@@ -414,6 +414,14 @@ def test_bad_input_ends_with_two(run: Run, arguments: list[str], sentence: str) 
     assert sentence in err
 
 
+def test_nobody_signs_in_for_a_secret_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
+    """What a sign-in yields is there once: it would be lost."""
+    code, out, err = run("--apply", "--kubeconfig", str(tmp_path / "none"))
+    assert (code, out) == (1, "")
+    assert "there is no kubeconfig" in err
+    assert "enter the code" not in err
+
+
 def test_the_file_that_googles_console_hands_out_is_not_the_secret(
     run: Run, tmp_path: Path
 ) -> None:
@@ -521,7 +529,7 @@ async def test_what_the_cluster_refuses(tmp_path: Path, statuses: list[int], sen
 
 async def test_without_a_kubeconfig_nothing_is_applied(tmp_path: Path) -> None:
     with pytest.raises(CannotApply, match="there is no kubeconfig"):
-        await apply({"metadata": {}}, tmp_path / "none", None)
+        await apply(secret_of("oauth", "mail", Masked("x"), None), tmp_path / "none", None)
 
 
 async def test_a_sign_in_that_is_given_up_leaves_nothing(server: TokenServer) -> None:

@@ -266,6 +266,14 @@ async def sign_in_through(
 ) -> int:
     """Sign in and hand over what it yields; return the exit code."""
     told = terminal.errors()
+    if target.applied:
+        try:
+            await auth_secret.try_out(
+                target.name, target.namespace, target.kubeconfig, target.context
+            )
+        except auth_secret.CannotApply as problem:
+            told.print(f"postroom auth login: {problem}", soft_wrap=True, markup=False)
+            return ExitCode.NOT_READY
     sign_in = _by_device_code if way is Method.DEVICE_CODE else _by_browser
     got = await sign_in(through, request, told, open_browser, seconds)
     if isinstance(got, TokenFailure):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from postroom.api.masked import Masked
-from postroom.cli.auth_secret import CannotApply, apply, secret_of
+from postroom.cli.auth_secret import CannotApply, apply, secret_of, try_out
 from postroom.controller import client
 from postroom.controller.client import ApiError
 from postroom.controller.kubeconfig import ConnectionSettingsError
@@ -35,8 +35,12 @@ class Cluster:
     def __init__(self, create: int | None, patch: int | None = None) -> None:
         self.create, self.patch = create, patch
         self.patched: list[tuple[str, str, Mapping[str, Any]]] = []
+        self.dry: list[bool] = []
 
-    async def create_secret(self, namespace: str, secret: Mapping[str, Any]) -> None:
+    async def create_secret(
+        self, namespace: str, secret: Mapping[str, Any], *, dry_run: bool = False
+    ) -> None:
+        self.dry.append(dry_run)
         if self.create is not None:
             raise ApiError("POST", self.create, "refresh-canary")
 
@@ -86,6 +90,33 @@ async def test_a_refusal_is_one_sentence_without_the_servers_words(
     with pytest.raises(CannotApply) as raised:
         await applied(cluster, monkeypatch)
     assert str(raised.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("cluster", "sentence"),
+    [
+        (Cluster(None), None),
+        # One that is there is updated.
+        (Cluster(409), None),
+        (Cluster(403), "you may not write Secrets in namespace mail: ask for that right."),
+        (Cluster(404), "namespace mail does not exist: create it."),
+    ],
+)
+async def test_whether_it_could_be_written_is_tried_without_writing(
+    cluster: Cluster, sentence: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def connected(*_: object) -> AsyncIterator[Cluster]:
+        yield cluster
+
+    monkeypatch.setattr(client, "connected", connected)
+    if sentence is None:
+        await try_out("oauth", "mail", None, None)
+    else:
+        with pytest.raises(CannotApply) as raised:
+            await try_out("oauth", "mail", None, None)
+        assert str(raised.value) == sentence
+    assert (cluster.dry, cluster.patched) == ([True], [])
 
 
 async def test_a_kubeconfig_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,7 +117,7 @@ class Finding(Model):
     )
     summary: Annotated[str, StringConstraints(max_length=FINDING_LIMIT)] = Field(
         default="",
-        description="What is wrong, without what to do, which the fix says; absent where the "
+        description="What is wrong, without what to do, which the fix says; empty where the "
         "message says no more.",
     )
     cached_seconds: Annotated[int, Field(ge=0)] | None = Field(

@@ -87,7 +87,10 @@ def _settled(there: Mapping[str, Any] | None, owner: Owner, body: object) -> Chi
             return ChildState.GONE
         if isinstance(body, Yielded):
             return ChildState.LEFT
-        return ChildState.ENDING if children.is_ending(there) and not _shows(there) else None
+        if not children.is_ending(there) or _shows(there):
+            return None
+        # What is immutable could not be emptied.
+        return ChildState.READABLE if there.get("data") else ChildState.ENDING
     if there is None:
         return None
     holder = _holder(there)

@@ -39,7 +39,7 @@ from postroom.reconcile.account.binding_content import (
     fits,
     sources_in,
 )
-from postroom.reconcile.account.binding_problems import PROBLEMS, not_withdrawn
+from postroom.reconcile.account.binding_problems import GOING, PROBLEMS, not_withdrawn
 from postroom.reconcile.account.protocols import account_references
 from postroom.reconcile.account.steps import AccountView
 from postroom.reconcile.signing_in.protocol_check import server_references
@@ -193,7 +193,7 @@ class Plan:
         state = self.states.get(_secret(name))
         if state is ChildState.APPLIED:
             return name
-        lost = state in (ChildState.CONFLICT, ChildState.LEFT, ChildState.ENDING)
+        lost = state in (ChildState.CONFLICT, ChildState.LEFT, *GOING)
         was = name in (self._before.name, self._before.default_name)
         return name if was and not lost else None
 

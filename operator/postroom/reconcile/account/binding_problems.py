@@ -11,17 +11,24 @@ from postroom.reconcile.status.wanted import ChildState, ChildStates, Wanted
 COMPONENT = "manifests/install/binding (Helm: settings.allowBindings)"
 _NOT_DELETED = f"could not be deleted: see that {COMPONENT} is installed, or delete it."
 _ENDING = "is deleted, but stands until its finalizers are taken off: see who set them."
+#: How a Secret that was deleted goes on to stand.
+GOING: Mapping[ChildState, str] = {
+    ChildState.ENDING: _ENDING,
+    ChildState.READABLE: f"{_ENDING} It is immutable, so that the password in it could not be "
+    "taken out and can be read until then: change it.",
+}
+_IS_ENDING = (
+    Reason.SECRET_CONFLICT,
+    "Secret {name} is being deleted, and stands until its finalizers are taken off: see who "
+    "set them. It is written anew once it is gone.",
+)
 PROBLEMS: Mapping[ChildState, tuple[Reason, str]] = {
     ChildState.CONFLICT: (
         Reason.SECRET_CONFLICT,
         "Secret {name} exists and is not this account's, so it is left alone: delete it, or name "
         "another one in spec.binding.secretName.",
     ),
-    ChildState.ENDING: (
-        Reason.SECRET_CONFLICT,
-        "Secret {name} is being deleted, and stands until its finalizers are taken off: see who "
-        "set them. It is written anew once it is gone.",
-    ),
+    **dict.fromkeys(GOING, _IS_ENDING),
     ChildState.NOT_ALLOWED: (
         Reason.BINDING_NOT_ENABLED,
         "This operator writes no Secrets: Secret {name} is not made, and stays as it was if it is "
@@ -53,7 +60,7 @@ def not_withdrawn(children: Sequence[Wanted], states: ChildStates) -> tuple[Find
             severity=Severity.WARNING,
             subject=each.child.name,
             message=f"Secret {each.child.name} is not to be had any more, and "
-            f"{_ENDING if states.get(each.child) is ChildState.ENDING else _NOT_DELETED}",
+            f"{GOING.get(states[each.child], _NOT_DELETED)}",
         )
         for each in children
         if each.content is None and states.get(each.child) in PROBLEMS

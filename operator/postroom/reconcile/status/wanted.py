@@ -62,6 +62,8 @@ class ChildState(StrEnum):
     GONE = "Gone"
     #: It is deleted, and stands until whoever holds it by a finalizer lets it go.
     ENDING = "Ending"
+    #: The same, and what is in it can be read until then: it is immutable.
+    READABLE = "Readable"
     #: It is the resource's still where another will take it, or another's where it was wanted.
     LEFT = "Left"
     #: Something that is not ours stands under its name, and is left alone.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from postroom.reconcile.account.binding_problems import PROBLEMS, not_withdrawn
+from postroom.reconcile.account.binding_problems import GOING, PROBLEMS, not_withdrawn
 from postroom.reconcile.status.wanted import Child, ChildState, SecretBody, Wanted
 
 SECRET = Child("Secret", "shop-mail")
@@ -32,6 +32,9 @@ def test_what_is_to_go_is_told_of_while_it_stands(state: ChildState) -> None:
     told = not_withdrawn([NONE], states)
     assert [each.subject for each in told] == ([] if state in FINE else [SECRET.name])
     # Who has deleted it already need not be told to delete it.
-    assert all(("finalizers" in each.message) == (state is ChildState.ENDING) for each in told)
-    assert all(("or delete it" in each.message) != (state is ChildState.ENDING) for each in told)
+    assert all(("finalizers" in each.message) == (state in GOING) for each in told)
+    assert all(("or delete it" in each.message) != (state in GOING) for each in told)
+    # A password that can still be read is no secret any more.
+    readable = state is ChildState.READABLE
+    assert all(("change it" in each.message) == readable for each in told)
     assert not_withdrawn([SOME], states) == ()

@@ -22,6 +22,7 @@ _PASSING = frozenset(
         Reason.PROBE_INCONCLUSIVE,
         Reason.RESOURCES_EXHAUSTED,
         Reason.NOT_ATTEMPTED,
+        Reason.CREDENTIALS_ELSEWHERE,
         Reason.TEMPORARY_FAILURE,
         Reason.SERVICE_UNAVAILABLE,
         Reason.SERVER_THROTTLED,

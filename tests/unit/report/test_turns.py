@@ -80,6 +80,8 @@ def test_to_wait_is_nobodys_turn() -> None:
         ([condition("Ready", "True", "Succeeded")], Turn.NOBODY),
         ([condition("Ready", "Unknown", "Pending", "Waiting for controller")], Turn.UNSEEN),
         ([condition("Ready", "Unknown", "Progressing", "Being looked at.")], Turn.RETRIED),
+        # Whoever reads a report of files need not bring their Secrets along.
+        ([condition("Ready", "Unknown", "CredentialsElsewhere", "Not tried.")], Turn.RETRIED),
         ([condition("Ready", "Unknown", "ObservationStale", "No answer.")], Turn.RETRIED),
         ([condition("Ready", "False", "NoDefault", "Set one.")], Turn.YOURS),
         ([condition("Ready", "False", "MailServerNotReady", "Not ready.")], Turn.BEHIND),

@@ -134,6 +134,15 @@ async def test_what_is_no_answer_is_no_verdict(steps: Sequence[Step], reason: OA
     assert server.connections == 1, "no redirect is followed, nothing is repeated"
 
 
+async def test_a_success_with_an_error_is_no_verdict_and_says_what_the_error_is() -> None:
+    got = await asked(serving(response("200 OK", INVALID)))
+    assert isinstance(got, TokenFailure)
+    assert (got.reason, got.conclusive, got.error) == (UNEXPECTED, False, "invalid_grant")
+    assert "answers invalid_grant" in got.wrong and "It is asked again" in got.fix
+    got = await asked(serving(response("200 OK", '{"error": "canary of ours"}')))
+    assert isinstance(got, TokenFailure) and (got.reason, got.error) == (UNEXPECTED, "")
+
+
 async def test_a_sound_answer_is_read() -> None:
     """So that the table above proves something."""
     assert isinstance(await asked(serving(response())), AccessToken)

@@ -16,6 +16,8 @@ from postroom.mail.replies.model import FailureClass
 _UNSAID_LIFE = 300.0
 _LONGEST_LIFE = 24 * 3600.0
 _TOKEN_LIMIT = 32 * 1024
+#: How an endpoint refuses (RFC 6749 section 5.2).
+_BAD_REQUEST = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +124,15 @@ def no_answer_failure(answer: NoAnswer) -> TokenFailure:
 def failure_from(answer: TokenAnswer, provider: OAuthProvider, flow: OAuthFlow) -> TokenFailure:
     """Why an answer holds no token."""
     fault = error_document(answer.document) if answer.document is not None else None
-    # A success without a token is no refusal, whatever else it holds.
+    # A success without a token is no refusal, whatever else it holds; some endpoints say so why.
     said = fault if answer.status >= 400 else None
     meaning = meaning_of(answer.status, said, provider, flow)
-    word = shown(said)
+    word = shown(fault)
     sentence = CATALOGUE[meaning.reason].meaning
     hint = meaning.hint
+    if said is None and word:
+        why = meaning_of(_BAD_REQUEST, fault, provider, flow).hint
+        hint = f"{why} It is asked again all the same: a refusal has 400 (RFC 6749 section 5.2)."
     if meaning.reason is OAuthReason.ASSERTION_INVALID and answer.clock_differs:
         hint = "Set the clock of the operator's machine: it is minutes off."
     cause = f" The endpoint answers {word}." if word else ""

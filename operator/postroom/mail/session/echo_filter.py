@@ -10,6 +10,7 @@ import base64
 import codecs
 import json
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import cached_property
 from urllib.parse import quote
@@ -22,6 +23,9 @@ from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
 _SHORTEST = 6
 #: Characters in a row that are a good part of a longer secret.
 _PART = 12
+#: Characters of what is said times those of the secret's spellings from which on all runs of both
+#: are compared at once: a long token, and a server that repeats its beginning, cost seconds.
+_MANY = 1_000_000
 #: Between texts, and between spellings; printable texts hold neither.
 _NEXT_TEXT, _NEXT_SPELLING = "\1", "\0"
 #: The digits of base32 (RFC 4648 section 6), once they are folded, and how many bits each has.
@@ -69,18 +73,23 @@ class EchoFilter:
         if width < _SHORTEST or not told:
             return False
         said = _folded(_NEXT_TEXT.join(told))
-        if _shares(said, self._spelt, width):
-            return True
-        digits = said.encode("ascii", "replace").translate(_AS_DIGITS).split()
-        return any(self._echoes_in_base32(run) for run in digits if len(run) >= width)
+        few = len(said) * len(self._spelt) < _MANY
+        if few and not _may_share(said, self._spelt, (width + 1) // 2):
+            return self._echoes_in_base32(said)
+        return _holds(self._spelt, _parts(said, width), width) or self._echoes_in_base32(said)
 
-    def _echoes_in_base32(self, digits: bytes) -> bool:
+    def _echoes_in_base32(self, said: str) -> bool:
         """The same for digits of base32, which folding leaves readable: bit by bit, since a secret
         may begin anywhere in five octets."""
+        width = self._width * _BITS
+        digits = said.encode("ascii", "replace").translate(_AS_DIGITS).split()
+        runs = [_bits(int(run, 32), _BITS * len(run)) for run in digits if len(run) >= self._width]
+        if not runs:
+            return False
         octets, beside = _octets_of(self._secret), "0" * (_BITS - 1)
         # The digits at its ends may hold bits of something else.
         spelt = beside + _bits(int.from_bytes(octets, "big"), 8 * len(octets)) + beside
-        return _shares(_bits(int(digits, 32), _BITS * len(digits)), spelt, self._width, _BITS)
+        return _holds(spelt, set[str]().union(*(_parts(run, width, _BITS) for run in runs)), width)
 
     def certificate(self, facts: TLSFacts | None) -> TLSFacts | None:
         """The facts of a certificate without the texts that hold it."""
@@ -130,15 +139,21 @@ def without_withheld(report: ProbeReport, endpoint: Endpoint, login: Login | Non
     return replace(report, wrong=wrong, fix=fix, tls=kept.certificate(report.tls))
 
 
-def _shares(said: str, spelt: str, width: int, step: int = 1) -> bool:
-    """Whether so many digits in a row of one text are in the other; each is `step` characters."""
-    # They hold one of the pieces of half that length into which the text falls: mostly none of
-    # these is there.
-    piece, whole = (width + 1) // 2 * step, width * step
+def _may_share(said: str, spelt: str, piece: int) -> bool:
+    """Whether one of the pieces into which a text falls is in another: what shares a run twice as
+    long shares one. Mostly none is there."""
     pieces = (said[begin : begin + piece] for begin in range(0, len(said) - piece + 1, piece))
-    if not any(map(spelt.__contains__, pieces)):
-        return False
-    return any(said[end - whole : end] in spelt for end in range(whole, len(said) + 1, step))
+    return any(map(spelt.__contains__, pieces))
+
+
+def _parts(text: str, width: int, step: int = 1) -> set[str]:
+    """All runs of so many characters of a text that begin with one of its digits, of `step`."""
+    return {text[at : at + width] for at in range(0, len(text) - width + 1, step)}
+
+
+def _holds(spelt: str, parts: AbstractSet[str], width: int) -> bool:
+    """Whether a text holds one of the parts, all of this width; it is gone through once."""
+    return any(spelt[at : at + width] in parts for at in range(len(spelt) - width + 1))
 
 
 def _bits(number: int, width: int) -> str:

@@ -7,6 +7,7 @@ import base64
 import codecs
 import json
 from collections.abc import Callable
+from unittest import mock
 from urllib.parse import quote
 
 import pytest
@@ -197,3 +198,18 @@ def test_a_sentence_on_a_certificate_names_no_echo(names: list[str], left: str) 
     found = EchoFilter(Masked(secret)).sentence(said, facts)
     assert found == f"The certificate is not for mail.example{left}: use another."
     assert EchoFilter(Masked(secret)).sentence(said, None) == said
+
+
+@given(st.text("abAB12/+ é", min_size=6, max_size=40), st.data())
+def test_much_is_compared_as_little_is(secret: str, data: st.DataObject) -> None:
+    """What would cost seconds to look for piece by piece is found, or not, all the same."""
+    octets = secret.encode()
+    packed = [pack(octets).decode() for pack in (base64.b64encode, base64.b32encode)]
+    form = data.draw(st.sampled_from([secret, octets.hex(), *packed]))
+    begin = data.draw(st.integers(0, len(form)))
+    said = data.draw(st.text("ab12xyz.", max_size=20)) + form[begin : begin + 30]
+    found = []
+    for many in (0, 10**12):
+        with mock.patch("postroom.mail.session.echo_filter._MANY", many):
+            found.append(EchoFilter(Masked(secret)).echoes(said, said[::-1]))
+    assert found[0] is found[1]

@@ -76,8 +76,8 @@ def test_from_a_status() -> None:
     )
     assert not made[0].is_there
     assert from_status([status(state=RecordState.PROPAGATING)])[0].is_there
-    with pytest.raises(CannotPublish, match="of type HTTPS, which is newer"):
-        from_status([status(type="HTTPS")])
+    with pytest.raises(CannotPublish, match="of type SVCB, which is newer"):
+        from_status([status(type="SVCB")])
 
 
 def finding(message: str, action: FixAction | None = None) -> Finding:

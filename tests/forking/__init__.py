@@ -3,8 +3,9 @@
 
 Of what it takes to start one of ours nearly all is importing. A forked one runs its command as a
 new one would: it has its own arguments, environment, directory, descriptors and signals, and its
-memory is that of a process in which nothing has run. Who asks for memory, or for how a process
-starts, starts a real one.
+memory is that of a process in which nothing has run, but that what the modules of packages named as
+``package.*`` remember of nothing, such as their data files, is there. Who asks for memory, or for
+how a process starts, starts a real one.
 """
 
 from __future__ import annotations

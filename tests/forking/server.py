@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import inspect
 import json
 import os
 import runpy
@@ -19,6 +20,7 @@ import sys
 import threading
 import time
 import traceback
+from functools import _lru_cache_wrapper
 from pathlib import Path
 
 
@@ -28,7 +30,9 @@ def main() -> None:
     # The directory of this file, which is none of theirs.
     del sys.path[0]
     for module in sys.argv[2:]:
-        importlib.import_module(module)
+        if not module.endswith(".*"):
+            importlib.import_module(module)
+    _read_ahead(tuple(name.removesuffix("*") for name in sys.argv[2:] if name.endswith(".*")))
     # What has been imported stays in the pages that all share.
     gc.collect()
     gc.freeze()
@@ -43,6 +47,16 @@ def main() -> None:
             _attend(*descriptors)
         for each in descriptors:
             os.close(each)
+
+
+def _read_ahead(packages: tuple[str, ...]) -> None:
+    """Have what each process would remember from its first use on, and what depends on nothing: the
+    data files of a package, say."""
+    for name, module in [*sys.modules.items()]:
+        for value in [*vars(module).values()] if name.startswith(packages) else []:
+            is_remembered = isinstance(value, _lru_cache_wrapper) and value.__module__ == name
+            if is_remembered and not inspect.signature(value).parameters:
+                value()
 
 
 def _attend(line: int, *streams: int) -> None:

@@ -46,6 +46,40 @@ def test_it_knows_what_one_that_was_started_knows(
     assert (forked.returncode, forked.stderr) == (0, "aside\n")
 
 
+REMEMBERS = """
+from functools import cache
+from os import getpid
+@cache
+def data(): return getpid()
+@cache
+def of(what=""): return getpid()
+def forgets(): return getpid()
+"""
+
+
+def test_what_is_remembered_of_nothing_is_there_once(tmp_path: Path) -> None:
+    (tmp_path / "remembering").mkdir()
+    for name in ("remembering/data", "remembering_not"):
+        (tmp_path / f"{name}.py").write_text(REMEMBERS)
+    names = ("remembering.data", "remembering_not")
+    asks = f"import {','.join(names)}\nfor each in {','.join(names)}:\n"
+    asks += "    print(each.data(), each.of(), each.forgets())"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    imported = (*names, "remembering.*")
+    command = [sys.executable, "-c", asks]
+    first, second = (
+        [line.split() for line in ran.stdout.splitlines()]
+        for ran in (
+            forking.run(command, imported, environment=environment),
+            forking.run(command, imported, environment=environment),
+        )
+    )
+    same = [
+        [a == b for a, b in zip(*lines, strict=True)] for lines in zip(first, second, strict=True)
+    ]
+    assert same == [[True, False, False], [False, False, False]]
+
+
 LAST = "import atexit, sys, threading; atexit.register(lambda: sys.stderr.write('last'))"
 
 

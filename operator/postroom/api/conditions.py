@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Annotated
@@ -17,6 +18,8 @@ from postroom.api.times import no_later, parse_timestamp
 MESSAGE_LIMIT = 512
 
 
+# A status has a few times in many places, and so have those that are made in the same second.
+@functools.lru_cache(maxsize=64)
 def _time(text: str) -> str:
     if not 1970 <= parse_timestamp(text).year < 9999:
         raise ValueError("leaves no room for durations before or after it")
@@ -172,17 +175,21 @@ def place(
         before = find(previous, verdict.type)
         unmoved = before is not None and before.status is verdict.status
         since = before.last_transition_time if before and unmoved else now
-        placed.append(
-            Condition(
-                type=verdict.type,
-                status=verdict.status,
-                observed_generation=generation,
-                last_transition_time=no_later(since, now),
-                reason=verdict.reason.value,
-                message=shorten(verdict.message),
-            )
-        )
+        placed.append(_condition(verdict, generation, no_later(since, now)))
     return tuple(placed)
+
+
+#: Most are the same for all objects of a kind that are judged in the same second.
+@functools.lru_cache(maxsize=64)
+def _condition(verdict: Verdict, generation: int, since: str) -> Condition:
+    return Condition(
+        type=verdict.type,
+        status=verdict.status,
+        observed_generation=generation,
+        last_transition_time=since,
+        reason=verdict.reason.value,
+        message=shorten(verdict.message),
+    )
 
 
 def shorten(message: str, limit: int = MESSAGE_LIMIT) -> str:

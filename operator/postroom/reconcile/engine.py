@@ -50,6 +50,7 @@ logger = logging.getLogger(__name__)
 #: nothing up for long, and an API server in trouble is asked ever less often.
 _FIRST_RETRY, _RETRY = timedelta(seconds=3), timedelta(seconds=30)
 _BUG_RETRY = timedelta(minutes=5)
+_NO_SPEC = Model()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ def _typed(kind: Kind, raw: Mapping[str, Any], spec: Model) -> AnyResource:
 
 def _untyped(kind: Kind, raw: Mapping[str, Any]) -> AnyResource:
     """The object without its spec, for outcomes that do not depend on it."""
-    return _typed(kind, raw, Model())
+    return _typed(kind, raw, _NO_SPEC)
 
 
 async def _assess(

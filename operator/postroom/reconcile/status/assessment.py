@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the steps of a reconciler found, before `summarize` puts it into conditions."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -208,6 +209,12 @@ class Assessment:
 
 def passed(condition: ConditionType, reason: Reason, message: str) -> Verdict:
     """A positive verdict."""
+    return _passed(condition, reason, message)
+
+
+#: Of what is well most objects say the same.
+@functools.lru_cache(maxsize=64)
+def _passed(condition: ConditionType, reason: Reason, message: str) -> Verdict:
     return Verdict(type=condition, status=ConditionStatus.TRUE, reason=reason, message=message)
 
 

@@ -22,6 +22,8 @@ _LETTERS = str.maketrans({"ß": "ss", "ł": "l", "ø": "o", "æ": "ae", "œ": "o
 _UNPARTED = r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 #: Accents on letters of Latin and Cyrillic; those of Japanese make other letters.
 _MARKS = re.compile(r"[\u0300-\u036f]")
+#: Characters that one becomes: a letter with two marks. Some ligatures become eighteen.
+_APART = 3
 _ENDING = r"[^\W\d_]*"
 
 _Foreign = Annotated[str, StringConstraints(pattern=r"^[^A-Z]+$", min_length=1, max_length=40)]
@@ -67,7 +69,7 @@ def without_marks(words: str) -> str:
     """Return words with their letters bare: servers leave accents out, or set them otherwise."""
     if words.isascii():
         return words
-    apart = unicodedata.normalize("NFKD", words.translate(_LETTERS))
+    apart = unicodedata.normalize("NFKD", words.translate(_LETTERS))[: _APART * len(words)]
     return unicodedata.normalize("NFC", _MARKS.sub("", apart))
 
 

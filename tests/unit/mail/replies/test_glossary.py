@@ -77,3 +77,15 @@ def test_a_word_is_there_once_and_without_accents(means: list[str]) -> None:
 )
 def test_their_causes_are_found(stage: Stage, said: str, cause: set[Cause]) -> None:
     assert meaning_of_smtp(550, said, Circumstances(stage)).cause in cause
+
+
+@given(st.text(max_size=60))
+def test_no_letters_make_a_text_much_longer(text: str) -> None:
+    assert len(without_marks(text)) <= 3 * len(text)
+
+
+def test_what_becomes_three_is_whole() -> None:
+    """Syllables of Korean, which are put together again, and letters with two marks."""
+    assert without_marks("비밀번호" * 50) == "비밀번호" * 50
+    assert without_marks("ệ" * 50) == "e" * 50
+    assert len(without_marks("\ufdfa" * 1000)) <= 3000

@@ -33,6 +33,7 @@ NOT_HERE = {
     "postroom_inbound_rejected": _OF_OBJECTS,
     "postroom_series_left_out": frozenset({"metric", "namespace"}),
     "postroom_reconcile_errors_total": frozenset({"kind"}),
+    "postroom_status_refused": frozenset({"namespace", "result"}),
 }
 
 

@@ -28,7 +28,7 @@ from postroom.controller.inbound.figures import Figures
 from postroom.controller.shard_objects import ShardObjects
 from postroom.delivery.contract import Progress
 from postroom.mail.report import ProbeReport
-from postroom.metrics import GAUGES, Metrics
+from postroom.metrics import GAUGES, Metrics, WriteResult
 from promql import alerts, labels_in, panels, unknown_in
 from scrapes import scraped, told_of
 
@@ -95,6 +95,7 @@ def scrape() -> str:
         metrics.reconcile_errors.labels(kind=kind).inc()
     for result in ("written", "forbidden"):
         metrics.status_writes.labels(result=result).inc()
+    metrics.status_refused.labels("mail", "forbidden").set(1)
     metrics.events.labels(result="created").inc()
     metrics.observe_session(
         "smtp", 0.2, ProbeReport(ProbeStage.DONE, Reason.PROBE_SUCCEEDED, "", True)
@@ -123,11 +124,11 @@ def worker() -> Figures:
     told = Figures()
     for result in ("HandedOver", "Later"):
         told.offered("mail", result, 100)
-    told.writes.labels(result="forbidden").inc()
     for name in figures.GAUGES:
         told.observe_gauge(name, lambda: 1.0)
     waiting = Progress(waiting=2, waiting_since=datetime(2026, 1, 1, tzinfo=UTC))
     account = Key(Kind.EMAIL_ACCOUNT, "mail", "regressed")
+    told.wrote(account, WriteResult.FORBIDDEN)
     told.observe_accounts(lambda: [(account, waiting)], lambda: datetime.now(UTC))
     return told
 

@@ -53,8 +53,10 @@ class FakeZone:
             name = records[name, "CNAME"][0]
             aliases.append(name)
         values = tuple(records.get((name, question.type.value), ()))
-        exists = any(known == name or known.endswith(f".{name}") for known, _ in records)
-        outcome = Outcome.FOUND if values else Outcome.NO_DATA if exists else Outcome.NX_DOMAIN
+        outcome = Outcome.FOUND
+        if not values:
+            exists = any(known == name or known.endswith(f".{name}") for known, _ in records)
+            outcome = Outcome.NO_DATA if exists else Outcome.NX_DOMAIN
         return Answer(question, outcome, values, tuple(aliases), 300, authoritative=authoritative)
 
     async def shared(self, question: Question) -> Answer:

@@ -7,11 +7,11 @@ commonly have in them; at most notes, and only those that are named.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 
+from dnsworld.clock import run
 from postroom.api.findings import Severity
 from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
@@ -77,7 +77,7 @@ def planned(name: str, domain: str) -> DomainPlan:
 @pytest.mark.parametrize("name", providers())
 def test_every_provider_as_it_asks_for(name: str, domain: str) -> None:
     plan = planned(name, domain)
-    report = asyncio.run(verify(plan, FakeZone(published(plan))))
+    report = run(verify(plan, FakeZone(published(plan))))
     assert {record.state for record in report.records} == {RecordState.VALID}
     assert report.findings == ()
 
@@ -87,7 +87,7 @@ def test_microsoft_365_before_its_first_rotation() -> None:
     records = published(plan)
     second = next(record for record in plan.records if record.id == "dkim-selector2")
     del records[second.value, "TXT"]
-    assert notes(asyncio.run(verify(plan, FakeZone(records)))) == ["DKIM_TARGET_RESERVED"]
+    assert notes(run(verify(plan, FakeZone(records)))) == ["DKIM_TARGET_RESERVED"]
 
 
 def notes(report: DomainReport) -> list[str]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dnsworld.clock import run
 from postroom.api.findings import FINDINGS_LIMIT
 from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
@@ -97,7 +97,7 @@ def look(lie: Any) -> tuple[DomainReport, Liar]:
     spec = planning.complete(spec_of(EVERYTHING))
     liar = Liar(lie)
     plan = planning.plan(spec, "mail", b"key", {})
-    return asyncio.run(verify(plan, liar, Scope(full=True))), liar
+    return run(verify(plan, liar, Scope(full=True))), liar
 
 
 def fits(report: DomainReport) -> None:

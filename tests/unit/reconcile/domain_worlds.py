@@ -16,7 +16,7 @@ from typing import Any, cast
 from postroom.api.conditions import ConditionType
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
-from postroom.api.resource import SendingDomain, parse
+from postroom.api.resource import SendingDomain, parse, parse_status
 from postroom.api.sendingdomain import Purpose, RecordState, SendingDomainStatus, Verification
 from postroom.dns.answers import Answer, Question, RecordType
 from postroom.dns.answers import Outcome as AnswerOutcome
@@ -117,7 +117,8 @@ class Domain:
 
     @property
     def status(self) -> SendingDomainStatus:
-        return self.resource.status
+        # Tests ask for it half a dozen times a look: the rest of the object is not read for it.
+        return cast("SendingDomainStatus", parse_status(Kind.SENDING_DOMAIN, self.stored))
 
     @property
     def resource(self) -> SendingDomain:

@@ -7,13 +7,13 @@ nothing is published, or one record at a wrong place; that nothing else is told 
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dnsworld.clock import run
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.diagnosis.denials import Denials
 from postroom.dns.diagnosis.places import places
@@ -146,7 +146,7 @@ TOKEN = {"ownership": {"value": "provider-verify=abc", "name": "_check.send.exam
 
 def look(zone: Counting, spec: dict[str, Any]) -> DomainReport:
     plan = plan_of(**spec)
-    return asyncio.run(verify(plan, zone))
+    return run(verify(plan, zone))
 
 
 def cost(records: dict[Key, list[str]], spec: dict[str, Any]) -> int:

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from dnsworld.clock import run
 from postroom.api.findings import FixAction, Severity
 from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
@@ -44,7 +44,7 @@ def rotate(
     assert isinstance(spec, SendingDomainSpec), spec
     since = {} if age is None else {"dkim-s0": NOW - age}
     plan = planning.plan(spec, "mail", b"key", {})
-    return asyncio.run(verify(plan, zone, Scope(retired_at=since, now=now)))
+    return run(verify(plan, zone, Scope(retired_at=since, now=now)))
 
 
 def test_a_retired_key_is_safe_to_remove_after_a_week() -> None:

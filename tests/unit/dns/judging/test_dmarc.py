@@ -8,13 +8,13 @@ record, and a parent that cannot be asked makes nothing missing.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dnsworld.clock import run
 from postroom.api.findings import Finding, Severity
 from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
@@ -317,7 +317,7 @@ def test_which_tag_of_the_parent_counts_is_seen_by_both_views() -> None:
     zone = FakeZone({(DOMAIN, "A"): ["192.0.2.1"], PARENT: [f"{GOOD}; np=reject"]})
     spec = parse_spec(Kind.SENDING_DOMAIN, {"domain": DOMAIN, "dmarc": {"policy": "quarantine"}})
     assert isinstance(spec, SendingDomainSpec)
-    report = asyncio.run(verify(planning.plan(spec, "mail", b"key", {}), zone))
+    report = run(verify(planning.plan(spec, "mail", b"key", {}), zone))
     assert record(report, "dmarc").state is RecordState.VALID
 
 

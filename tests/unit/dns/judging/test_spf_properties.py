@@ -7,12 +7,12 @@ after; a text that is no SPF record never breaks the judge.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from dnsworld.clock import run
 from postroom.api.findings import FixAction
 from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
@@ -138,7 +138,7 @@ CLIENTS = (
 def look(zone: FakeZone, required: dict[str, object]) -> tuple[DomainReport, RecordReport]:
     spec = parse_spec(Kind.SENDING_DOMAIN, {"domain": DOMAIN, "spf": required})
     assert isinstance(spec, SendingDomainSpec), spec
-    report = asyncio.run(verify(planning.plan(spec, "mail", b"key", {}), zone))
+    report = run(verify(planning.plan(spec, "mail", b"key", {}), zone))
     return report, next(record for record in report.records if record.id == "spf")
 
 

@@ -6,7 +6,6 @@ Covers: every form of private key that people paste, its public half, memory fro
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from collections import Counter
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dnsworld.clock import run
 from postroom.api.findings import FixAction
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import dkim
@@ -195,7 +195,7 @@ def look(
 ) -> DomainReport:
     """Look at a domain with these keys by selector."""
     made = [{"selector": name, "publicKey": one, "role": role} for name, one in keys.items()]
-    return asyncio.run(verify(plan_of(dkim=made), zone, Scope(compromised=compromised)))
+    return run(verify(plan_of(dkim=made), zone, Scope(compromised=compromised)))
 
 
 def state(report: DomainReport, selector: str) -> tuple[RecordState, str | None, str]:
@@ -315,9 +315,9 @@ def test_a_provider_s_key_is_judged_behind_its_alias() -> None:
     target = "k1.mail.example.net"
     zone = FakeZone({(S1, "CNAME"): [target], (target, "TXT"): [f"v=DKIM1; p={PUBLIC}"]})
     plan = plan_of(dkim=[{"selector": "s1", "cname": target}])
-    sound = asyncio.run(verify(plan, zone))
+    sound = run(verify(plan, zone))
     assert state(sound, "s1")[0] is RecordState.VALID
-    report = asyncio.run(verify(plan, zone, Scope(compromised=[dkim.fingerprint(KEY)])))
+    report = run(verify(plan, zone, Scope(compromised=[dkim.fingerprint(KEY)])))
     assert state(report, "s1")[:2] == (RecordState.WRONG, "DKIM_KEY_COMPROMISED")
 
 

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnsworld.clock import run
 from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns import dmarc
-from postroom.dns.answers import Outcome, Question, RecordType
+from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.dmarc import Discovery, PolicySource
 from postroom.dns.publishing.dns_endpoint import HandedSet
 from postroom.dns.texts.presentation import presentation
@@ -36,7 +35,7 @@ def carried(
     zone: FakeZone, policy: str = "none", ours: HANDED | None = None, rua: list[str] | None = None
 ) -> str | None:
     plan = plan_of(domain=DOMAIN, dmarc={"policy": policy, "rua": rua or []})
-    made = asyncio.run(carried_over(zone, plan.records, ours or []))
+    made = run(carried_over(zone, plan.records, ours or []))
     assert list(made) == [OWN]
     return made[OWN]
 
@@ -47,9 +46,13 @@ def handed(value: str) -> HANDED:
 
 def what_applies(zone: FakeZone, domain: str = DOMAIN) -> Discovery:
     names = dmarc.walk_names(domain)
-    questions = [Question(name, RecordType.TXT) for name in names]
-    answers = {each.name: asyncio.run(zone.authoritative(each)) for each in questions}
-    about = asyncio.run(zone.authoritative(Question(domain, RecordType.TXT)))
+    questions = [Question(name, RecordType.TXT) for name in (*names, domain)]
+
+    async def ask() -> list[Answer]:
+        return [await zone.authoritative(each) for each in questions]
+
+    *above, about = run(ask())
+    answers = dict(zip(names, above, strict=True))
     return dmarc.discover(domain, answers, dmarc.existence(about))
 
 

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
+from dnsworld.clock import run
 from postroom.api.findings import FixAction
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.diagnosis.synthesis import invented_name
@@ -36,7 +36,7 @@ class Wild(FakeZone):
 def at(zone: FakeZone, name: str, kind: RecordType) -> Standing | None:
     record = PublishedRecord(name, kind, "10 mx.example.net" if kind is RecordType.MX else "x")
     wanted = RecordSet(name, kind, 3600, (record,))
-    places: Mapping[str, Standing] = asyncio.run(look(zone, [wanted]))
+    places: Mapping[str, Standing] = run(look(zone, [wanted]))
     return places.get(name)
 
 
@@ -180,18 +180,18 @@ def test_what_a_record_at_a_name_ends(
     records: dict[tuple[str, str], list[str]], names: list[str], ended: dict[str, tuple[str, ...]]
 ) -> None:
     zone = Synthesizing(records)
-    found = asyncio.run(wildcards_ended_by(zone, names, "example.com"))
+    found = run(wildcards_ended_by(zone, names, "example.com"))
     assert {name: tuple(map(" ".join, answers)) for name, answers in found.items()} == ended
     # And so it is once one stands there.
     for name in names:
         zone.records[name, "TXT"] = ["anything"]
-    assert asyncio.run(wildcards_ended_by(zone, names, "example.com")) == {}
+    assert run(wildcards_ended_by(zone, names, "example.com")) == {}
 
 
 def test_what_cannot_be_seen_of_a_wildcard_is_not_told() -> None:
     zone = Synthesizing({WEB: ["192.0.2.1"]})
     zone.failing["send.example.com"] = Outcome.TIMEOUT
-    found = asyncio.run(wildcards_ended_by(zone, ["_dmarc.send.example.com"], "example.com"))
+    found = run(wildcards_ended_by(zone, ["_dmarc.send.example.com"], "example.com"))
     assert found == {}
 
 
@@ -199,7 +199,7 @@ def test_a_fix_that_ends_what_a_wildcard_answers_says_so() -> None:
     spec = {"domain": "send.example.com", "dmarc": {}, "dkim": [{"selector": "k", "cname": HOST}]}
     zone = Synthesizing({WEB: ["192.0.2.1"], TEXT: ["-----BEGIN PRIVATE KEY-----"]})
     plan = plan_of(**spec)
-    report = asyncio.run(verify(plan, zone))
+    report = run(verify(plan, zone))
     (told,) = [each for each in report.findings if each.code == "FIX_ENDS_WILDCARD"]
     assert "answers A 192.0.2.1, TXT at send.example.com" in told.message
     assert told.fix is not None
@@ -207,7 +207,7 @@ def test_a_fix_that_ends_what_a_wildcard_answers_says_so() -> None:
     assert "PRIVATE" not in told.model_dump_json()
     # Whoever does so loses nothing, and is warned no more.
     zone.records["send.example.com", "A"] = ["192.0.2.1"]
-    report = asyncio.run(verify(plan, zone))
+    report = run(verify(plan, zone))
     assert "FIX_ENDS_WILDCARD" not in {each.code for each in report.findings}
 
 
@@ -222,7 +222,7 @@ def test_advice_takes_away_nothing_that_a_wildcard_answers() -> None:
     )
     plan = plan_of(**spec)
     plan = replace(plan, records=tuple(each for each in plan.records if each.id == "dmarc"))
-    report = asyncio.run(verify(plan, zone))
+    report = run(verify(plan, zone))
     told = {each.code: each for each in report.findings}
     fix = told["DMARC_OWN_IGNORED"].fix
     assert fix is not None
@@ -232,7 +232,7 @@ def test_advice_takes_away_nothing_that_a_wildcard_answers() -> None:
     assert ending in told["FIX_ENDS_WILDCARD"].message
     zone.apply(fix)
     zone.records["send.example.com", "A"] = ["192.0.2.1"]
-    after = asyncio.run(verify(plan, zone))
+    after = run(verify(plan, zone))
     assert not {"DMARC_OWN_IGNORED", "FIX_ENDS_WILDCARD"} & {each.code for each in after.findings}
     assert zone.records[TEXT] == ["v=dmarc1; p=none"]
 
@@ -242,7 +242,7 @@ def test_what_a_wildcard_answers_is_deleted_nowhere() -> None:
     wild = ["10 mx.provider.net", "99 smtp.google.com"]
     hosts = {(value.split()[1], "A"): [f"192.0.2.{value.split()[0]}"] for value in wild}
     for owner in ("*.example.com", "send.example.com"):
-        report = asyncio.run(verify(plan_of(**spec), Synthesizing({(owner, "MX"): wild, **hosts})))
+        report = run(verify(plan_of(**spec), Synthesizing({(owner, "MX"): wild, **hosts})))
         (told,) = [each for each in report.findings if each.code == "MX_OLD_PROVIDER"]
         assert told.fix is not None
         stands = owner == "send.example.com"

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from dnsworld.clock import run
 from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import RecordState, SendingDomainSpec
@@ -71,7 +71,7 @@ def look(zone: Counting, known: bool, before: Collection[str] = (), **how: Any) 
     assert isinstance(spec, SendingDomainSpec)
     plan = planning.plan(spec, "mail", b"key", {})
     ids = {record.id for record in plan.records} if known else set[str]()
-    return asyncio.run(verify(plan, zone, Scope(known_valid=ids, reported=before, **how)))
+    return run(verify(plan, zone, Scope(known_valid=ids, reported=before, **how)))
 
 
 def test_a_domain_that_is_known_to_be_well_costs_one_question_for_each_record() -> None:

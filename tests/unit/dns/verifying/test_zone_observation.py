@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import pytest
 
+from dnsworld.clock import run
 from postroom.dns.answers import (
     Answer,
     Delegation,
@@ -54,7 +54,7 @@ class Resolver(FakeZone):
 
 
 def look(zone: Resolver, view: ZoneView) -> ZoneView:
-    return asyncio.run(look_at_zone(view, zone))
+    return run(look_at_zone(view, zone))
 
 
 def test_all_that_may_tell_is_asked_of_a_sound_zone() -> None:

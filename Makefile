@@ -5,6 +5,8 @@ VENV := .venv
 # Images for containers often set it. Tests start hundreds of processes, each of which would compile us
 # anew, and each process of pytest every test.
 unexport PYTHONDONTWRITEBYTECODE
+# Hypothesis would load trio in each process of pytest, which takes a fifth of a second; no test runs on it.
+export HYPOTHESIS_NO_PLUGINS := 1
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_READY := $(VENV)/.ready-demo

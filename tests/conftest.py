@@ -91,8 +91,8 @@ _LONG = (
 )
 #: Files of tests/unit that take about a second or more: they look through the whole program or all
 #: pages, import it anew, read what it writes with the tools of others, play hundreds of looks or a
-#: whole DNS for one sentence, start programs, wait, are nothing but costly properties, or bring
-#: what is absurdly large.
+#: whole DNS for one sentence, start programs, wait, are nothing but costly properties, hold
+#: thousands of texts against all rules, or bring what is absurdly large.
 #: `make test-unit` leaves them to `make test`.
 _SLOW = {
     "api/test_cel_rules.py",
@@ -102,6 +102,8 @@ _SLOW = {
     "cli/test_entry.py",
     "cli/test_explain_complete.py",
     "cli/test_loading.py",
+    "cli/test_main.py",
+    "cli/test_manifests.py",
     "cli/test_plugin.py",
     "cli/test_records.py",
     "cli/test_terminal.py",
@@ -117,11 +119,13 @@ _SLOW = {
     "controller/test_shared_memories.py",
     "controller/test_watching.py",
     "controller/test_worker.py",
+    "delivery/test_courier.py",
     "delivery/test_courier_lives.py",
     "dns/asking/test_guarded_servers.py",
     "dns/asking/test_losses.py",
     "dns/asking/test_storms.py",
     "dns/diagnosis/test_values.py",
+    "dns/judging/test_spf.py",
     "dns/judging/test_spf_properties.py",
     "dns/publishing/test_terraform.py",
     "dns/spf/test_evaluate_hostile.py",
@@ -146,6 +150,7 @@ _SLOW = {
     "house/test_picture.py",
     "house/test_properties.py",
     "house/test_reports.py",
+    "house/test_sentences.py",
     "house/test_texture.py",
     "image/test_sbom.py",
     "image/test_slim.py",
@@ -154,6 +159,7 @@ _SLOW = {
     "mail/limits/test_host_neighbours.py",
     "mail/limits/test_hosts.py",
     "mail/replies/test_families.py",
+    "mail/replies/test_sign_in_words.py",
     "reconcile/account/messages/test_forwarding.py",
     "reconcile/account/test_binding.py",
     "reconcile/account/test_identity_sources.py",

@@ -53,10 +53,26 @@ def said_at(process: OperatorProcess, path: str) -> tuple[int, str]:
         return 0, ""
 
 
+#: What somebody writes who may write Leases, and no statuses, in a namespace.
+FORGED = """\
+apiVersion: coordination.k8s.io/v1
+kind: Lease
+metadata:
+  name: postroom
+  namespace: default
+  labels: {postroom.dev/scope: postroom}
+  annotations: {postroom.dev/works: "true", postroom.dev/service-account: default}
+spec:
+  holderIdentity: nobody
+  renewTime: "2026-01-01T00:00:00.000000Z"
+"""
+
+
 def test_the_second_of_two_installations_stands_by_until_the_first_is_gone(
     installed: ControlPlane, namespace: str, two: list[OperatorProcess]
 ) -> None:
     first, second = two
+    installed.kubectl("apply", "-f", "-", input=FORGED)
     first.start()
     # It does not get ready.
     with pytest.raises(OperatorFailed):

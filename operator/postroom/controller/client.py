@@ -14,7 +14,6 @@ from urllib.parse import quote
 import aiohttp
 
 from postroom import __version__
-from postroom.api.masked import Masked
 from postroom.api.names import API_VERSION, GROUP, VERSION, Key, Kind
 from postroom.controller import api_paths, json_lists, no_answer, watching
 from postroom.controller.client_library import config as kube_config
@@ -164,8 +163,8 @@ class Cluster:
         return await self._get_or_none(api_paths.lease(namespace, name))
 
     async def leases(self, selector: str) -> list[Mapping[str, Any]]:
-        """List the Leases of all namespaces that have a label."""
-        query = [("labelSelector", selector)]
+        """List Leases of all namespaces that have a label: 500, as anybody may make some."""
+        query = [("labelSelector", selector), ("limit", "500")]
         answer = await self.request("GET", api_paths.LEASES, query=query)
         return list(answer.get("items") or ())
 
@@ -250,42 +249,6 @@ class Cluster:
     ) -> Mapping[str, Any]:
         """Replace a Lease; an ApiError with status 409 means that somebody was faster."""
         return await self.request("PUT", api_paths.lease(namespace, name), body=lease)
-
-    # -- asking about others ------------------------------------------------------------------
-
-    async def review_token(self, token: Masked) -> Mapping[str, Any] | None:
-        """Return the user whom a bearer token authenticates, None if it is good for nobody."""
-        review = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenReview",
-            "spec": {"token": token.reveal()},
-        }
-        answer = await self.request(
-            "POST", "/apis/authentication.k8s.io/v1/tokenreviews", body=review
-        )
-        status = answer.get("status") or {}
-        user = status.get("user")
-        known = status.get("authenticated") is True and isinstance(user, Mapping)
-        return user if known else None
-
-    async def may_get(self, user: Mapping[str, Any], path: str) -> bool:
-        """Whether a reviewed user may ``get`` a non-resource URL."""
-        extra = user.get("extra") or {}
-        review = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SubjectAccessReview",
-            "spec": {
-                "user": user.get("username"),
-                "uid": user.get("uid"),
-                "groups": user.get("groups") or [],
-                "extra": extra,
-                "nonResourceAttributes": {"path": path, "verb": "get"},
-            },
-        }
-        answer = await self.request(
-            "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body=review
-        )
-        return (answer.get("status") or {}).get("allowed") is True
 
     # -- transport ----------------------------------------------------------------------------
 

@@ -27,9 +27,8 @@ from postroom.controller.client import ApiError
 logger = logging.getLogger(__name__)
 
 _LEASE_NAME = "postroom"
-#: By which the Leases of a scope are found in whatever namespace; and what one of them has by which
-#: its holder works, as `postroom.controller.installations` says.
-SCOPE_LABEL, WORKS_ANNOTATION = "postroom.dev/scope", "postroom.dev/works"
+#: By which the Leases of a scope are found in whatever namespace, as `installations` says.
+SCOPE_LABEL = "postroom.dev/scope"
 
 
 def lease_name(
@@ -131,8 +130,8 @@ class LeaderElection:
     ) -> None:
         self._client = client
         self._labels = {SCOPE_LABEL: scope} if scope is not None else {}
-        #: What the Lease is to say of whether we work; None: what it says.
-        self.marked: bool | None = None
+        #: Annotations that the Lease is to have, or with None is not to have.
+        self.annotations: dict[str, str | None] = {}
         self.namespace = namespace
         self._name = name
         self._identity = identity
@@ -253,22 +252,16 @@ class LeaderElection:
         return self._told({**lease, "spec": spec})
 
     def _told(self, lease: dict[str, Any]) -> dict[str, Any]:
-        """The Lease with our label, and with whether we work."""
+        """The Lease with our label and annotations."""
         metadata = dict(lease["metadata"])
         if self._labels:
             metadata["labels"] = {**(metadata.get("labels") or {}), **self._labels}
-        if self.marked is not None:
-            annotations = {**(metadata.get("annotations") or {}), WORKS_ANNOTATION: "true"}
-            if not self.marked:
-                del annotations[WORKS_ANNOTATION]
-            metadata["annotations"] = annotations
+        if self.annotations:
+            told = {**(metadata.get("annotations") or {}), **self.annotations}
+            metadata["annotations"] = {
+                name: value for name, value in told.items() if value is not None
+            }
         return {**lease, "metadata": metadata}
-
-
-def is_marked(lease: Mapping[str, Any]) -> bool:
-    """Whether a Lease says that its holder works."""
-    annotations = (lease.get("metadata") or {}).get("annotations") or {}
-    return annotations.get(WORKS_ANNOTATION) == "true"
 
 
 def obstacle(error: ApiError, namespace: str, name: str) -> str | None:

@@ -24,6 +24,7 @@ from postroom.controller.health import Health
 from postroom.controller.installations import Installations
 from postroom.controller.intake import Intake
 from postroom.controller.kubeconfig import own_namespace
+from postroom.controller.reviews import Reviews
 from postroom.controller.shard_map import ShardMap
 from postroom.controller.status_page import StatusPage
 from postroom.controller.sweep import Sweep
@@ -119,7 +120,7 @@ class Lifecycle(ABC):
             settings,
             self._health,
             metrics,
-            cluster,
+            Reviews(cluster),
             spawn=lambda work: self._spawn(work, "certificate"),
             status_page=page,
         )
@@ -235,7 +236,7 @@ class Lifecycle(ABC):
             )
             self._health.obstacle = lambda: found.obstacle
             if await self._waited(found.join()) and self._scope is not None:
-                others = Installations(self._cluster, election, self._scope)
+                others = Installations(self._cluster, Reviews(self._cluster), election, self._scope)
                 self._health.obstacle = lambda: others.obstacle
                 self._stands_by = lambda: others.waiting_for is not None
                 await self._waited(others.join())

@@ -61,7 +61,7 @@ class Permission(Enum):
 
 
 class Reviewer(Protocol):
-    """The part of `postroom.controller.client.Cluster` that answers for tokens."""
+    """The part of `postroom.controller.reviews.Reviews` that answers for tokens."""
 
     async def review_token(self, token: Masked) -> Mapping[str, Any] | None: ...
 

@@ -46,6 +46,7 @@ NEEDED: Rights = {
 SCANNING: Rights = {
     *(("apiextensions.k8s.io", "customresourcedefinitions", verb) for verb in ("list", "watch")),
     ("coordination.k8s.io", "leases", "list"),
+    ("authorization.k8s.io", "subjectaccessreviews", "create"),
 }
 
 

@@ -19,6 +19,7 @@ from postroom.controller.client import (
     Listed,
     connect,
 )
+from postroom.controller.reviews import Reviews
 from unit.controller.fakeapi import write_kubeconfig
 from unit.controller.samples import SERVER, stored
 
@@ -206,7 +207,7 @@ async def test_who_no_longer_leads_writes_nothing_but_its_lease(tmp_path: Path) 
         assert asked == []
         await cluster.get(SERVER)
         await cluster.replace_lease("mail", "postroom", {})
-        await cluster.review_token(Masked("token"))
+        await Reviews(cluster).review_token(Masked("token"))
         cluster.may_write = lambda: True
         await cluster.replace_status(SERVER, "5", {})
     assert [one.partition(" ")[0] for one in asked] == ["GET", "PUT", "POST", "PUT"]

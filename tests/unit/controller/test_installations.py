@@ -15,8 +15,13 @@ from hypothesis import strategies as st
 
 from postroom.concurrency.shards import Shard
 from postroom.controller.client import ApiError
-from postroom.controller.installations import GIVEN_UP_AFTER, Installations
-from postroom.controller.lease import RETRY_PERIOD, LeaderElection, is_marked, lease_name
+from postroom.controller.installations import (
+    ACCOUNT_ANNOTATION,
+    GIVEN_UP_AFTER,
+    WORKS_ANNOTATION,
+    Installations,
+)
+from postroom.controller.lease import RETRY_PERIOD, SCOPE_LABEL, LeaderElection, lease_name
 from unit.controller.test_lease import Clock
 
 SCOPE = "postroom"
@@ -31,6 +36,9 @@ class Leases:
         self.stored: dict[tuple[str, str], dict[str, Any]] = {}
         self.version = 0
         self.refusing: int | None = None
+        #: Those who may write statuses in all namespaces: the accounts named postroom of these.
+        self.installed = set(PLACES)
+        self.asked: list[tuple[str, str]] = []
         self._random = None if seed is None else random.Random(seed)  # noqa: S311 - repeatable
 
     async def _pass(self) -> None:
@@ -44,6 +52,15 @@ class Leases:
         found = self.stored.get((namespace, name))
         await self._pass()
         return found
+
+    async def own_account(self, namespace: str) -> str | None:
+        await self._pass()
+        return "postroom" if namespace in self.installed else None
+
+    async def may_write_statuses(self, namespace: str, account: str) -> bool:
+        await self._pass()
+        self.asked.append((namespace, account))
+        return namespace in self.installed and account == "postroom"
 
     async def leases(self, selector: str) -> list[Mapping[str, Any]]:
         await self._pass()
@@ -92,7 +109,7 @@ class Process:
         identity = f"process-{next(self.serial)}"
         self.place, self.shard = place, shard or Shard()
         self.election = LeaderElection(leases, place, identity, clock, name=name, scope=SCOPE)
-        self.others = Installations(leases, self.election, SCOPE, clock)
+        self.others = Installations(leases, leases, self.election, SCOPE, clock)
         self.joined = False
 
     async def step(self) -> None:
@@ -145,6 +162,21 @@ class World:
         assert len({each.place for each in self.running if each.works}) <= 1
 
 
+def says_it_works(world: World, place: str) -> bool:
+    metadata = world.leases.stored[place, "postroom"]["metadata"]
+    return WORKS_ANNOTATION in metadata["annotations"]
+
+
+#: Annotations of a Lease in whose namespace there is no installation.
+_FORGED: list[dict[str, str]] = [
+    {WORKS_ANNOTATION: "true"},
+    {WORKS_ANNOTATION: "true", ACCOUNT_ANNOTATION: ""},
+    {WORKS_ANNOTATION: "true", ACCOUNT_ANNOTATION: "postroom"},
+    {WORKS_ANNOTATION: "true", ACCOUNT_ANNOTATION: "x{}"},
+    {ACCOUNT_ANNOTATION: "default"},
+]
+
+
 async def test_the_first_one_works_and_the_second_stands_by_and_says_for_whom(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -187,7 +219,7 @@ async def test_one_that_is_gone_for_five_minutes_is_followed_and_stands_by_if_it
     again = world.start(BLUE)
     await world.go_on(20)
     assert other.works and not again.joined
-    assert not is_marked(world.leases.stored[BLUE, "postroom"])
+    assert not says_it_works(world, BLUE)
 
 
 async def test_one_whose_lease_is_deleted_is_followed_at_once() -> None:
@@ -229,7 +261,7 @@ async def test_who_was_overtaken_between_its_look_and_its_mark_takes_that_back()
     late.election.renewed = overtaken  # type: ignore[method-assign]
     await late.step()
     assert early.works and not late.joined
-    assert not is_marked(world.leases.stored[GREEN, "postroom"])
+    assert not says_it_works(world, GREEN)
 
 
 async def test_of_two_who_mark_theirs_at_once_both_take_it_back_and_one_goes_on() -> None:
@@ -237,10 +269,26 @@ async def test_of_two_who_mark_theirs_at_once_both_take_it_back_and_one_goes_on(
     both = [world.start(GREEN), world.start(BLUE)]
     for process in both:
         await process.step()
-        process.election.marked = True
+        process.election.annotations |= {WORKS_ANNOTATION: "true", ACCOUNT_ANNOTATION: "postroom"}
         assert await process.election.renewed()
     await world.go_on(20)
     assert sum(process.works for process in both) == 1
+
+
+@pytest.mark.parametrize("annotations", _FORGED)
+async def test_a_lease_that_a_tenant_writes_holds_nobody_up(annotations: dict[str, str]) -> None:
+    world = World()
+    mine = world.start(GREEN)
+    for number in range(50):
+        name = f"postroom-{number}" if number else "postroom"
+        told = {name: value.format(number) for name, value in annotations.items()}
+        metadata = {"namespace": "a-tenant", "name": name, "resourceVersion": "1"}
+        metadata |= {"labels": {SCOPE_LABEL: SCOPE}, "annotations": told}
+        spec = {"holderIdentity": "me", "renewTime": "2026-01-01T00:00:00.000000Z"}
+        world.leases.stored["a-tenant", name] = {"metadata": metadata, "spec": spec}
+    await world.go_on(6)
+    assert mine.works and mine.others.obstacle is None
+    assert len(world.leases.asked) <= 1
 
 
 async def test_another_program_and_other_namespaces_are_nobodys_business() -> None:
@@ -252,20 +300,40 @@ async def test_another_program_and_other_namespaces_are_nobodys_business() -> No
     assert mine.works
 
 
-@pytest.mark.parametrize(
-    ("status", "said"),
-    [(403, "grant this service account list on leases"), (503, "which answers 503")],
-)
-async def test_what_keeps_us_from_knowing_is_named(status: int, said: str) -> None:
+async def test_what_keeps_us_from_knowing_for_now_is_named() -> None:
     world = World()
     mine = world.start(BLUE)
     await world.go_on()
-    world.leases.refusing = status
+    world.leases.refusing = 503
     assert not await mine.others._attempt()
-    assert said in (mine.others.obstacle or "")
+    assert "which answers 503" in (mine.others.obstacle or "")
     world.leases.refusing = None
     await world.go_on()
     assert mine.works and mine.others.obstacle is None
+
+
+@pytest.mark.parametrize("refused", ["own_account", "leases", "may_write_statuses"])
+async def test_who_may_not_look_says_so_works_and_is_seen_by_those_who_may(
+    refused: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+    first = world.start(BLUE)
+    await world.go_on(4)
+    second = world.start(GREEN)
+
+    async def forbidden(*_: str) -> None:
+        raise ApiError("POST", 403)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.leases, refused, forbidden)
+        await second.step()
+        await second.step()
+    assert second.joined and second.others.obstacle is None
+    assert "grant this service account list on leases" in caplog.text
+    await world.stop(first)
+    first = world.start(BLUE)
+    told = world.leases.stored[GREEN, "postroom"]["metadata"]["annotations"]
+    assert told[WORKS_ANNOTATION] == "true"
 
 
 async def test_join_returns_once_it_may() -> None:
@@ -276,7 +344,7 @@ async def test_join_returns_once_it_may() -> None:
     await world.go_on(4)
     second = Process(leases, BLUE, world.clock)
     await second.step()
-    found = Installations(leases, second.election, SCOPE, world.clock, retry_period=0.001)
+    found = Installations(leases, leases, second.election, SCOPE, world.clock, retry_period=0.001)
     joining = asyncio.ensure_future(found.join())
     await asyncio.sleep(0.02)
     assert not joining.done()

@@ -127,6 +127,8 @@ def browser() -> Iterator[Browser]:
             )
         except WebDriverException as error:
             _refuse(f"Chromium does not start: {error.msg}")
+        # axe-core goes through a page of a hundred objects, on a machine that is busy.
+        driver.set_script_timeout(180)
         try:
             yield Browser(driver)
         finally:

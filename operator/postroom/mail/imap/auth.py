@@ -75,7 +75,7 @@ async def _connect(state: SessionState, implicit: ssl.SSLContext | None) -> Guar
             )
     except TimeoutError:
         await tls.let_go(None, connection)
-        raise state.no_tls() from None
+        raise state.no_answer_to_tls() from None
     except OSError as error:
         await tls.let_go(None, connection)
         raise await state.tls_failure(error) from None

@@ -216,9 +216,14 @@ class SessionState:
             return f"{self.place} begins to answer, but does not end the line in time:", _LOAD
         return None
 
-    def no_tls(self) -> Failure:
-        wrong = f"{self.place} accepts the connection, but no TLS:"
-        return self.failure(Reason.HANDSHAKE_FAILED, wrong, f"{self.where_tls_begins}.")
+    def no_answer_to_tls(self) -> Failure:
+        """Silence where TLS begins at once: of a server that is slow, or waits for something else.
+
+        One that speaks in the clear is not silent: its greeting is no TLS.
+        """
+        wrong = f"{self.place} accepts the connection, but does not answer the TLS handshake:"
+        fix = f"look at its load; where it has none, {self.where_tls_begins}."
+        return self.failure(Reason.CONNECTION_TIMEOUT, wrong, fix)
 
     def unfinished_tls(self) -> Failure:
         wrong = f"{self.place} offers STARTTLS, but does not finish it:"

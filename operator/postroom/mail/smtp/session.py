@@ -84,8 +84,9 @@ class SmtpSession:
         except aiosmtplib.SMTPResponseException as error:
             raise self._not_smtp(error.message) from None
         except TimeoutError:
-            silent = self.state.stage is not ProbeStage.TLS
-            raise (await self.state.does_not_greet() if silent else self.state.no_tls()) from None
+            if self.state.stage is ProbeStage.TLS:
+                raise self.state.no_answer_to_tls() from None
+            raise await self.state.does_not_greet() from None
         except (aiosmtplib.SMTPException, OSError) as error:
             if self.state.stage is ProbeStage.TLS:
                 raise await self.state.tls_failure(error.__cause__ or error) from None

@@ -232,6 +232,17 @@ async def test_one_whose_lease_is_deleted_is_followed_at_once() -> None:
     assert other.works
 
 
+async def test_one_that_is_uninstalled_with_its_rights_is_followed_within_a_minute() -> None:
+    world = World()
+    first, other = world.start(BLUE), world.start(GREEN)
+    await world.go_on(6)
+    assert first.works
+    await world.stop(first)
+    world.leases.installed.discard(BLUE)
+    await world.go_on(64)
+    assert other.works
+
+
 async def test_shards_of_one_installation_are_no_others() -> None:
     world = World()
     mine = [world.start(GREEN, Shard(index, 3)) for index in range(3)]

@@ -284,6 +284,7 @@ TABLE: dict[str, tuple[Callable[[pytest.MonkeyPatch], Memory], int]] = {
 #: What is bounded and not divided, since nothing that protects anybody is lost with an entry:
 #: what a pure function yielded is computed again, within the time that the bound says.
 COMPUTED_AGAIN = {
+    "api/conditions.py": "a condition: 10 us",
     "api/fields.py": "a duration: 2 us",
     "api/resource.py": "an object's spec and status: 0.3 ms, and only while it is evaluated",
     "api/times.py": "how a time is written: 1 us",
@@ -304,11 +305,15 @@ COMPUTED_AGAIN = {
     "reconcile/account/coverage.py": "what decides what covers a domain: 10 us",
     "reconcile/account/launch.py": "a launch item of a second: 5 us",
     "reconcile/signing_in/references.py": "the text of a reference: 1 us",
+    "reconcile/status/assessment.py": "a verdict on what is well: 5 us",
     "reconcile/status/finding_fields.py": "which fields the rules have for a finding: 50 us",
 }
-#: Of no namespace: whoever scrapes the metrics; collections that are listed, of which a page may be
-#: asked for twice; echoes of writes, of which one more is read. Their own tests show the rest.
-OTHERS = {"controller/echoes.py", "controller/page_sizes.py", "controller/scraping.py"}
+#: Of no namespace: whoever scrapes the metrics; other installations, looked for at the start;
+#: collections that are listed, of which a page may be asked for twice; echoes of writes, of which
+#: one more is read. Their own tests show the rest.
+OTHERS = {
+    f"controller/{module}.py" for module in ("echoes", "installations", "page_sizes", "scraping")
+}
 _MEMORIES = {"BoundedMap", "ExpiringMap", "SingleFlightCache"}
 
 

@@ -144,11 +144,12 @@ class MailServerProcess:
         return (self.directory / "log").read_text(errors="replace")
 
     async def logs(self, text: str) -> bool:
-        """Tell whether its log says this, soon: another process writes it than answers us."""
+        """Wait until its log says this, soon: another process writes it than answers us. A failure
+        shows what it says instead."""
         deadline = time.monotonic() + PATIENCE
         while text not in self.log:
             if time.monotonic() > deadline:
-                return False
+                pytest.fail(f"{text!r} is not in the log:\n{self.log[-8000:]}", pytrace=False)
             await asyncio.sleep(0.02)
         return True
 

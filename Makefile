@@ -15,7 +15,7 @@ ifneq ($(wildcard $(READY)),)
   DEMO_READY := $(READY)
 endif
 
-.PHONY: help demo demo-cluster test test-real test-pure test-unit test-pythons lint format bench crds docs docs-site house house-lower clean
+.PHONY: help demo demo-cluster test test-unit test-pythons lint format bench crds docs docs-site house house-lower clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -40,30 +40,21 @@ demo-cluster: $(DEMO_READY) ## the same story with the operator on a real contro
 	@$(BIN)/postroom demo --cluster
 
 # What computes is spread over the processors, one process for each. Tests at real servers wait for more
-# than half of their time, so that there are twice as many processes, beside those that compute. Each has
-# a control plane, of 1 to 1.5 GiB: as many as free memory has room for, and 16 are enough. One process runs
-# a file, which may share servers and operators, and has a control plane for all its files; the longest come
-# first. What asks how long something takes runs alone (tests/conftest.py says which).
+# than half of their time, so that three times as many processes keep the processors at work. Each has a
+# control plane, of 1 to 1.5 GiB: as many as free memory has room for, and 16 are enough. One process
+# runs a file, which may share servers and operators, and has a control plane for all its files; the
+# longest come first. What asks how long something takes runs alone (tests/conftest.py says which).
 PURE := tests/unit tests/closed_loop tests/differential
 REAL := tests/cluster tests/lab
 PROCESSORS := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 REAL_PROCESSES ?= $(shell awk -v n=$(PROCESSORS) '/^MemAvailable/ { room = int($$2 / 1572864) } \
-	END { n = n * 2 < 16 ? n * 2 : 16; n = n < room ? n : room; print (n > 0 ? n : 1) }' \
+	END { n = n * 3 < 16 ? n * 3 : 16; n = n < room ? n : room; print (n > 0 ? n : 1) }' \
 	/proc/meminfo 2>/dev/null || echo $(PROCESSORS))
 
 test: $(READY) ## all tests: unit, lab (real servers on loopback), cluster (real kube-apiserver)
-	@$(MAKE) --no-print-directory --jobs=2 test-real test-pure
-	$(BIN)/python -m pytest -m clock $(REAL)
-
-test-real: $(READY)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(PURE)
 	$(BIN)/python -m pytest --numprocesses=$(REAL_PROCESSES) --dist=loadfile --no-loadscope-reorder -m "not clock" $(REAL)
-
-# Two at once would write into each other's lines.
-test-pure: $(READY)
-	@echo "Beside it those without servers, $(PURE): what they say comes when they end."
-	@said=$$(mktemp); trap 'rm -f "$$said"' EXIT; \
-	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(PURE) >"$$said" 2>&1; status=$$?; \
-	printf '\n'; cat "$$said"; exit $$status
+	$(BIN)/python -m pytest -m clock $(REAL)
 
 test-unit: $(READY) ## the fast ones of tests/unit, each property on ten examples
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --hypothesis-profile=quick tests/unit

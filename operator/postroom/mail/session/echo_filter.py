@@ -9,7 +9,7 @@ so would confirm the guess.
 import base64
 import codecs
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import cached_property
@@ -73,10 +73,10 @@ class EchoFilter:
         if width < _SHORTEST or not told:
             return False
         said = _folded(_NEXT_TEXT.join(told))
-        few = len(said) * len(self._spelt) < _MANY
-        if few and not _may_share(said, self._spelt, (width + 1) // 2):
-            return self._echoes_in_base32(said)
-        return _holds(self._spelt, _parts(said, width), width) or self._echoes_in_base32(said)
+        is_spelt = _may_share([said], self._spelt, width) and _holds(
+            self._spelt, _parts(said, width), width
+        )
+        return is_spelt or self._echoes_in_base32(said)
 
     def _echoes_in_base32(self, said: str) -> bool:
         """The same for digits of base32, which folding leaves readable: bit by bit, since a secret
@@ -89,7 +89,9 @@ class EchoFilter:
         octets, beside = _octets_of(self._secret), "0" * (_BITS - 1)
         # The digits at its ends may hold bits of something else.
         spelt = beside + _bits(int.from_bytes(octets, "big"), 8 * len(octets)) + beside
-        return _holds(spelt, set[str]().union(*(_parts(run, width, _BITS) for run in runs)), width)
+        return _may_share(runs, spelt, width) and _holds(
+            spelt, set[str]().union(*(_parts(run, width, _BITS) for run in runs)), width
+        )
 
     def certificate(self, facts: TLSFacts | None) -> TLSFacts | None:
         """The facts of a certificate without the texts that hold it."""
@@ -139,11 +141,17 @@ def without_withheld(report: ProbeReport, endpoint: Endpoint, login: Login | Non
     return replace(report, wrong=wrong, fix=fix, tls=kept.certificate(report.tls))
 
 
-def _may_share(said: str, spelt: str, piece: int) -> bool:
-    """Whether one of the pieces into which a text falls is in another: what shares a run twice as
-    long shares one. Mostly none is there."""
-    pieces = (said[begin : begin + piece] for begin in range(0, len(said) - piece + 1, piece))
-    return any(map(spelt.__contains__, pieces))
+def _may_share(texts: Sequence[str], spelt: str, width: int) -> bool:
+    """Whether one of the texts may share so long a run with another: then it shares one of the
+    pieces of half of that into which it falls. Mostly none is there, and that takes no time."""
+    if sum(map(len, texts)) * len(spelt) >= _MANY:
+        return True
+    piece = (width + 1) // 2
+    return any(
+        text[begin : begin + piece] in spelt
+        for text in texts
+        for begin in range(0, len(text) - piece + 1, piece)
+    )
 
 
 def _parts(text: str, width: int, step: int = 1) -> set[str]:

@@ -21,7 +21,6 @@ Whoever serves namespaces of its own may not look into others, and is not kept f
 is anybody who lacks the right to look: that is said, and keeps nobody from working.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -104,10 +103,7 @@ class Installations:
 
     async def join(self) -> None:
         """Wait until no other installation works, nor may begin to."""
-        while True:
-            if await self._attempt():
-                return
-            await asyncio.sleep(self._retry_period)
+        await lease.tried_until_done(self._attempt, self._retry_period)
 
     async def _attempt(self) -> bool:
         try:

@@ -16,7 +16,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -76,6 +76,14 @@ class LeaseClient(Protocol):
     async def replace_lease(
         self, namespace: str, name: str, lease: Mapping[str, Any]
     ) -> Mapping[str, Any]: ...
+
+
+async def tried_until_done(attempt: Callable[[], Awaitable[bool]], retry_period: float) -> None:
+    """Make attempts so many seconds apart until one succeeds."""
+    while True:
+        if await attempt():
+            return
+        await asyncio.sleep(retry_period)
 
 
 def own_identity() -> str:
@@ -155,10 +163,7 @@ class LeaderElection:
 
     async def acquire(self) -> None:
         """Wait until we hold the lease."""
-        while True:
-            if await self._attempt():
-                break
-            await asyncio.sleep(self._retry_period)
+        await tried_until_done(self._attempt, self._retry_period)
         self.leading = True
         logger.info("holding lease %s/%s as %s", self.namespace, self._name, self._identity)
 

@@ -12,7 +12,6 @@ the number that stands, and one who puts another there because it saw that nobod
 refused and looks again: the first has its own Lease by then, and the second sees that.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -50,10 +49,7 @@ class ShardMap:
 
     async def join(self) -> None:
         """Wait until nobody works who counts differently, nor may begin to."""
-        while True:
-            if await self._attempt():
-                return
-            await asyncio.sleep(self._retry_period)
+        await lease.tried_until_done(self._attempt, self._retry_period)
 
     async def _attempt(self) -> bool:
         name = self._name_of(Shard())

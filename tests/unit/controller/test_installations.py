@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +21,7 @@ from postroom.controller.installations import (
     Installations,
 )
 from postroom.controller.lease import RETRY_PERIOD, SCOPE_LABEL, LeaderElection, lease_name
+from unit.controller.contenders import Contender
 from unit.controller.test_lease import Clock
 
 SCOPE = "postroom"
@@ -97,39 +97,17 @@ class Leases:
         return stored
 
 
-class Process:
+class Process(Contender):
     """One of an installation: its Lease, and whether others let it work."""
-
-    serial = itertools.count()
 
     def __init__(
         self, leases: Leases, place: str, clock: Clock, shard: Shard | None = None
     ) -> None:
         name = lease_name((), shard=shard or Shard())
-        identity = f"process-{next(self.serial)}"
         self.place, self.shard = place, shard or Shard()
-        self.election = LeaderElection(leases, place, identity, clock, name=name, scope=SCOPE)
-        self.others = Installations(leases, leases, self.election, SCOPE, clock)
-        self.joined = False
-
-    async def step(self) -> None:
-        """Try once to get one step further."""
-        if not self.election.leading:
-            self.election.leading = await self.election._attempt()
-        elif not self.joined:
-            self.joined = await self.others._attempt()
-
-    async def renew(self) -> None:
-        """What `hold` does; one that is too late ends."""
-        if self.election.leading and self.election._left() > 0:
-            await self.election._attempt()
-        elif self.election.leading:
-            self.joined, self.election.leading = False, False
-
-    @property
-    def works(self) -> bool:
-        """Whether it may write and send at this moment."""
-        return self.joined and self.election.holds()
+        election = LeaderElection(leases, place, self.new_identity(), clock, name=name, scope=SCOPE)
+        self.others = Installations(leases, leases, election, SCOPE, clock)
+        super().__init__(election, self.others._attempt)
 
 
 class World:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +16,7 @@ from postroom.concurrency.shards import Shard
 from postroom.controller.client import ApiError
 from postroom.controller.lease import LEASE_DURATION, LeaderElection, lease_name
 from postroom.controller.shard_map import NUMBER_ANNOTATION, ShardMap, number_in
+from unit.controller.contenders import Contender
 from unit.controller.test_lease import Clock
 
 PLACE = "postroom-system"
@@ -72,36 +72,16 @@ class Leases:
         return number_in(self.stored.get(name_of(Shard())))
 
 
-class Process:
+class Process(Contender):
     """One that would work on a shard: its Lease, and what it agrees to."""
-
-    serial = itertools.count()
 
     def __init__(self, leases: Leases, shard: Shard, clock: Clock) -> None:
         self.shard = shard
-        identity = f"process-{next(self.serial)}"
-        self.election = LeaderElection(leases, PLACE, identity, clock, name=name_of(shard))
         self.found = ShardMap(leases, PLACE, shard, name_of, clock)
-        self.joined = False
-
-    async def step(self) -> None:
-        """Try once to get one step further."""
-        if not self.election.leading:
-            self.election.leading = await self.election._attempt()
-        elif not self.joined:
-            self.joined = await self.found._attempt()
-
-    async def renew(self) -> None:
-        """What `hold` does; one that is too late ends."""
-        if self.election.leading and self.election._left() > 0:
-            await self.election._attempt()
-        elif self.election.leading:
-            self.joined, self.election.leading = False, False
-
-    @property
-    def works(self) -> bool:
-        """Whether it may write and send at this moment."""
-        return self.joined and self.election.holds()
+        super().__init__(
+            LeaderElection(leases, PLACE, self.new_identity(), clock, name=name_of(shard)),
+            self.found._attempt,
+        )
 
 
 async def begun(leases: Leases, shard: Shard, clock: Clock | None = None) -> Process:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import io
 import os
 import re
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -151,8 +149,8 @@ def installed(out: Path, tmp_path: Path) -> Path:
     (archive,) = out.glob("*.tar.gz")
     unpacked, target = tmp_path / "unpacked", tmp_path / "store"
     target.mkdir()
-    with tarfile.open(fileobj=io.BytesIO(archive.read_bytes())) as packed:
-        packed.extractall(unpacked, filter="data")
+    unpacked.mkdir()
+    subprocess.run(["tar", "-xzf", archive, "-C", unpacked], check=True)
     platform = manifest_of(out)["spec"]["platforms"][0]
     for operation in platform["files"]:
         (unpacked / operation["from"]).rename(target / operation["to"] / operation["from"])

@@ -10,6 +10,7 @@ import errno
 import json
 import re
 import stat
+import subprocess
 import tarfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -358,7 +359,7 @@ def test_it_unpacks_into_one_folder_of_its_own(file: str, served: Server, tmp_pa
     assert ended(app, "--file", str(target)) == 0
     with tarfile.open(target) as archive:
         members = archive.getmembers()
-        archive.extractall(out, filter="data")
+    subprocess.run(["tar", "-xzf", f"./{file}", "-C", out], cwd=tmp_path, check=True)
     assert all(member.isreg() and ".." not in member.name.split("/") for member in members)
     assert len(list(out.iterdir())) == 1
     files = [path for path in out.rglob("*") if path.is_file()]

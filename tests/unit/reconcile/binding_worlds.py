@@ -117,10 +117,6 @@ class BindingWorld(Mail):
         writer = SecretWriter(self.kube, TokenBucket(1e9, 1e9))
         self.children = Children({"Secret": BindingSecrets(self.kube, writer, self.now)})
 
-    def restart(self) -> None:
-        """Forget what the process knew."""
-        self._memories.clear()
-
     def vanish(self, key: Key) -> None:
         """Delete an object; what it controls is collected."""
         uid = self.objects.pop(key)["metadata"]["uid"]

@@ -164,6 +164,10 @@ class MailWorld:
         self.objects[key]["status"] = Stored(stored)
         return outcome.status
 
+    def restart(self) -> None:
+        """Forget what only a process knows."""
+        self._memories.clear()
+
     @property
     def dns(self) -> Asker:
         return cast("Asker", None)

@@ -145,10 +145,6 @@ class MessageWorld(MailWorld):
         await self.look(SERVER)
         return await self.run()
 
-    def restart(self) -> None:
-        """Forget what only a process knows."""
-        self._memories.clear()
-
 
 def without(name: str) -> Rewrite:
     """Drop a field of the header, as a forward does."""

@@ -34,9 +34,14 @@ class AccountView:
 
     @property
     def resolved(self) -> tuple[ResolvedReference, ...]:
-        """What the account's references led to, each once."""
+        """What the account's references led to, each once.
+
+        Of what changed between two reads the first counts: what was said to the earlier content
+        must not be told of the later one, which is tried next.
+        """
         resolved = (*self.dependencies.resolved, *self.smtp.resolved, *self.imap.resolved)
-        return tuple(dict.fromkeys(resolved))
+        places = {(each.kind, each.namespace, each.name): each for each in reversed(resolved)}
+        return tuple(each for each in dict.fromkeys(resolved) if each in places.values())
 
     @property
     def basis(self) -> MessageBasis:

@@ -51,8 +51,8 @@ class Attempt:
     """What a probe is about: for whom, where, with what, and at whose request.
 
     `stored` is what the stored status tells of a refusal of the same credentials; `is_new` that
-    it tells of others, and of no success with this spec. `mark` stands in status for credentials
-    whose Secrets must not be named there.
+    it tells of others, and of no success that stands; `trusts_others` is that of authorities.
+    `mark` stands in status for credentials whose Secrets must not be named there.
     """
 
     protocol: Protocol
@@ -63,6 +63,7 @@ class Attempt:
     provider: str | None = None
     stored: Rejection | None = None
     is_new: bool = False
+    trusts_others: bool = False
     mark: str | None = None
 
     @property

@@ -7,10 +7,11 @@ Target, credentials, attempt, precheck, probe; then verdicts, findings and facts
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from postroom.api.conditions import Verdict
+from postroom.api.conditions import Condition, ConditionStatus, ConditionType, Verdict, find
 from postroom.api.credentials_reference import CredentialsReference
 from postroom.api.emailaccount_status import ProtocolProbes, SyncPhase
 from postroom.api.findings import Finding
@@ -37,6 +38,7 @@ from postroom.reconcile.world import LookupUnavailable, World
 #: What is added to what is well where nobody signed in.
 LEFT_OUT = " Signing in was left out."
 _NO_EVIDENCE = Evidence()
+_TRUST = frozenset({ConditionType.TLS_VERIFIED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +123,16 @@ class ProtocolCheck:
 
     @property
     def evidence(self) -> Evidence:
-        """What stands behind the verdict on signing in, beside the verdict itself."""
-        if self.attempt is None or self.credentials is None:
+        """What stands behind the verdicts on trust and on signing in, beside the verdicts."""
+        if self.attempt is None:
             return _NO_EVIDENCE
+        trust = _TRUST if self.attempt.trusts_others else frozenset[ConditionType]()
+        if self.credentials is None:
+            return Evidence(withdrawn=trust)
         sign_in = frozenset({self.attempt.protocol.authenticated})
         refusals = (self.report.refusals if self.report is not None else None) or 0
         return Evidence(
-            withdrawn=sign_in if self.attempt.is_new else frozenset(),
+            withdrawn=trust | sign_in if self.attempt.is_new else trust,
             repeated=sign_in if refusals >= retrying.ATTEMPTS else frozenset(),
         )
 
@@ -170,13 +175,14 @@ async def prepare(
         resource.metadata.requested_at,
         target.mailbox,
         target.provider,
-        is_new=_is_new(resource, credentials),
+        trusts_others=_are_new(resource, resolved, ConditionType.TLS_VERIFIED),
     )
     if credentials is not None:
         if not credentials.resolved:
             attempt = replace(attempt, mark=_mark_of(attempt, resource))
         stored = _stored_rejection(attempt, credentials, resource, world)
-        attempt = replace(attempt, stored=stored)
+        is_new = _is_new(attempt, credentials, resource)
+        attempt = replace(attempt, stored=stored, is_new=is_new)
     resolved += credentials.resolved if credentials is not None else ()
     return ProtocolCheck(attempt, None, resolved, prechecks.check(attempt))
 
@@ -213,13 +219,46 @@ async def _credentials(
     return found if is_there else None
 
 
-def _is_new(resource: EmailAccount | MailServer, credentials: AnyCredentials | None) -> bool:
-    """Whether what status says of a sign-in is about other credentials, and nothing has worked yet
-    that could be taken back."""
+def _are_new(
+    resource: EmailAccount | MailServer, used: Sequence[ResolvedReference], about: ConditionType
+) -> bool:
+    """Whether what status says by a condition is about others than the Secrets or the ConfigMap
+    that are used now, and nothing has worked yet that could be taken back.
+
+    Whoever puts in another password must not find the refusal of the old one told of it, least of
+    all by an operator that begins, and would not send it.
+    """
     status = resource.status
-    if credentials is None or status.last_ready_generation == resource.metadata.generation:
+    once_ready = status.last_ready_generation == resource.metadata.generation
+    if once_ready and not _failed(resource, about):
         return False
-    return not all(reference in status.resolved_refs for reference in credentials.resolved)
+    return not all(reference in status.resolved_refs for reference in used)
+
+
+def _is_new(
+    attempt: Attempt, credentials: AnyCredentials, resource: EmailAccount | MailServer
+) -> bool:
+    """The same of credentials; those without a name in status have left a mark there if they are
+    what was refused."""
+    about = attempt.protocol.authenticated
+    if attempt.mark is None:
+        return _are_new(resource, credentials.resolved, about)
+    stored, facts = _failed(resource, about), _facts_before(attempt, resource)
+    refused = facts.refused if facts is not None else None
+    return stored is not None and stored.reason in retrying.REFUSALS and refused != attempt.mark
+
+
+def _failed(resource: EmailAccount | MailServer, about: ConditionType) -> Condition | None:
+    stored = find(resource.status.conditions, about)
+    return stored if stored is not None and stored.status is ConditionStatus.FALSE else None
+
+
+def _facts_before(attempt: Attempt, resource: EmailAccount | MailServer) -> ProbeFacts | None:
+    """What status has of the last probe over a protocol."""
+    facts = resource.status.last_probe
+    if isinstance(facts, ProtocolProbes):
+        return facts.smtp if attempt.protocol is SMTP else facts.imap
+    return facts
 
 
 async def _token_credentials(
@@ -275,9 +314,7 @@ def _stored_rejection(
     world: World,
 ) -> Rejection | None:
     """The refusal of these credentials that the stored status knows of."""
-    facts = resource.status.last_probe
-    if isinstance(facts, ProtocolProbes):
-        facts = facts.smtp if attempt.protocol is SMTP else facts.imap
+    facts = _facts_before(attempt, resource)
     known = credentials.resolved and retrying.are_known(resource, credentials.resolved)
     if attempt.mark is not None:
         known = facts is not None and facts.refused == attempt.mark

@@ -2,7 +2,8 @@
 """What is told to people is read by people: no decision rests on the wording of a message.
 
 Whoever would take one apart has a field to read instead, or makes one. A search for such reading
-cannot see all of it, as where a text went into a variable first; what it sees is seen for sure.
+cannot see all of it, as where a text went into a variable of another name; what it sees is seen for
+sure.
 """
 
 from __future__ import annotations
@@ -17,13 +18,25 @@ import postroom
 
 PACKAGE = Path(postroom.__file__).parent
 #: Fields that hold sentences.
-SENTENCES = frozenset({"message", "note", "wrong", "instruction", "summary", "meanwhile"})
+SENTENCES = frozenset(
+    {"message", "note", "wrong", "instruction", "summary", "meanwhile", "sentence"}
+)
 ERRORS = frozenset({"error", "exc", "problem", "failure", "trouble"})
 CASES = frozenset({"lower", "upper", "casefold", "strip", "lstrip", "rstrip"})
 READING = frozenset(
     {
         *("startswith", "endswith", "removeprefix", "removesuffix", "split", "rsplit"),
-        *("partition", "rpartition", "find", "rfind", "index", "rindex", "count", "splitlines"),
+        *(
+            "partition",
+            "rpartition",
+            "find",
+            "rfind",
+            "index",
+            "rindex",
+            "count",
+            "splitlines",
+            "replace",
+        ),
     }
 )
 MATCHING = frozenset({"search", "match", "fullmatch", "finditer", "findall", "sub", "split"})
@@ -33,19 +46,27 @@ KNOWN = {
     "concurrency/shortage.py:_lacks": "foreign",
     "controller/events.py:_post_one_by_one": "foreign",
     "controller/secret_guard.py:in_force": "foreign",
+    "cli/usage.py:sentence_of": "foreign",
+    "controller/client.py:_send": "foreign",
+    # A message of mail, and no sentence.
+    "delivery/courier.py:_header_in": "mail",
     # No more than where a sentence ends, or the line from which on there is an object to apply.
+    "api/finding_texts.py:as_summary": "a mark",
     "api/resource.py:sentence": "a mark",
+    "delivery/sinks/troubles.py:of_bundle": "a mark",
+    "reconcile/domain/records.py:verdict_on": "a mark",
+    "report/problems.py:_in_two": "a line",
     "cli/table.py:_show_finding": "a line",
-    "dns/judging/dmarc.py:_reporting": "a mark",
-    # A sentence in the making, to which nothing is added that it has.
-    "dns/diagnosis/dkim.py:with_keys_named": "in the making",
-    "dns/diagnosis/fix_contents.py:with_what_counts": "in the making",
+    # What a terminal has shown above is not shown again.
+    "cli/table.py:_unsaid": "shown",
+    # The name at which a record was looked at as if it stood there: only the text changes.
+    "dns/diagnosis/names.py:_at": "a name",
 }
 
 
 def is_sentence(node: ast.expr) -> bool:
     match node:
-        case ast.Attribute(attr=name):
+        case ast.Attribute(attr=name) | ast.Name(id=name):
             return name in SENTENCES
         case ast.Subscript(slice=ast.Constant(value=name)):
             return name in SENTENCES
@@ -110,6 +131,9 @@ def test_no_decision_rests_on_the_wording_of_a_message() -> None:
         "re.search('a', finding['message'])",
         "PATTERN.sub('', finding.get('message', ''))",
         "x.instruction == 'Wait.'",
+        "message.removesuffix('.')",
+        "'a' in sentence",
+        "message.replace('a', 'b')",
     ],
 )
 def test_what_reads_a_sentence_is_seen(code: str) -> None:
@@ -124,6 +148,8 @@ def test_what_reads_a_sentence_is_seen(code: str) -> None:
         "x.message == y.message",
         "x.name.startswith('a')",
         "x.message in said",
+        "message in said",
+        "replace(x, message=message)",
         "shorten(x.message)",
         "x.message[:5]",
     ],

@@ -62,7 +62,8 @@ def causes(case: Case) -> Iterable[Cause]:
             f"The {where(case.planned)} holds another key ({dkim.described(found)}) than the "
             f"required one ({dkim.described(wanted.key)}): {whose}."
         )
-        yield Cause(Code.DKIM_KEY_OTHER, message, fix, Evidence.SHOWN)
+        keys = frozenset((found, wanted.key))
+        yield Cause(Code.DKIM_KEY_OTHER, message, fix, Evidence.SHOWN, keys=keys)
 
 
 def with_keys_named(case: Case, cause: Cause) -> Cause:
@@ -76,11 +77,12 @@ def with_keys_named(case: Case, cause: Cause) -> Cause:
     for goes, stays in _going(case, cause.fix):
         gone |= _usable(goes)
         kept |= _usable(stays)
-    said = sorted(key for key in map(dkim.described, gone - kept) if key not in cause.message)
-    if not said:
+    named = gone - kept - cause.keys
+    if not named:
         return cause
-    more = f"The fix takes away another key: {'; '.join(said)}. Mail that is signed with it fails."
-    return replace(cause, message=f"{cause.message} {more}")
+    said = "; ".join(sorted(map(dkim.described, named)))
+    more = f"The fix takes away another key: {said}. Mail that is signed with it fails."
+    return replace(cause, message=f"{cause.message} {more}", keys=cause.keys | named)
 
 
 def with_tags_kept(case: Case, cause: Cause) -> Cause:

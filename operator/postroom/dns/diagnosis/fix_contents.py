@@ -128,7 +128,7 @@ def with_what_counts(case: Case, cause: Cause) -> Cause:
         kept = replace(cause, message=f"{cause.message} {said.message}", fix=said.fix)
         return kept if read and said is not cause else cause
     more = consequences(case, read[0]) if len(read) == 1 else ""
-    if more and more in cause.message:
+    if more == cause.left_out:
         more = ""
     fix = fix.model_copy(update={"value": said.fix.value})
     return replace(cause, message=f"{cause.message}{more}", fix=fix)

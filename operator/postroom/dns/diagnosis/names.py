@@ -117,8 +117,10 @@ def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
     elif found.held:
         message = f"The record stands at {place.name} instead of {name}: {place.how}."
     value = fix_contents.value_from(case, texts[0])
+    lost = ""
     if found.fault is None:
-        message += fix_contents.consequences(case, texts[0])
+        lost = fix_contents.consequences(case, texts[0])
+        message += lost
     else:
         said = found.fault.message.replace(f" {name} ", f" {place.name} ")
         message = f"{message} It is wrong in itself too. {said}"
@@ -131,9 +133,8 @@ def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
         fix, texts = create(case.planned, value or None), []
     gone = fix_contents.records_to_remove(case, removal(place.name, case.planned.type, texts))
     evidence = Evidence.PROVEN if found.held else Evidence.SHOWN
-    told = Cause(
-        place.code, message, fix_contents.with_removed(fix, gone), evidence, answer.question
-    )
+    fix = fix_contents.with_removed(fix, gone)
+    told = Cause(place.code, message, fix, evidence, answer.question, left_out=lost)
     yield told
     if found.fault is not None:
         yield replace(told, code=found.fault.code, evidence=Evidence.LIKELY)

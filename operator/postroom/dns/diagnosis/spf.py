@@ -100,6 +100,7 @@ def _cause(case: Case, place: _SPFPlace, text: str) -> Cause:
     value, shows = fix_contents.value_from(case, text), Question(place.name, RecordType.TXT)
     without = fix_contents.unmergeable(case, text)
     fix: Fix | None
+    lost = "" if place.own else fix_contents.consequences(case, text)
     if without is not None:
         # What cannot be merged stays where it is, and the bare requirement would not be sound.
         message = f"{message} {without}"
@@ -109,16 +110,15 @@ def _cause(case: Case, place: _SPFPlace, text: str) -> Cause:
     else:
         # Policies are kept under such labels on purpose, too: whoever includes this one goes on.
         message += (
-            f"{fix_contents.consequences(case, text)} The fix copies it: what stands at "
+            f"{lost} The fix copies it: what stands at "
             f"{place.name} stays, as other records may include it."
         )
         fix = create(case.planned, value)
     gone = fix_contents.records_to_remove(
         case, fix.remove if fix is not None else removal(place.name, RecordType.TXT, ())
     )
-    return Cause(
-        Code.SPF_WRONG_NAME, message, fix_contents.with_removed(fix, gone), Evidence.PROVEN, shows
-    )
+    fix = fix_contents.with_removed(fix, gone)
+    return Cause(Code.SPF_WRONG_NAME, message, fix, Evidence.PROVEN, shows, left_out=lost)
 
 
 FAMILY = CauseFamily(probes, causes)

@@ -243,15 +243,16 @@ def _obsolete_type(case: Case) -> Iterator[Cause]:
         return
     if synthesis.from_wildcard(case, RecordType.SPF):
         return
+    lost = fix_contents.consequences(case, texts[0])
     message = (
         f"There is a record of type SPF at {case.planned.name}, which receivers do not ask for. "
-        f"{lacking(case.planned, case.answer.values)}{fix_contents.consequences(case, texts[0])}"
+        f"{lacking(case.planned, case.answer.values)}{lost}"
     )
     gone = fix_contents.records_to_remove(case, removal(case.planned.name, RecordType.SPF, texts))
     fix = fix_contents.with_removed(
         replace(case.planned, (), fix_contents.value_from(case, texts[0])), gone
     )
-    yield Cause(Code.TYPE_SPF99, message, fix, Evidence.PROVEN)
+    yield Cause(Code.TYPE_SPF99, message, fix, Evidence.PROVEN, left_out=lost)
 
 
 def _coexisting(case: Case) -> Iterator[Cause]:

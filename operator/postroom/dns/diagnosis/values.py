@@ -69,7 +69,7 @@ def causes(case: Case) -> Iterable[Cause]:
             fix = fix_contents.with_removed(
                 replace(case.planned, (), value), fix_contents.records_to_remove(case, gone)
             )
-        yield Cause(damage.code, message, fix, evidence)
+        yield Cause(damage.code, message, fix, evidence, left_out=lost)
 
 
 def _of_key(case: Case, wanted: requirements.DKIMKeyWanted) -> Iterator[Cause]:

@@ -51,21 +51,22 @@ def judge(
         return retired(texts)
     if not texts:
         return absent(planned, wanted.role, answer)
+    named = frozenset[dkim.PublicKey]()
     if record is None:
         code, reason = Code.DKIM_MULTIPLE, Reason.MULTIPLE_RECORDS
         sentence = f"holds {len(texts)} DKIM records, which leaves the key undefined"
     else:
         code, reason, sentence = problem_of(record)
         if code == Code.DKIM_KEY_OTHER and record.key is not None:
+            named = frozenset((record.key, wanted.key))
             sentence = (
                 f"{sentence}: {dkim.described(record.key)} is there, {dkim.described(wanted.key)} "
                 "is required. The key may have been rotated, so that the spec is old, or the "
                 "record is old; mail that is signed with a key that is not there fails DKIM"
             )
     fix = replacing(planned, answer, answer.values)
-    cause = judgement.Cause(
-        code, f"The {judgement.where(planned)} {sentence}.", fix, judgement.Evidence.SHOWN
-    )
+    message = f"The {judgement.where(planned)} {sentence}."
+    cause = judgement.Cause(code, message, fix, judgement.Evidence.SHOWN, keys=named)
     state = RecordState.CONFLICTING if len(texts) > 1 else RecordState.WRONG
     certain = reason in (Reason.KEY_REVOKED, Reason.KEY_MISMATCH)
     stays = dkim.staying(texts, wanted.key)
@@ -115,6 +116,7 @@ def leaked(
     if answer.aliases:
         gone = removal(planned.name, RecordType.CNAME, answer.aliases[:1])
     fix = replace(planned, (), more=gone) or create(planned)
+    named = frozenset[dkim.PublicKey]()
     if key is not None and any(gives_away(value, key) for value in answer.values):
         message += (
             " The public half of this one must be published no more: name the new in spec.dkim."
@@ -122,7 +124,8 @@ def leaked(
         fix = delete(gone)
     elif key is not None:
         halves = {half for value in answer.values for half in dkim.public_halves(value, key)}
-        others = sorted(dkim.described(half) for half in halves if half is not None)
+        named = frozenset(half for half in halves if half is not None)
+        others = sorted(map(dkim.described, named))
         which = f" ({', '.join(others)})" if others else ""
         message += (
             f" It is not that of the required key ({dkim.described(key)}), but of another pair"
@@ -134,9 +137,8 @@ def leaked(
     if not all(_is_of_keys(value, key) for value in answer.values):
         # Not named: it may be the rest of the secret.
         message += " The other TXT records at the name go with it."
-    cause = judgement.Cause(
-        Code.DKIM_PRIVATE_KEY_PUBLISHED, message, fix, judgement.Evidence.PROVEN
-    )
+    evidence = judgement.Evidence.PROVEN
+    cause = judgement.Cause(Code.DKIM_PRIVATE_KEY_PUBLISHED, message, fix, evidence, keys=named)
     shown = masked(answer.values, key)
     return judgement.faulty(RecordState.WRONG, Reason.INVALID_RECORD, cause, shown, certain=True)
 

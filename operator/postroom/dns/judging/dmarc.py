@@ -311,15 +311,15 @@ def _reporting(
     advice = [*dmarc_advice.advice(planned, seen, context, record)]
     unasked = dmarc_destinations.unasked(domain_of(planned), wanted, seen, record)
     if unasked:
-        (_, cause), *others = unasked
-        message = f"{cause.message.removesuffix('.')}, or the address be taken out of the record."
+        first, *others = unasked
+        message = f"{first.clause}, or the address be taken out of the record."
         if others:
-            message += f" The same goes for {', '.join(name for name, _ in others)}."
+            message += f" The same goes for {', '.join(each.destination for each in others)}."
         # What is in the user's own hands: whoever does not agree gets nothing of it.
-        alone = dmarc.without_destinations(records[0], [name for name, _ in unasked])
+        alone = dmarc.without_destinations(records[0], [each.destination for each in unasked])
         if alone is not None and quoted(alone) == alone:
             message += f" Without it the TXT at {planned.name} is: {alone}"
-        advice.append(finding(Code.DMARC_OTHER_RUA_UNAUTHORISED, planned.id, message, cause.fix))
+        advice.append(finding(Code.DMARC_OTHER_RUA_UNAUTHORISED, planned.id, message, first.fix))
     for destination in verdict.apart:
         message = (
             f"By RFC 9990 {destination.destination} and {destination.policy_domain} count as two "

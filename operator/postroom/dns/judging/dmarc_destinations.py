@@ -52,23 +52,32 @@ def _others(domain: str, wanted: DMARCWanted, record: dmarc.PolicyRecord | None)
     return tuple(destination for destination in there if destination not in known)[:_OTHERS_LIMIT]
 
 
+@dataclass(frozen=True, slots=True)
+class NoConsent:
+    """Why a destination gets no reports, and who has to do what, to end in whatever follows."""
+
+    destination: str
+    clause: str
+    fix: Fix
+
+
 def unasked(
     domain: str, wanted: DMARCWanted, seen: Seen, record: dmarc.PolicyRecord
-) -> tuple[tuple[str, Cause], ...]:
+) -> tuple[NoConsent, ...]:
     """Tell which destinations of a published record, that the spec does not name, get no reports.
 
     Only what is known counts: one that could not be asked is left out.
     """
     there = _others(domain, wanted, record)
     organisations = {name: _organisation(name, seen) for name in (domain, *there)}
-    found: list[tuple[str, Cause]] = []
+    found = list[NoConsent]()
     for destination in dmarc.external(domain, there, organisations)[0]:
         wildcard = seen.get(destination.wildcard, RecordType.TXT)
         said = dmarc.consent(destination, seen.at(destination.name, RecordType.TXT), wildcard)
         if said in _WHY and not (
             _is_near(destination) and said is not dmarc.Consent.OVERRIDE_FOREIGN
         ):
-            found.append((destination.destination, _refused(destination, said, None)))
+            found.append(_refused(destination, said, None))
     return tuple(found)
 
 
@@ -117,7 +126,9 @@ def verdict(domain: str, wanted: DMARCWanted, seen: Seen, zone: str | None) -> A
         elif found is dmarc.Consent.UNKNOWN:
             unknown = unknown or f"TXT at {destination.name}"
         else:
-            return Agreement(_refused(destination, found, zone))
+            missed = _refused(destination, found, zone)
+            code = Code.DMARC_EXTERNAL_RUA_UNAUTHORISED
+            return Agreement(Cause(code, f"{missed.clause}.", missed.fix, Evidence.SHOWN))
     return Agreement(unseen=unknown, apart=tuple(apart))
 
 
@@ -142,11 +153,11 @@ _AGREEMENT = "v=DMARC1"
 
 def _refused(
     destination: dmarc.ExternalDestination, found: dmarc.Consent, zone: str | None
-) -> Cause:
-    message = f"{destination.destination} {_WHY[found]}"
+) -> NoConsent:
+    clause = f"{destination.destination} {_WHY[found]}"
     fix = external()
     if found in (dmarc.Consent.ABSENT, dmarc.Consent.MASKED):
-        message += f": who runs it must publish TXT {_AGREEMENT} at {destination.name}"
+        clause += f": who runs it must publish TXT {_AGREEMENT} at {destination.name}"
         mine = zone is not None and is_within(destination.name, zone)
         fix = Fix(
             action=FixAction.CREATE if mine else FixAction.EXTERNAL,
@@ -154,4 +165,4 @@ def _refused(
             type=RecordType.TXT.value,
             value=_AGREEMENT,
         )
-    return Cause(Code.DMARC_EXTERNAL_RUA_UNAUTHORISED, f"{message}.", fix, Evidence.SHOWN)
+    return NoConsent(destination.destination, clause, fix)

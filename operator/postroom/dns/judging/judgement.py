@@ -43,6 +43,10 @@ class Cause:
     evidence: Evidence = Evidence.PLAIN
     #: What to ask DNS to see it, where that is neither the record nor what the fix takes away.
     shown_by: Question | None = None
+    #: The keys that the message names, and what it says that the fix leaves out: nothing is said
+    #: twice.
+    keys: frozenset[dkim.PublicKey] = frozenset()
+    left_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from postroom.api.findings import FixAction, RecordToRemove
@@ -16,9 +18,12 @@ from postroom.dns.diagnosis.fix_contents import (
     valid_with,
     value_from,
     with_removed,
+    with_what_counts,
 )
 from postroom.dns.diagnosis.synthesis import invented_name
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import create, removal
+from postroom.dns.judging.judgement import Cause
 from unit.dns.diagnosis_looks import TOKEN, case_of
 from unit.dns.domains import DOMAIN, HEALTHY, look
 from unit.dns.fake_zone import FakeZone
@@ -169,6 +174,18 @@ def test_what_counts_at_the_name_now_is_in_the_fix(
     assert found.cause is not None
     assert found.cause.fix is not None
     assert (found.cause.code, found.cause.fix.value) == (code, value)
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_what_the_kept_record_leaves_out_is_told_once(told: bool) -> None:
+    """Whether the cause has said it is a value of it: how its sentence is worded tells nothing."""
+    case = case_of("dmarc", {DMARC: [f"{STRICT}; pct=50"]})
+    said = consequences(case, case.answer.values[0])
+    assert "pct=50" in said
+    cause = Cause(Code.WILDCARD_MASKS, "Masked.", create(case.planned))
+    if told:
+        cause = replace(cause, left_out=said)
+    assert with_what_counts(case, cause).message == f"Masked.{'' if told else said}"
 
 
 @pytest.mark.parametrize(

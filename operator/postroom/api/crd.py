@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The CustomResourceDefinitions, made from the models: the only source of ``crds/``."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -137,10 +138,28 @@ def _drop_rules(node: dict[str, Any]) -> None:
         _drop_rules(inner)
 
 
+def _tell_defaults_of_items(node: dict[str, Any], *, listed: bool = False) -> None:
+    """Say in words what an item of a list has by default, and have the API server not fill it in.
+
+    Whoever compares what was applied with what stands takes a list of a custom resource as a whole:
+    `kubectl apply` would change it each time, and Argo CD show a difference for ever. What was
+    applied without the field is read by the models, which have the default.
+    """
+    if listed and "default" in node:
+        value = node.pop("default")
+        text = json.dumps(value) if not isinstance(value, str) else value
+        node["description"] = f"{node['description']} Default: {text}."
+    for inner in node.get("properties", {}).values():
+        _tell_defaults_of_items(inner, listed=listed)
+    if "items" in node:
+        _tell_defaults_of_items(node["items"], listed=True)
+
+
 def definition(kind: Kind) -> dict[str, Any]:
     """Return the CustomResourceDefinition of a kind."""
     shown = PRESENTATIONS[kind]
     spec = structural(SPECS[kind])
+    _tell_defaults_of_items(spec)
     status = structural(STATUSES[kind])
     status["default"] = DEFAULT_STATUS
     status["description"] = "What postroom found out; written by postroom alone."

@@ -123,14 +123,14 @@ _ENABLED = (
 #: Belong to the spec of the account, which holds its own address and the others.
 OWN_RULES = (
     rule(
-        "!has(self.identities) || self.identities.all(identity, identity.type != 'Primary' || "
-        "identity.address == self.address)",
+        "!has(self.identities) || self.identities.all(identity, !has(identity.type) || "
+        "identity.type != 'Primary' || identity.address == self.address)",
         _PRIMARY,
         field_path=".identities",
     ),
     rule(
-        "!has(self.identities) || self.identities.all(identity, identity.enabled || "
-        "identity.address != self.address)",
+        "!has(self.identities) || self.identities.all(identity, !has(identity.enabled) || "
+        "identity.enabled || identity.address != self.address)",
         _ENABLED,
         field_path=".identities",
     ),

@@ -189,6 +189,17 @@ def test_the_narrow_view(kind: Kind, narrow: str) -> None:
     assert {"Last Check", "Message"} <= {column.name for column in columns if column.priority}
 
 
+def test_no_item_of_a_list_of_a_spec_is_filled_in() -> None:
+    """Whoever applies such a list would see a difference for ever; what it is, is said in words."""
+    listed = {path: node for path, node in NODES.items() if ".spec." in path and "[]" in path}
+    assert listed["EmailAccount.spec.identities[].enabled"]["description"].endswith(
+        "Default: true."
+    )
+    assert listed["SendingDomain.spec.mx[].preference"]["description"].endswith("Default: 10.")
+    assert listed["SendingDomain.spec.dkim[].role"]["description"].endswith("Default: Active.")
+    assert [path for path, node in listed.items() if "default" in node] == []
+
+
 def test_names_do_not_collide() -> None:
     names = [definition["spec"]["names"] for definition in crd.definitions()]
     assert [name["shortNames"] for name in names] == [["sdom"], ["msrv"], ["eacct"]]

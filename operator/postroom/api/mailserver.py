@@ -271,6 +271,12 @@ class ProbeFacts(Model):
         description="How often these credentials were refused when postroom sent them by itself; "
         "after 2 they are not sent again until they change or somebody asks for a check.",
     )
+    unclear: bool | None = Field(
+        default=None,
+        description="True where the server refused the sign-in by its code alone, beside words "
+        "that postroom does not know: they may say that it passes, so that the credentials are "
+        "sent again once a day.",
+    )
     refused: Annotated[str, StringConstraints(max_length=32, pattern="^[0-9a-f]{32}$")] | None = (
         Field(
             default=None,

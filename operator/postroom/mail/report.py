@@ -99,6 +99,7 @@ class ProbeReport:
     `refusals` is how often these credentials were refused when nobody had asked for the check, as
     far as a refusal of them stands. `after` is what becomes of it by itself.
     With `needs_someone` it is no verdict by the server's code, but passes only if someone acts.
+    `unclear` is a refusal by its code alone, beside words that may tell of what passes.
     """
 
     stage: ProbeStage
@@ -118,6 +119,7 @@ class ProbeReport:
     fix: str = ""
     after: str = ""
     needs_someone: bool = False
+    unclear: bool = False
 
     @property
     def message(self) -> str:

@@ -149,7 +149,7 @@ def _of_mail() -> Iterator[tuple[str, str]]:
     daily = {timedelta(days=1): "once a day"}[retrying.DISABLED_APART]
     yield (
         "limits",
-        f"(that of a locked account every {word(locked)} hours, that of a disabled one {daily})",
+        f"(that of a locked account every {word(locked)} hours, that of a disabled one {daily}, as",
     )
     again = f"and {probing.CONFIRM_AFTER.seconds} seconds apart for servers"
     yield from (("verification", again), ("status", again))

@@ -70,6 +70,7 @@ class Failure(Exception):
     cause: str | None = None
     fix: str = ""
     needs_someone: bool = False
+    unclear: bool = False
 
     @property
     def message(self) -> str:

@@ -164,6 +164,7 @@ class ImapSession:
             retry_after=meaning.wait,
             cause=meaning.cause.value,
             needs_someone=meaning.needs_someone,
+            unclear=meaning.unclear,
             fix=meaning.hint,
         )
 

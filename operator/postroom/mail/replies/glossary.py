@@ -20,6 +20,8 @@ from postroom.api.data_files import Row, read
 _LETTERS = str.maketrans({"ß": "ss", "ł": "l", "ø": "o", "æ": "ae", "œ": "oe", "ı": "i", "’": "'"})
 #: Scripts that do not part words by blanks, or hang endings on them: Chinese, Japanese, Korean.
 _UNPARTED = r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+#: Where a word of Latin letters meets one of them: "IP가".
+_BORDER = re.compile(rf"(?<=[a-z0-9])(?={_UNPARTED})|(?<={_UNPARTED})(?=[a-z0-9])")
 #: Accents on letters of Latin and Cyrillic; those of Japanese make other letters.
 _MARKS = re.compile(r"[\u0300-\u036f]")
 #: Characters that one becomes: a letter with two marks. Some ligatures become eighteen.
@@ -56,7 +58,8 @@ class Glossary(Row):
 
 def in_english(words: str) -> str:
     """Return lowercase words with those of the glossary in English, and letters without accents."""
-    return _glossary().sub(_english, without_marks(words))
+    said = _glossary().sub(_english, without_marks(words))
+    return said if said.isascii() else _BORDER.sub(" ", said)
 
 
 def letters_known(text: str) -> int:

@@ -116,7 +116,8 @@ class Meaning:
     `wait` is how long to leave the server alone at least, None for the usual time; `row` the id
     of the row that decided, None for a signal; `response` the response code of IMAP by which it
     did. `needs_someone`: it is taken for passing, by its code, but its words say that someone must
-    act.
+    act. `unclear`: the code alone refuses the sign-in, beside words that nobody here knows, which
+    may well tell of something that passes.
     """
 
     cause: Cause
@@ -127,6 +128,7 @@ class Meaning:
     row: str | None = None
     response: str | None = None
     needs_someone: bool = False
+    unclear: bool = False
 
     @property
     def conclusive(self) -> bool:
@@ -274,7 +276,7 @@ def _meaning_of(reply: _Reply) -> Meaning:
         riddle = row.cause in _GUESSED and by_class and family is None and is_riddle(reply.said)
     meaning = _of_row(row, about)
     if riddle:
-        meaning = replace(meaning, hint=f"{_WORDS_UNKNOWN} {meaning.hint}")
+        meaning = replace(meaning, hint=f"{_WORDS_UNKNOWN} {meaning.hint}", unclear=True)
     if not meaning.conclusive:
         meaning = replace(meaning, wait=suggested_wait(reply.words) or meaning.wait)
     if not meaning.conclusive:

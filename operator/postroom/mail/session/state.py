@@ -162,6 +162,7 @@ class SessionState:
             server_text=text,
             fix=self.echo_filter.sentence(end.fix, self.tls),
             needs_someone=end.needs_someone,
+            unclear=end.unclear,
         )
 
     def keep_login_out_of_the_clear(self) -> None:

@@ -164,5 +164,6 @@ def _rejected(
         retry_after=meaning.wait,
         cause=meaning.cause.value,
         needs_someone=meaning.needs_someone,
+        unclear=meaning.unclear,
         fix=meaning.hint,
     )

@@ -313,6 +313,7 @@ def facts_of(
         enhanced_code=report.enhanced_code,
         server_text=report.server_text,
         refusals=report.refusals,
+        unclear=True if report.unclear else None,
         refused=mark if report.refusals else None,
     )
     if before is None or not before.server_text or not facts.server_text:

@@ -5,7 +5,8 @@ What passes by itself is looked at again soon, ever less often. A server that as
 is. Credentials that were refused are sent once more half an hour later, because a server whose
 backend fails may refuse good ones, and then only when they change or somebody asks; those of a
 locked account now and then, because locks end, and those of a disabled one once a day, because it
-may be enabled and nobody would tell us.
+may be enabled and nobody would tell us. So are those that are refused in words that nobody here
+knows: they may say that it passes.
 """
 
 from collections.abc import Sequence
@@ -44,6 +45,9 @@ _APART = {
     Reason.ACCOUNT_DISABLED: DISABLED_APART,
     Reason.TEMPORARY_FAILURE: DISABLED_APART,
 }
+#: And those that are refused in words that nobody knows, which are of something that passes now and
+#: then: so rarely that a wrong password comes near no lock.
+UNCLEAR_APART = timedelta(days=1)
 #: How far apart at least refused credentials are sent because somebody asked.
 REQUESTS_APART = timedelta(minutes=5)
 SUSPENDED = "They are not sent again until they change or somebody asks for a check."
@@ -196,15 +200,19 @@ def next_attempt(rejection: Rejection) -> datetime | None:
     """Return when refused credentials are sent again; None: only when something changes."""
     if rejection.attempts < ATTEMPTS:
         return rejection.at + ATTEMPTS_APART
-    apart = _APART.get(rejection.report.reason)
+    apart = _apart(rejection.report)
     return rejection.at + apart if apart is not None else None
+
+
+def _apart(report: ProbeReport) -> timedelta | None:
+    """How far apart credentials are sent that were refused as often as is tried at first."""
+    return UNCLEAR_APART if report.unclear else _APART.get(report.reason)
 
 
 def worded(rejection: Rejection) -> ProbeReport:
     """Return the refusal with a word on what becomes of the credentials."""
     told = [DECLINED] if rejection.declined else []
-    apart = _APART.get(rejection.report.reason)
-    if rejection.attempts >= ATTEMPTS and apart == DISABLED_APART:
+    if rejection.attempts >= ATTEMPTS and _apart(rejection.report) == DISABLED_APART:
         told.append(DAILY)
     elif next_attempt(rejection) is None:
         told.append(SUSPENDED)
@@ -260,5 +268,6 @@ def restored(
         enhanced_code=about.enhanced_code if about else None,
         server_text=about.server_text if about else None,
         fix=fix,
+        unclear=about is not None and about.unclear is True,
     )
     return Rejection(status.last_handled_reconcile_at, report, now, attempts)

@@ -79,6 +79,58 @@ def test_their_causes_are_found(stage: Stage, said: str, cause: set[Cause]) -> N
     assert meaning_of_smtp(550, said, Circumstances(stage)).cause in cause
 
 
+PASSING = (
+    "Bitte probieren Sie es in ein paar Minuten nochmal",
+    "Veuillez patienter quelques minutes", "Espere unos minutos",
+    "Trwają prace konserwacyjne", "您的IP已被封禁", "IP가 차단되었습니다",
+    "サービスは現在ご利用いただけません", "Huoltokatko", "Serviciul nu este disponibil",
+    "Сервіс недоступний", "Ο λογαριασμός σας έχει κλειδωθεί προσωρινά",
+    "Πάρα πολλές αποτυχημένες προσπάθειες",
+    "Η υπηρεσία δεν είναι διαθέσιμη", "Δοκιμάστε ξανά αργότερα",
+    "חשבונך ננעל זמנית", "יותר מדי ניסיונות", "השירות אינו זמין",
+    "نسخة مؤقتًا", "محاولات كثيرة جدا", "الخدمة غير متوفرة",
+    "حاول مرة أخرى لاحقا", "Tài khoản của bạn tạm thời bị khóa",
+    "Quá nhiều lần đăng nhập thất bại", "Dịch vụ không khả dụng",
+    "Vui lòng thử lại sau", "Bảo trì", "Akun Anda dikunci sementara",
+    "Terlalu banyak percobaan login", "Layanan tidak tersedia",
+    "Silakan coba lagi nanti", "Príliš veľa neúspešných pokusov",
+    "Skúste neskôr", "Твърде много опити", "Опитайте по-късно",
+    "Vaš račun je privremeno zaključan", "Previše neuspjelih pokušaja",
+    "Pokušajte kasnije", "Vaš račun je začasno zaklenjen",
+    "Preveč neuspelih poskusov", "Teie konto on ajutiselt lukustatud",
+    "Liiga palju katseid", "Jūsų paskyra laikinai užrakinta",
+    "Per daug bandymų", "Pārāk daudz mēģinājumu", "Mēģiniet vēlāk",
+    "El teu compte està bloquejat temporalment",
+    "Torneu-ho a provar més tard", "Auth server did not reply",
+    "The authentication daemon is not running", "Unknown error",
+    "Not now", "PAM: module is unknown",
+)  # fmt: skip
+
+
+@over([f"{lead}{said}" for said in PASSING for lead in ("", "5.7.8 Login failed: ")])
+def test_what_passes_is_no_wrong_password(said: str) -> None:
+    found = meaning_of_smtp(535, said)
+    assert found.cause is not Cause.AUTHENTICATION_FAILED
+    assert not found.conclusive
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ("Unusual activity detected; sign-in was blocked", Cause.WEB_LOGIN_REQUIRED),
+        ("Login prevented for security reasons", Cause.WEB_LOGIN_REQUIRED),
+        ("Access blocked by firewall", Cause.CLIENT_NOT_ALLOWED),
+    ],
+)
+def test_who_bars_a_sign_in_does_not_blame_the_password(said: str, cause: Cause) -> None:
+    assert meaning_of_smtp(535, said).cause is cause
+
+
+@pytest.mark.parametrize("said", ["ip가 차단", "您的ip已被封禁", "smtp接続"])
+def test_a_latin_word_ends_where_another_script_begins(said: str) -> None:
+    assert re.search(r"\b(?:ip|smtp)\b", in_english(said))
+
+
 @given(st.text(max_size=60))
 def test_no_letters_make_a_text_much_longer(text: str) -> None:
     assert len(without_marks(text)) <= 3 * len(text)

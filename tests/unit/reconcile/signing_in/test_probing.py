@@ -176,11 +176,25 @@ async def test_the_number_of_attempts_holds_through_restarts() -> None:
     assert count == 1
 
 
+@pytest.mark.parametrize(("unclear", "sent_again"), [(False, 0), (True, 1)])
+async def test_what_nobody_understood_is_tried_a_day_after_a_restart(
+    unclear: bool, sent_again: int
+) -> None:
+    world = world_with(replace(REFUSED, unclear=unclear))
+    assert await looks(world, 3, HOUR) == 2
+    restart(world)
+    assert await looks(world, 20, HOUR) == 0
+    assert await looks(world, 8, HOUR) == sent_again
+
+
 @pytest.mark.parametrize("reason", [Reason.AUTHENTICATION_REJECTED, Reason.ACCOUNT_DISABLED])
 @pytest.mark.parametrize("wrong", ["It says no.", "It says no:"])
 @pytest.mark.parametrize("fix", ["", "mend it: now. Or not."])
-async def test_a_restart_changes_no_status(wrong: str, fix: str, reason: Reason) -> None:
-    world = world_with(replace(REFUSED, wrong=wrong, fix=fix, reason=reason))
+@pytest.mark.parametrize("unclear", [False, True])
+async def test_a_restart_changes_no_status(
+    wrong: str, fix: str, reason: Reason, unclear: bool
+) -> None:
+    world = world_with(replace(REFUSED, wrong=wrong, fix=fix, reason=reason, unclear=unclear))
     for minutes in (1, 30, 30):
         before = await world.look(ACCOUNT, minutes * MINUTE)
         restart(world)

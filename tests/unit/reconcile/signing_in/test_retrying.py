@@ -207,6 +207,21 @@ def test_an_account_that_is_enabled_again_is_noticed_within_a_day() -> None:
     assert retrying.next_attempt(retrying.refused(rejection, None, REFUSED, now)) is None
 
 
+def test_what_is_refused_in_words_that_nobody_knows_is_tried_once_a_day() -> None:
+    """They may say that it passes: who never tried again would not see that it did."""
+    riddle = replace(REFUSED, unclear=True)
+    rejection, sent = retrying.refused(None, None, riddle, NOW), [NOW]
+    assert retrying.worded(rejection).after == ""
+    for minutes in range(0, 4 * 24 * 60, 5):
+        now = NOW + minutes * MINUTE
+        if retrying.may_send(rejection, None, now):
+            rejection, sent = retrying.refused(rejection, None, riddle, now), [*sent, now]
+    assert [later - before for before, later in pairwise(sent)] == [30 * MINUTE, *[24 * HOUR] * 3]
+    assert retrying.worded(rejection).after == retrying.DAILY
+    # Once its words are known, they count.
+    assert retrying.next_attempt(retrying.refused(rejection, None, REFUSED, now)) is None
+
+
 def test_what_is_refused_in_words_alone_is_not_sent_again_and_again() -> None:
     """The code says that it passes: no verdict, but as many of them lock an account."""
     said = replace(REFUSED, reason=Reason.TEMPORARY_FAILURE, conclusive=False, needs_someone=True)

@@ -7,7 +7,7 @@ Files are named as kubeconform asks for them:
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from postroom.api import cel_rules, crd
@@ -41,6 +41,7 @@ _METADATA: Mapping[str, Any] = {
         "deletionGracePeriodSeconds": {"type": "integer"},
     },
 }
+METADATA_FIELDS: Collection[str] = _METADATA["properties"].keys()
 
 
 def file_name(kind: Kind) -> str:

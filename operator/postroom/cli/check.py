@@ -19,6 +19,7 @@ from postroom.api.names import API_VERSION
 from postroom.cli import check_options, described, manifests, options, table, terminal
 from postroom.cli.check_options import Destination
 from postroom.cli.directory import DirectoryWorld
+from postroom.cli.file_types import is_folder
 from postroom.cli.formats.origins import Origins
 from postroom.cli.formats.remarks import remarks_of
 from postroom.cli.formats.results import CheckResult
@@ -131,7 +132,9 @@ class CheckInput:
     def stamp(self) -> list[tuple[str, int]]:
         """All files and when they changed."""
         paths = [] if described.is_domain(self.targets) else map(Path, self.targets)
-        files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
+        files = [
+            file for path in paths for file in (path.rglob("*") if is_folder(path) else [path])
+        ]
         found = []
         for file in files:
             # Editors write beside a file, and what was listed may be gone again.

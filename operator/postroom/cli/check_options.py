@@ -8,6 +8,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from postroom.api.fields import parse_duration
+from postroom.cli.file_types import is_folder
 from postroom.cli.formats.writing import Format
 from postroom.cli.secret_stores import Credentialing, SecretsFrom
 
@@ -102,7 +103,7 @@ def credentials_of(
         raise BadOption("--without-credentials signs in nowhere: leave --secrets-from out.")
     if (source is SecretsFrom.DIR) != (folder is not None):
         raise BadOption("--secrets-from dir and --secrets-dir FOLDER go together.")
-    if folder is not None and not folder.is_dir():
+    if folder is not None and not is_folder(folder):
         raise BadOption(f"--secrets-dir {folder}: there is no such folder.")
     if source is not SecretsFrom.CLUSTER and (kubeconfig is not None or context is not None):
         raise BadOption("--kubeconfig and --context go with --secrets-from cluster.")

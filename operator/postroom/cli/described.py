@@ -12,10 +12,11 @@ import typer
 from postroom.api.names import API_VERSION, Key, Kind
 from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.cli import completion, manifests
+from postroom.cli.file_types import is_there
 from postroom.cli.manifest_files import SUFFIXES
 from postroom.cli.manifests import Manifests
 from postroom.cli.record_plans import FLAGS, complaint
-from postroom.cli.yaml_documents import Manifest
+from postroom.cli.yaml_documents import Complaint, Manifest
 from postroom.dns.names import canonical
 
 #: What is said for no provider at all, where one would be guessed.
@@ -50,7 +51,7 @@ def is_domain(targets: Sequence[str]) -> bool:
     first = targets[0]
     is_path = first == "-" or "/" in first or first.lower().endswith(SUFFIXES)
     plain = "." not in first.strip(".")
-    return not (len(targets) > 1 or is_path or plain or Path(first).exists())
+    return not (len(targets) > 1 or is_path or plain or is_there(Path(first)))
 
 
 def read(
@@ -70,7 +71,10 @@ def read(
                 "--provider and --set go with a domain: files say spec.provider and "
                 "spec.parameters."
             )
-        found = manifests.load([Path(target) for target in targets], namespace, ignore)
+        found = manifests.load([Path(target) for target in targets if target], namespace, ignore)
+        if not all(targets):
+            # A variable that is not set: `Path` would take it for the folder that we are in.
+            found.complaints.append(Complaint('""', 0, "there is no such file or directory"))
         astray = {target for target in targets if is_domain([target])}
         found.complaints[:] = [
             replace(each, message=_NAMED_ALONE) if each.file in astray else each

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from postroom.cli.file_types import is_folder
+
 _PARTS = {"/**/": "/(?:.*/)?", "**/": "(?:.*/)?", "/**": "/.*", "*": "[^/]*", "?": "[^/]"}
 _SPECIAL = re.compile(r"/\*\*/|\*\*/|/\*\*|\*|\?")
 
@@ -21,7 +23,7 @@ class Rule:
 
     def fits(self, entry: Path) -> bool:
         """Whether the line speaks of this entry."""
-        if self.only_folders and not entry.is_dir():
+        if self.only_folders and not is_folder(entry):
             return False
         return bool(self.pattern.fullmatch(entry.relative_to(self.top).as_posix()))
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from postroom.api.names import Kind
-from postroom.cli import ignoring
+from postroom.cli import file_types, ignoring
 
 #: Bytes; no manifest is larger.
 SIZE_LIMIT = 4 * 1024 * 1024
@@ -73,7 +73,7 @@ def listed(
     for path in paths:
         before = len(listing.problems)
         _add(path, None, listing)
-        if any((path / name).is_file() for name in _KUSTOMIZATIONS):
+        if any(file_types.is_file(path / name) for name in _KUSTOMIZATIONS):
             listing.problems[before:] = [Problem(*each) for each in listing.problems[before:]]
     return listing.files, listing.problems
 
@@ -117,14 +117,14 @@ def _add(
     if place in listing.seen:
         return
     listing.seen.add(place)
-    if not path.exists():
-        listing.problems.append(Problem(str(path), 0, "there is no such file or directory"))
+    if not file_types.is_there(path):
+        listing.problems.append(Problem(str(path), 0, file_types.why_not(path)))
         return
-    if not path.is_dir():
+    if not file_types.is_folder(path):
         listing.files.append(ListedFile(path, namespace, left_out is not None))
         return
     for name in _KUSTOMIZATIONS:
-        if (path / name).is_file():
+        if file_types.is_file(path / name):
             told = len(listing.problems)
             _add_kustomized(path / name, namespace, listing)
             if left_out is not None and not _concerns_us(path / name):
@@ -132,14 +132,18 @@ def _add(
             return
     try:
         entries = sorted(path.iterdir())
+        # One that can be listed may let nobody look at what is in it.
+        for entry in entries[:1]:
+            entry.lstat()
     except OSError as error:
         listing.problems.append(Problem(str(path), 0, f"cannot be read: {error.strerror}"))
         return
     around = ignoring.rules(path, listing.ignore) if left_out is None else left_out
     known = [*around, *ignoring.of_folder(path)]
     for entry in entries:
-        is_lost = entry.is_symlink() and not entry.exists()
-        wanted = entry.is_dir() or (entry.suffix in SUFFIXES and (entry.is_file() or is_lost))
+        is_lost = entry.is_symlink() and not file_types.is_there(entry)
+        is_file = entry.suffix in SUFFIXES and (is_lost or file_types.is_file(entry))
+        wanted = is_file or file_types.is_folder(entry)
         if wanted and not ignoring.is_left_out(entry, known):
             _add(entry, namespace, listing, known)
 
@@ -158,8 +162,8 @@ def _concerns_us(kustomization: Path) -> bool:
     return any(
         speaks_of_us(file)
         for place in (folder, *named)
-        for file in (place.rglob("*") if place.is_dir() else [place])
-        if file.is_file()
+        for file in (place.rglob("*") if file_types.is_folder(place) else [place])
+        if file_types.is_file(file)
     )
 
 
@@ -209,11 +213,11 @@ def _add_kustomized(file: Path, namespace: str | None, listing: _Listing) -> Non
     own = content.get("namespace") or None
     for index, resource in enumerate(resources):
         path = file.parent / resource
-        if path.exists():
+        if file_types.is_there(path):
             _add(path, namespace or own, listing)
         else:
             line = entries[index].start_mark.line + 1 if index < len(entries) else 1
-            sentence = f"names {resource}, but there is no such file or directory"
+            sentence = f"names {resource}, but {file_types.why_not(path)}"
             listing.problems.append(Problem(str(file), line, sentence))
 
 
@@ -224,7 +228,7 @@ def beyond_listing(content: dict[Any, Any]) -> Iterator[str]:
     if not isinstance(content.get("namespace") or "", str):
         yield "a namespace that is no name"
     for resource in content.get("resources") or ():
-        if not isinstance(resource, str):
+        if not (resource and isinstance(resource, str)):
             yield "a resource that is no path"
         elif "://" in resource or "?ref=" in resource or resource.startswith(_REMOTE):
             yield f"the remote resource {resource[:80]}"

@@ -14,12 +14,13 @@ from typing import Any
 
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.fields import Model
+from postroom.api.json_schema import METADATA_FIELDS
 from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import API_VERSION, GROUP, Key, Kind
 from postroom.api.resource import InvalidSpec, Problem, parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.api.suggest import hint
-from postroom.cli import manifest_files, object_names
+from postroom.cli import file_types, manifest_files, object_names
 from postroom.cli.options import ExitCode
 from postroom.cli.secret_sources import secrets_made_by, why_elsewhere
 from postroom.cli.yaml_documents import Complaint, Manifest, documents, template_in
@@ -59,7 +60,7 @@ def load(paths: Sequence[Path], namespace: str, ignore: Sequence[str] = ()) -> M
 
     `namespace` is for objects that name none.
     """
-    found = Manifests(only_folders=all(path.is_dir() for path in paths))
+    found = Manifests(only_folders=all(map(file_types.is_folder, paths)))
     files, problems = manifest_files.listed(paths, ignore)
     found.complaints += [
         Complaint(*problem, unread=isinstance(problem, manifest_files.Unread))
@@ -185,12 +186,16 @@ def _bad_names(manifest: Manifest, name: str, namespace: str) -> list[Complaint]
         )
         if needs is not None
     ]
-    return [*bad, *_bad_texts(manifest)]
+    return [*bad, *_bad_metadata(manifest)]
 
 
-def _bad_texts(manifest: Manifest) -> Iterator[Complaint]:
-    """Complain of numbers and the like in metadata where the API server takes texts alone."""
+def _bad_metadata(manifest: Manifest) -> Iterator[Complaint]:
+    """Complain of fields of metadata that there are not, and of numbers and the like where the API
+    server takes texts alone."""
     metadata = manifest.raw["metadata"]
+    for field_ in sorted(metadata.keys() - METADATA_FIELDS):
+        message = f"metadata.{field_}: is not a field of metadata{hint(field_, METADATA_FIELDS)}"
+        yield manifest.complaint(("metadata", field_), message)
     if not isinstance(metadata.get("namespace") or "", str):
         message = "metadata.namespace: must be a text: put it in quotes"
         yield manifest.complaint(("metadata", "namespace"), message)

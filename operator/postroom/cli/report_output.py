@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from postroom.api.conditions import ConditionStatus
+from postroom.cli import file_types
 from postroom.cli.options import ExitCode, say
 from postroom.log import without_commands
 from postroom.report import page, reading, shape
@@ -35,7 +36,11 @@ def refuse_places(html: Path | None, *, as_json: bool) -> None:
         raise ReportNotWritten("name a file with --html FILE, or print it with --json.")
     if html == _STDOUT and as_json:
         raise ReportNotWritten("standard output takes one of --html - and --json.")
-    if html is not None and html != _STDOUT and (html.is_dir() or not html.parent.is_dir()):
+    if (
+        html is not None
+        and html != _STDOUT
+        and (file_types.is_folder(html) or not file_types.is_folder(html.parent))
+    ):
         raise ReportNotWritten(f"{html} is no file that could be written.")
 
 

@@ -21,7 +21,7 @@ import typer.main
 import yaml
 
 from postroom.api.names import GROUP, PART_OF_LABEL, Kind
-from postroom.cli import plugin_options, support_parts, usage
+from postroom.cli import file_types, plugin_options, support_parts, usage
 from postroom.cli.cluster import PluginError, refuse_names
 from postroom.cli.options import say
 from postroom.cli.plugin_options import ContextOption, KubeconfigOption
@@ -83,8 +83,8 @@ def support_bundle(
 
         for place in filter(None, (namespace, operator_namespace)):
             refuse_names(place)
-        if target.exists() or not target.parent.is_dir():
-            why = "exists" if target.exists() else "is in no folder"
+        if file_types.is_there(target) or not file_types.is_folder(target.parent):
+            why = "exists" if file_types.is_there(target) else "is in no folder"
             raise PluginError(f"{target} {why}: name another file with --file.")
         try:
             async with connected(kubeconfig, context, "postroom-support") as api:

@@ -23,6 +23,7 @@ from postroom.api.times import parse_timestamp
 from postroom.cli import account_details, domain_details
 from postroom.cli.columns import Columns, mark
 from postroom.log import on_one_line
+from postroom.report import untrusted
 
 Object = Mapping[str, Any]
 
@@ -163,7 +164,7 @@ def _ago(stamp: object, now: datetime) -> str:
 
 def _cells(console: Console, kind: Kind, raw: Object) -> list[Text]:
     """What a row shows of an object of this kind besides its name and verdict."""
-    spec, status = raw.get("spec") or {}, raw.get("status") or {}
+    spec, status = untrusted.mapping(raw.get("spec")), raw.get("status") or {}
 
     def checked(wanted: ConditionType) -> Text:
         return mark(_condition(raw, wanted).get("status", ""), console)
@@ -297,7 +298,7 @@ def _unsaid(message: str, said: Set[str]) -> str:
 
 def _show_publishing(console: Console, raw: Object) -> None:
     """Who would publish the records of a domain, where nobody does."""
-    publish = (raw.get("spec") or {}).get("publish")
+    publish = untrusted.mapping(raw.get("spec")).get("publish")
     looked_at = bool(domain_details.records(raw)) and not _condition(
         raw, ConditionType.RECORDS_PUBLISHED
     )

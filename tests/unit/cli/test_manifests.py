@@ -584,6 +584,8 @@ def test_a_slip_in_the_version_is_told_from_others_kinds(
         ("labels: {a: 1}", "metadata.labels.a: must be a text"),
         ("annotations: {a: true}", "metadata.annotations.a: must be a text"),
         ("labels: [a]", "metadata.labels: must be a mapping"),
+        ("nmaespace: mail", "metadata.nmaespace: is not a field of metadata: did you mean namesp"),
+        ("Labels: {a: b}", "metadata.Labels: is not a field of metadata: did you mean labels?"),
     ],
 )
 def test_of_metadata_what_the_api_server_refuses_is_refused(
@@ -591,7 +593,7 @@ def test_of_metadata_what_the_api_server_refuses_is_refused(
 ) -> None:
     (complaint,) = complaints(tmp_path, GOOD.replace("name: good", f"name: good\n  {metadata}"))
     assert complaint.startswith(f"5: {says}")
-    for fine in ("labels:", "labels: {a: }", "annotations: {a: '1'}"):
+    for fine in ("labels:", "labels: {a: }", "annotations: {a: '1'}", "managedFields: [{}]"):
         assert complaints(tmp_path, GOOD.replace("name: good", f"name: good\n  {fine}")) == []
 
 

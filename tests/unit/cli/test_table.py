@@ -108,6 +108,21 @@ def test_server_of_an_account(spec: dict[str, Any], status: dict[str, Any], show
     assert row(said("EmailAccount", READY, spec=spec, **status))[4] == shown
 
 
+@pytest.mark.parametrize("spec", [5, "text", ["a"], None, True])
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_spec_that_is_none_has_its_row_all_the_same(kind: Kind, spec: object) -> None:
+    for status in (None, {"conditions": READY}):
+        raw = {
+            "kind": kind.value,
+            "metadata": {"namespace": "mail", "name": "a"},
+            "spec": spec,
+            "status": status,
+        }
+        console = Console(file=io.StringIO(), width=200)
+        table.show(console, [raw])
+        assert "a " in console.file.getvalue()  # type: ignore[attr-defined]
+
+
 def test_of_an_account_that_is_well_the_table_says_enough() -> None:
     assert "Identities" not in said("EmailAccount", READY, **STATUS)
 

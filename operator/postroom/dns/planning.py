@@ -11,7 +11,7 @@ from postroom.dns import dkim, dmarc, ownership
 from postroom.dns.answers import RecordType
 from postroom.dns.names import NAME_LIMIT
 from postroom.dns.presets.complete import complete
-from postroom.dns.presets.identify import must_be_alone
+from postroom.dns.presets.identify import must_be_alone, title_of
 from postroom.dns.presets.load import preset
 from postroom.dns.requirements import (
     VALUE_LIMIT,
@@ -71,7 +71,7 @@ def plan(
         *_reverse(spec),
     ]
     problems = tuple(problem for planned, path in made for problem in _problems(planned, path))
-    problems += tuple(_beside_aliases(made))
+    problems += (*_beside_aliases(made), *_beside_only_exchanges(made))
     if problems:
         raise InvalidSpec(problems)
     return DomainPlan(
@@ -102,6 +102,23 @@ def _beside_aliases(made: Sequence[_Made]) -> Iterator[Problem]:
             message = (
                 f"asks for a record of type {record.type.value} at {record.name}, where "
                 f"{alias.purpose.value} asks for a CNAME, which must be alone: name another"
+            )
+            yield Problem(("spec", *path), message)
+
+
+def _beside_only_exchanges(made: Sequence[_Made]) -> Iterator[Problem]:
+    """What is asked for beside an exchange that its provider takes alone only: both would stand
+    there as asked for, and one of them would not work."""
+    only = dict[str, PlannedRecord]()
+    for record, _ in made:
+        if isinstance(record.wanted, MXWanted) and record.wanted.alone:
+            only.setdefault(record.name, record)
+    for record, path in made:
+        alone = only.get(record.name, record)
+        if isinstance(record.wanted, MXWanted) and record.value != alone.value:
+            message = (
+                f"asks for MX {record.value} at {record.name} beside {alone.value}, which "
+                f"{title_of(alone.value.partition(' ')[2])} takes only where it is alone: name one"
             )
             yield Problem(("spec", *path), message)
 

@@ -289,6 +289,45 @@ def test_nothing_is_asked_for_beside_a_cname(
     assert f"at click.{DOMAIN}, where Tracking asks for a CNAME" in caught.value.problems[0].message
 
 
+FEEDBACK = "feedback-smtp.eu-west-1.amazonses.com"
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "clashing"),
+    [
+        ([FEEDBACK, "mx.a.net"], [1]),
+        (["mx.a.net", FEEDBACK], [0]),
+        # Nor two of the same provider, each of which is to be the only one.
+        ([FEEDBACK, FEEDBACK.replace("eu-west-1", "us-east-1")], [1]),
+        (["mx.a.net", FEEDBACK, "mx.b.net"], [0, 2]),
+        ([FEEDBACK], []),
+        (["mx.a.net", "mx.b.net"], []),
+    ],
+)
+@pytest.mark.parametrize("field", ["mx", "returnPath"])
+def test_nothing_is_asked_for_beside_an_exchange_that_must_be_alone(
+    field: str, exchanges: list[str], clashing: list[int]
+) -> None:
+    """Else all were Valid where all are published, though the provider then refuses the name."""
+    given = [{"host": host, "preference": 10} for host in exchanges]
+    spec: dict[str, Any] = {"mx": given}
+    if field != "mx":
+        spec = {field: {"name": "bounce", "mx": given}}
+    if not clashing:
+        assert len(planned(**spec).records) == len(exchanges)
+        return
+    path = ("spec", "mx") if field == "mx" else ("spec", field, "mx")
+    with pytest.raises(InvalidSpec) as caught:
+        planned(**spec)
+    assert [one.path for one in caught.value.problems] == [(*path, place) for place in clashing]
+    assert "which Amazon SES takes only where it is alone" in caught.value.problems[0].message
+
+
+def test_an_exchange_that_must_be_alone_has_its_own_name() -> None:
+    back = {"name": "bounce", "mx": [{"host": FEEDBACK, "preference": 10}]}
+    assert len(planned(returnPath=back, mx=[{"host": "mx.a.net"}]).records) == 2
+
+
 def test_what_is_required_twice_is_published_once() -> None:
     twice = {"includes": ["a.net", "b.net", "a.net"], "ip4": ["192.0.2.1", "192.0.2.1"]}
     [record] = planned(spf=twice).records

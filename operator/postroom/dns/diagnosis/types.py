@@ -5,7 +5,7 @@ import dataclasses
 import re
 from collections.abc import Iterable, Iterator
 
-from postroom.api.findings import FixAction, RecordToRemove
+from postroom.api.findings import Fix, FixAction, RecordToRemove
 from postroom.api.sendingdomain import Purpose
 from postroom.dns import spf
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
@@ -60,12 +60,15 @@ def _probes_in_the_way(case: Case) -> Iterator[Probe]:
 
 
 def with_all_in_the_way(case: Case, cause: Cause) -> Cause:
-    """Take away, with what a cause is about, all else that stands where the CNAME is published."""
+    """Take away, with what a cause is about, all else that stands where a CNAME is published, or
+    the CNAME that stands where something else is."""
     fix, planned = cause.fix, case.planned
-    if fix is None or (fix.name, fix.type) != (planned.name, RecordType.CNAME.value):
+    if fix is None or fix.name != planned.name:
         return cause
     if fix.action not in (FixAction.CREATE, FixAction.REPLACE, FixAction.MOVE):
         return cause
+    if fix.type != RecordType.CNAME.value:
+        return _without_alias(case, cause, fix)
     gone = {(record.name, record.type) for record in fix.remove}
     left = [
         answer
@@ -86,6 +89,21 @@ def with_all_in_the_way(case: Case, cause: Cause) -> Cause:
         for answer in left
         for record in removal(planned.name, answer.question.type, answer.values)
     ]
+    fix = with_removed(fix, [*fix.remove, *more])
+    return dataclasses.replace(cause, message=message, fix=fix)
+
+
+def _without_alias(case: Case, cause: Cause, fix: Fix) -> Cause:
+    """Whatever is the cause: nothing that is published beside a CNAME is seen."""
+    name, target = case.planned.name, synthesis.alias_of(case)
+    gone = {(record.name, record.type) for record in fix.remove}
+    if target is None or not case.answer.aliases or (name, RecordType.CNAME.value) in gone:
+        return cause
+    message = (
+        f"{cause.message} At {name} stands a CNAME to {quoted(target)}, beside which no {fix.type} "
+        "can be published: it goes as well."
+    )
+    more = removal(name, RecordType.CNAME, (target,))
     fix = with_removed(fix, [*fix.remove, *more])
     return dataclasses.replace(cause, message=message, fix=fix)
 

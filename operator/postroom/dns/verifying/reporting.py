@@ -32,6 +32,7 @@ from postroom.dns.names import host_label, is_within
 from postroom.dns.requirements import PlannedRecord
 from postroom.dns.texts.quoting import quoted
 from postroom.dns.verifying.consequences import bound, seconds_cached, what_follows
+from postroom.dns.verifying.one_step import in_one_step
 from postroom.dns.verifying.private_keys import with_strays
 from postroom.dns.verifying.quorum import coherent, propagating
 from postroom.dns.verifying.report import DomainReport, RecordReport
@@ -199,8 +200,8 @@ def report(
     resolver_only = bool(conclusive) and not any(answer.authoritative for answer in conclusive)
     # Their answers got lost for a reason that is told of the domain.
     lost = frozenset(id for id, answer in answers.items() if answering.cut_off(answer))
-    reported = [_reported(record, zone, host) for record in judged]
-    found = [made for _, findings in reported for made in findings]
+    reported = {record.id: _reported(record, zone, host) for record in in_one_step(judged)}
+    found = [made for _, findings in reported.values() for made in findings]
     about = list(_about_the_domain(context, view, judged, seen, single))
     if resolver_only and not view.open:
         message = (
@@ -212,7 +213,7 @@ def report(
         zone=zone.apex if zone else None,
         nameservers=zone.nameservers if zone else (),
         resolver_only=resolver_only,
-        records=tuple(record for record, _ in reported),
+        records=tuple(reported[record.id][0] for record in judged),
         findings=tuple(
             _with_question(made, zone, domain) for made in _ranked(root, found, about, lost)
         ),

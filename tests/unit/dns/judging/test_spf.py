@@ -467,6 +467,25 @@ def test_lookups_that_may_find_nothing_are_a_warning_that_says_for_whom(
     assert "exists:%{" in found.message or "ptr" in found.message
 
 
+@pytest.mark.parametrize("lists", [LISTS, "ptr exists:%{i}.a.net a:none.net"])
+@pytest.mark.parametrize("first", [True, False])
+def test_of_two_required_includes_the_one_behind_such_lookups_is_named(
+    lists: str, first: bool
+) -> None:
+    """Whether a lookup finds nothing depends on the message, and that receivers count those that do
+    is a SHOULD (RFC 7208 section 4.6.4): that mail fails would be a guess, that it may is none."""
+    spec = {"includes": ["spf.provider.net", "vendor.net"]}
+    inner = ["include:vendor.net", lists] if first else [lists, "include:vendor.net"]
+    zone = with_spf(f"v=spf1 include:spf.provider.net {' '.join(inner)} -all")
+    zone.records["vendor.net", "TXT"] = ["v=spf1 ip4:203.0.113.0/28 -all"]
+    zone.records |= {(name, "SOA"): ["there"] for name in ("a.net", "b.net", "c.net")}
+    report = look(zone, spf=spec)
+    assert record(report, "spf").state is RecordState.VALID
+    (found,) = [one for one in about_spf(report) if one.code == "SPF_BUDGET_WORST_CASE"]
+    assert ("such as 203.0.113.0, where those names" in found.message) is not first
+    assert ("What this spec requires passes before that" in found.message) is first
+
+
 @pytest.mark.parametrize("text", ["exists:%{i}.a.net exists:%{l}.b.net", "a:none.net ptr"])
 def test_two_lookups_may_find_nothing(text: str) -> None:
     report = look(with_spf(f"v=spf1 {text} {OURS} -all"))

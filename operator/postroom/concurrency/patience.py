@@ -8,9 +8,10 @@ whoever waits for it is at its servers as long as it is.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar, copy_context
 from types import TracebackType
 from typing import Self
 
@@ -163,6 +164,52 @@ def awaiting_answer() -> Iterator[None]:
         work.answered()
 
 
+class _Ticks:
+    """One timer for all deadlines of an event loop that are neither near their end nor far from it:
+    a session has ten, one after the other, and to set and cancel a timer for each is a good part of
+    what they cost."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.watched: dict[PeerDeadline, None] = {}
+        #: When these are looked at next; in the past where nobody looks.
+        self.due = -math.inf
+        # Of nobody's work: the timer goes on beyond that of who is watched first.
+        self._context = Context()
+
+    def watch(self, deadline: "PeerDeadline", now: float) -> None:
+        """Have a deadline looked at from now on, again and again, until it is watched no more."""
+        self.watched[deadline] = None
+        if self.due == -math.inf:
+            self._set(now)
+
+    def _set(self, now: float) -> None:
+        self.due = now + _TICK
+        self.loop.call_at(self.due, self._tick, context=self._context)
+
+    def _tick(self) -> None:
+        due, now = self.due, self.loop.time()
+        near = [deadline for deadline in self.watched if deadline.passed(due, now)]
+        for deadline in near:
+            del self.watched[deadline]
+            deadline.look()
+        self.due = -math.inf
+        if self.watched:
+            self._set(now)
+
+
+#: Those of the loop that had a deadline last.
+_last_ticks: _Ticks | None = None
+
+
+def _ticks_of(loop: asyncio.AbstractEventLoop) -> _Ticks:
+    global _last_ticks
+    ticks = _last_ticks
+    if ticks is None or ticks.loop is not loop:
+        ticks = _last_ticks = _Ticks(loop)
+    return ticks
+
+
 class PeerDeadline:
     """`asyncio.timeout` for what a peer is to do: time in which the event loop comes late to its
     timers, as where this process lacks the processor, counts no longer than the timer was set for.
@@ -171,7 +218,10 @@ class PeerDeadline:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._left, self._due, self._since = seconds, 0.0, 0.0
+        self._left, self._since, self._until = seconds, 0.0, 0.0
+        self._ticks = _ticks_of(asyncio.get_running_loop())
+        #: Its own; None while it is watched with others.
+        self._timer: asyncio.TimerHandle | None = None
         #: How many blocks are running that are no time of the peer's.
         self._paused = 0
         self._timeout = asyncio.timeout(None)
@@ -179,7 +229,7 @@ class PeerDeadline:
     def begin_anew(self, seconds: float) -> None:
         """Give the peer so many seconds from now on, or from the end of what is left out, unless
         its time is over."""
-        self._timer.cancel()
+        self._disarm()
         self._left = seconds
         if not self.expired():
             self._arm()
@@ -188,8 +238,9 @@ class PeerDeadline:
     def left_out(self) -> Iterator[None]:
         """What the block takes is no time of the peer's: it has nothing to answer."""
         if not self._paused:
-            self._timer.cancel()
-            self._left -= min(self._due, asyncio.get_running_loop().time() - self._since)
+            until = self._ticks.due if self._timer is None else self._until
+            self._disarm()
+            self.passed(until, self._ticks.loop.time())
         self._paused += 1
         try:
             yield
@@ -213,20 +264,42 @@ class PeerDeadline:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._timer.cancel()
+        self._disarm()
         await self._timeout.__aexit__(kind, error, traceback)
+
+    def passed(self, until: float, now: float) -> bool:
+        """Count the time since the last look, but none after `until`; whether the end is near."""
+        self._left -= max(0.0, min(until, now) - self._since)
+        self._since = now
+        return self._left < 2 * _TICK
+
+    def look(self) -> None:
+        """End what is over, and look again at what is not."""
+        if self._left < _LEAST:
+            # Not before the next turn of the loop: what has come meanwhile is read in this one.
+            self._timeout.reschedule(self._ticks.loop.time())
+        else:
+            self._arm()
 
     def _arm(self) -> None:
         if self._paused:
             return
-        self._due = max(0.0, min(self._left, max(_TICK, self._left - _NEAR)))
-        loop = asyncio.get_running_loop()
-        self._since, self._timer = loop.time(), loop.call_later(self._due, self._look)
+        loop = self._ticks.loop
+        self._since = loop.time()
+        if 2 * _TICK <= self._left <= _NEAR:
+            self._timer = None
+            self._ticks.watch(self, self._since)
+            return
+        due = max(0.0, min(self._left, max(_TICK, self._left - _NEAR)))
+        self._until = self._since + due
+        self._timer = loop.call_later(due, self._timer_came)
 
-    def _look(self) -> None:
-        self._left -= self._due
-        if self._left < _LEAST:
-            # Not before the next turn of the loop: what has come meanwhile is read in this one.
-            self._timeout.reschedule(asyncio.get_running_loop().time())
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         else:
-            self._arm()
+            self._ticks.watched.pop(self, None)
+
+    def _timer_came(self) -> None:
+        self.passed(self._until, self._ticks.loop.time())
+        self.look()

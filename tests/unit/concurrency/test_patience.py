@@ -7,7 +7,9 @@ In virtual time.
 import asyncio
 import gc
 import time
+import weakref
 from contextlib import ExitStack
+from contextvars import Context, ContextVar
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -232,6 +234,74 @@ def test_a_time_that_is_far_from_over_is_not_looked_at() -> None:
                     await stands_still(30.0)
                 await asyncio.sleep(50.0)
             assert not deadline.expired()
+
+    run(scene())
+
+
+def test_times_of_peers_share_a_timer() -> None:
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        call_at, armed = loop.call_at, []
+
+        def count(when: float, *rest: Any, **named: Any) -> asyncio.TimerHandle:
+            armed.append(when)
+            return call_at(when, *rest, **named)
+
+        with mock.patch.object(loop, "call_at", count):
+            for _ in range(500):
+                async with PeerDeadline(10.0) as deadline, PeerDeadline(20.0):
+                    deadline.begin_anew(5.0)
+                    with deadline.left_out():
+                        pass
+                    await asyncio.sleep(0.001)
+            # One for each sleep, and one for each tick of a quarter of a second.
+            assert 500 <= len(armed) <= 500 + 3
+            await asyncio.sleep(1.0)
+            armed.clear()
+            # Nobody is looked at any more.
+            await asyncio.sleep(99.0)
+        assert len(armed) == 1
+
+    run(scene())
+
+
+def test_whoever_begins_while_others_are_looked_at_has_its_own_time() -> None:
+    async def scene() -> None:
+        async def has(seconds: float, after: float) -> float:
+            await asyncio.sleep(after)
+            begun = now()
+            with pytest.raises(TimeoutError):
+                async with PeerDeadline(seconds):
+                    await asyncio.sleep(99.0)
+            return now() - begun
+
+        wanted = [0.5 + number * 0.07 for number in range(60)]
+        had = await asyncio.gather(*(has(each, each * 3 % 1.3) for each in wanted))
+        assert had == pytest.approx(wanted)
+
+    run(scene())
+
+
+def test_a_common_timer_knows_nothing_of_who_set_it() -> None:
+    told = ContextVar[object]("told")
+
+    class Told:
+        """Something that a context may hold."""
+
+    async def scene() -> None:
+        async def begins() -> weakref.ref[Told]:
+            told.set(held := Told())
+            async with PeerDeadline(10.0):
+                await asyncio.sleep(0.1)
+                return weakref.ref(held)
+
+        first = asyncio.create_task(begins(), context=Context())
+        await asyncio.sleep(0.05)
+        async with PeerDeadline(50.0):
+            kept = await first
+            del first
+            await asyncio.sleep(1.0)
+            assert kept() is None
 
     run(scene())
 

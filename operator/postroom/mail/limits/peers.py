@@ -45,6 +45,11 @@ class RefusingPeers:
         0: it may now, and `settle` must follow. None: as many as may be refused were under way for
         too long.
         """
+        pause = self.reserve_at_once(namespace, address)
+        return await self._turn((namespace, str(address))) if pause is None else pause
+
+    def reserve_at_once(self, namespace: str, address: str | None) -> float | None:
+        """The same without waiting. None: nothing is reserved, since one would have to wait."""
         if address is None:
             return 0.0
         place = (namespace, address)
@@ -52,7 +57,7 @@ class RefusingPeers:
         if pause:
             return pause
         if place in self._waiting or self._is_full(place):
-            return await self._turn(place)
+            return None
         self._begin(place)
         return 0.0
 

@@ -6,13 +6,14 @@ any encoding that fits there. What holds a good part of it is left out, without 
 so would confirm the guess.
 """
 
-import base64
+import binascii
 import codecs
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from string import ascii_letters
 from urllib.parse import quote
 
 from postroom.api.mailserver import TLSFacts
@@ -30,6 +31,9 @@ _MANY = 1_000_000
 _NEXT_TEXT, _NEXT_SPELLING = "\1", "\0"
 #: The digits of base32 (RFC 4648 section 6), once they are folded, and how many bits each has.
 _BASE32, _BITS = b"abcdefghijklmnopqrstuvwxyz234567", 5
+#: Of so many servers what their certificates tell is made ready to be compared once for all logins.
+_SERVERS = 64
+_ROT13 = {ord(letter): codecs.encode(letter, "rot13") for letter in ascii_letters}
 #: Makes of them the digits that `int` reads, and white space of all else.
 _AS_DIGITS = bytes(
     b"0123456789abcdefghijklmnopqrstuv"[_BASE32.index(octet)] if octet in _BASE32 else ord(" ")
@@ -53,13 +57,12 @@ class EchoFilter:
         Made when it is needed: some servers tell nothing but the names that we have for them.
         """
         secret, octets = self._secret.reveal(), _octets_of(self._secret)
-        spellings = [secret, secret[::-1], codecs.encode(secret, "rot13"), octets.hex()]
+        spellings = [secret, secret[::-1], secret.translate(_ROT13), octets.hex()]
         spellings += [octets.decode("latin-1"), json.dumps(secret), quote(octets)]
         spellings.append(secret.encode("utf-7", "replace").decode())
         for shift in range(3):
-            shifted = b"\0" * shift + octets
-            for encode in (base64.b64encode, base64.urlsafe_b64encode):
-                spellings.append(encode(shifted).decode())
+            packed = binascii.b2a_base64(b"\0" * shift + octets, newline=False).decode()
+            spellings += [packed, packed.replace("+", "-").replace("/", "_")]
         return _folded(_NEXT_SPELLING.join(dict.fromkeys(spellings)))
 
     def __repr__(self) -> str:
@@ -69,11 +72,11 @@ class EchoFilter:
         """Whether a part of one of the texts is one of the secret, regardless of case and white
         space."""
         width = self._width
-        told = [text for text in texts if text and text not in self._known]
+        told = tuple(text for text in texts if text and text not in self._known)
         if width < _SHORTEST or not told:
             return False
-        said = _folded(_NEXT_TEXT.join(told))
-        is_spelt = _may_share([said], self._spelt, width) and _holds(
+        said = _said(told)
+        is_spelt = _may_share((said,), self._spelt, width) and _holds(
             self._spelt, _parts(said, width), width
         )
         return is_spelt or self._echoes_in_base32(said)
@@ -82,8 +85,7 @@ class EchoFilter:
         """The same for digits of base32, which folding leaves readable: bit by bit, since a secret
         may begin anywhere in five octets."""
         width = self._width * _BITS
-        digits = said.encode("ascii", "replace").translate(_AS_DIGITS).split()
-        runs = [_bits(int(run, 32), _BITS * len(run)) for run in digits if len(run) >= self._width]
+        runs = _runs_of_base32(said, self._width)
         if not runs:
             return False
         octets, beside = _octets_of(self._secret), "0" * (_BITS - 1)
@@ -141,17 +143,35 @@ def without_withheld(report: ProbeReport, endpoint: Endpoint, login: Login | Non
     return replace(report, wrong=wrong, fix=fix, tls=kept.certificate(report.tls))
 
 
-def _may_share(texts: Sequence[str], spelt: str, width: int) -> bool:
+def _may_share(texts: tuple[str, ...], spelt: str, width: int) -> bool:
     """Whether one of the texts may share so long a run with another: then it shares one of the
     pieces of half of that into which it falls. Mostly none is there, and that takes no time."""
     if sum(map(len, texts)) * len(spelt) >= _MANY:
         return True
-    piece = (width + 1) // 2
-    return any(
-        text[begin : begin + piece] in spelt
+    return any(piece in spelt for piece in _pieces(texts, (width + 1) // 2))
+
+
+@lru_cache(maxsize=_SERVERS)
+def _pieces(texts: tuple[str, ...], width: int) -> tuple[str, ...]:
+    """The pieces of so many characters into which texts fall."""
+    return tuple(
+        text[begin : begin + width]
         for text in texts
-        for begin in range(0, len(text) - piece + 1, piece)
+        for begin in range(0, len(text) - width + 1, width)
     )
+
+
+@lru_cache(maxsize=_SERVERS)
+def _said(texts: tuple[str, ...]) -> str:
+    """Texts as they are compared."""
+    return _folded(_NEXT_TEXT.join(texts))
+
+
+@lru_cache(maxsize=_SERVERS)
+def _runs_of_base32(said: str, least: int) -> tuple[str, ...]:
+    """The bits of each run of at least so many digits of base32."""
+    digits = said.encode("ascii", "replace").translate(_AS_DIGITS).split()
+    return tuple(_bits(int(run, 32), _BITS * len(run)) for run in digits if len(run) >= least)
 
 
 def _parts(text: str, width: int, step: int = 1) -> set[str]:

@@ -180,11 +180,13 @@ class SessionState:
         """The stage in which the login is sent, and its outcome is heard; raises `Failure`."""
         self.stage = ProbeStage.AUTH
         places, where = self.connector.places, (self.endpoint.namespace, self._peer)
-        # A limit of ours: the server has said all that it has to say meanwhile.
-        with ExitStack() as waiting:
-            for deadline in self._running:
-                waiting.enter_context(deadline.left_out())
-            pause = await places.reserve(*where)
+        pause = places.reserve_at_once(*where)
+        if pause is None:
+            # A limit of ours: the server has said all that it has to say meanwhile.
+            with ExitStack() as waiting:
+                for deadline in self._running:
+                    waiting.enter_context(deadline.left_out())
+                pause = await places.reserve(*where)
         if pause != 0:
             raise cooling_down(self.endpoint.host, pause)
         try:

@@ -78,6 +78,9 @@ class SmtpClient(aiosmtplib.SMTP):
             timeout=None,
         )
 
+    def _validate_config(self) -> None:
+        """Nothing: these are our own options, and aiosmtplib would look at each three times."""
+
     async def _create_connection(
         self,
         timeout: float | None,  # noqa: ASYNC109 - theirs

@@ -16,6 +16,8 @@ _LINE = re.compile(rb"(\d{3})(?:(-)|(?![0-9A-Za-z]))")
 #: goes by the first (RFC 5321 section 4.2.1: the code MUST be the same on each).
 _NONE = "-1  {}\r\n"
 AMBIGUOUS = "no one code"
+#: One whole reply and nothing behind it, of one code, as nearly all come: `_LINE` line by line.
+_WHOLE = re.compile(rb"(\d{3})(?:-[^\n]*\n(?:\1-[^\n]*\n)*\1)?(?![0-9A-Za-z-])[^\n]*\n")
 _CLOSING = re.compile(rb"(?:\A|\n)((?:421-[^\n]*\n)*421 [^\n]*)\n?\Z")
 
 
@@ -65,9 +67,10 @@ class ClosingReply(asyncio.Protocol):
         """Octets that wait for the other side to take them; TLS has a transport of its own above
         the one that sends, for which asyncio has no name."""
         beneath = getattr(getattr(self._transport, "_ssl_protocol", None), "_transport", None)
-        return sum(
-            each.get_write_buffer_size() for each in (self._transport, beneath) if each is not None
-        )
+        waiting = beneath.get_write_buffer_size() if beneath is not None else 0
+        if self._transport is not None:
+            waiting += self._transport.get_write_buffer_size()
+        return waiting
 
     def expect_reply(self) -> None:
         """From now on comes the reply to a command."""
@@ -83,6 +86,10 @@ class ClosingReply(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._tail = (self._tail + data[-_TAIL_LIMIT:])[-_TAIL_LIMIT:]
         whole, behind = b"", data
+        if not (self._ended or self._reply) and len(data) <= REPLY_LIMIT and _WHOLE.fullmatch(data):
+            self._ended = True
+            self._hearer.data_received(data)
+            return
         if not self._ended:
             self._reply += data
             if self._has_ended() or len(self._reply) > REPLY_LIMIT:

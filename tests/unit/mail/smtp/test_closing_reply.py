@@ -111,6 +111,31 @@ def test_what_is_too_long_is_not_waited_for() -> None:
     assert (hearer.times, len(hearer.heard)) == (1, REPLY_LIMIT + 1)
 
 
+@given(
+    lines=st.lists(
+        st.tuples(
+            st.sampled_from(["250", "251", "25", "2500", "ab", ""]),
+            st.sampled_from(["-", " ", "", "x"]),
+            st.sampled_from(["\r\n", "\n", "\r", ""]),
+        ),
+        max_size=4,
+    )
+)
+def test_what_comes_at_once_is_read_as_what_comes_octet_by_octet(
+    lines: list[tuple[str, str, str]],
+) -> None:
+    said = "".join(map("".join, lines)).encode()
+    heard = []
+    for cuts in (range(len(said)), ()):
+        hearer = Hearer()
+        ear = ClosingReply(hearer)
+        ear.expect_tls()
+        for piece in pieces(said, cuts):
+            ear.data_received(piece)
+        heard.append((hearer.heard, hearer.times, ear.injected, ear.text, ear.line_so_far))
+    assert heard[0] == heard[1]
+
+
 @pytest.mark.parametrize(
     ("said", "is_none"),
     [

@@ -18,6 +18,7 @@ from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.api.resource import SendingDomain, parse, parse_status
 from postroom.api.sendingdomain import Purpose, RecordState, SendingDomainStatus, Verification
+from postroom.api.times import timestamp
 from postroom.dns.answers import Answer, Question, RecordType
 from postroom.dns.answers import Outcome as AnswerOutcome
 from postroom.dns.judging.judgement import Judgement
@@ -109,10 +110,13 @@ class Domain:
     generation: int = 1
     stored: dict[str, Any] = field(default_factory=dict)
     outcome: Outcome | None = None
+    created: datetime | None = None
 
     @property
     def raw(self) -> dict[str, Any]:
         metadata = {"name": "d", "namespace": "n", "uid": "u", "generation": self.generation}
+        if self.created is not None:
+            metadata["creationTimestamp"] = timestamp(self.created)
         return {"metadata": metadata, "spec": self.spec, "status": self.stored}
 
     @property

@@ -21,14 +21,14 @@ FAR = "2400-01-01T00:00:00Z"
 _LATEST = timestamp(NOW.replace(year=NOW.year + 1))
 
 
-def moved(value: Any) -> Any:
-    """A stored value with all times that were in the place of which lies far ahead."""
+def moved(value: Any, to: str = FAR) -> Any:
+    """A stored value with another time in the place of all that were."""
     if isinstance(value, dict):
-        return {name: moved(inner) for name, inner in value.items()}
+        return {name: moved(inner, to) for name, inner in value.items()}
     if isinstance(value, list):
-        return [moved(inner) for inner in value]
+        return [moved(inner, to) for inner in value]
     is_time = isinstance(value, str) and value[4:5] == "-" and value.endswith("Z")
-    return FAR if is_time and value < _LATEST else value
+    return to if is_time and value < _LATEST else value
 
 
 def places(value: Any, where: str = "") -> list[str]:

@@ -196,21 +196,27 @@ def elapsed(failures: int) -> timedelta:
     return age
 
 
-def wait_began(conditions: Sequence[Condition], deadline: timedelta) -> datetime | None:
+def wait_began(
+    conditions: Sequence[Condition], deadline: timedelta, metadata: Metadata
+) -> datetime | None:
     """Return since when success is missing; None: the object is Ready.
 
-    Told by conditions alone, so that a restart goes on where the schedule stood.
+    Told by conditions alone, so that a restart goes on where the schedule stood; but not from
+    before the object was: those of a restored one, or by somebody's hand, would have it looked at
+    as seldom as what fails for days.
     """
     ready = find(conditions, ConditionType.READY)
     if ready is None or is_true(conditions, ConditionType.READY):
         return None
+    began = parse_timestamp(ready.last_transition_time)
     reconciling = find(conditions, ConditionType.RECONCILING)
-    if reconciling is not None:
-        return parse_timestamp(reconciling.last_transition_time)
     stalled = find(conditions, ConditionType.STALLED)
-    if stalled is not None and stalled.reason == Reason.PROGRESS_DEADLINE_EXCEEDED.value:
-        return parse_timestamp(stalled.last_transition_time) - deadline
-    return parse_timestamp(ready.last_transition_time)
+    if reconciling is not None:
+        began = parse_timestamp(reconciling.last_transition_time)
+    elif stalled is not None and stalled.reason == Reason.PROGRESS_DEADLINE_EXCEEDED.value:
+        began = parse_timestamp(stalled.last_transition_time) - deadline
+    created = time_of(metadata.creation_timestamp)
+    return began if created is None else max(began, created)
 
 
 def next_check(
@@ -328,7 +334,7 @@ def _unready_wait(
     """Return the wait that followed the last look at an object that is not Ready."""
     if not isinstance(spec, SendingDomainSpec):
         return timedelta()
-    began = wait_began(status.conditions, spec.propagation_deadline)
+    began = wait_began(status.conditions, spec.propagation_deadline, metadata)
     if began is None or find(status.conditions, ConditionType.REFERENCES_RESOLVED) is not None:
         return timedelta()
     return next_check(

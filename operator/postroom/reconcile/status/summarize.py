@@ -114,7 +114,7 @@ def _previous(resource: AnyResource, assessment: Assessment, now: datetime) -> P
     before, generation = resource.status, resource.metadata.generation
     once_ready = before.last_ready_generation == generation
     spacing = assessment.interval
-    began = schedule.wait_began(before.conditions, assessment.deadline)
+    began = schedule.wait_began(before.conditions, assessment.deadline, resource.metadata)
     if began is not None and assessment.own_pace and not once_ready:
         spacing = max(spacing, schedule.pending_wait(now - began))
     stale = schedule.is_stale(schedule.last_look(before, now), spacing, now)
@@ -131,7 +131,7 @@ def _next_check(
 ) -> timedelta:
     """Return how long until the next look; how long success is missing is told by status, so that
     a restart keeps the schedule."""
-    began = schedule.wait_began(status.conditions, assessment.deadline)
+    began = schedule.wait_began(status.conditions, assessment.deadline, resource.metadata)
     if began is None:
         age = schedule.elapsed(memory.failures)
     else:
@@ -230,8 +230,12 @@ def build_status(
     checked, was_ready = (
         None if text is None or is_far_ahead(text, moment.text) else text for text in looks
     )
+    generation, ready_at = resource.metadata.generation, before.last_ready_generation
+    if ready_at is not None and ready_at > generation:
+        # Of a restored object, which begins at 1: another spec will be of that generation.
+        ready_at = None
     common: dict[str, object] = {
-        "observed_generation": resource.metadata.generation,
+        "observed_generation": generation,
         "conditions": conditions,
         "last_handled_reconcile_at": resource.metadata.requested_at
         or before.last_handled_reconcile_at,
@@ -239,9 +243,7 @@ def build_status(
         if assessment is not None and assessment.conclusive
         else checked,
         "last_ready_time": moment.text if became_ready else was_ready,
-        "last_ready_generation": resource.metadata.generation
-        if ready
-        else before.last_ready_generation,
+        "last_ready_generation": generation if ready else ready_at,
         **concluded,
     }
     if assessment is None or assessment.fields is None:

@@ -471,7 +471,12 @@ def test_progress_of_another_generation_is_not_ours(observed: int) -> None:
     ],
 )
 def test_since_when_success_is_missing(reasons: dict[str, str], expected: datetime | None) -> None:
-    assert schedule.wait_began(status_of(1, **reasons).conditions, 2 * HOUR) == expected
+    conditions, nobody_knows = status_of(1, **reasons).conditions, Metadata.of({})
+    assert schedule.wait_began(conditions, 2 * HOUR, nobody_knows) == expected
+    # Not from before the object was, as a restored one is told of.
+    created = Metadata.of({"creationTimestamp": timestamp(NOW + HOUR)})
+    later = None if expected is None else max(expected, NOW + HOUR)
+    assert schedule.wait_began(conditions, 2 * HOUR, created) == later
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,6 @@ Covers: the Leases of two namespaces, by the roles of the project; readiness, lo
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import pytest
 from cluster.api_client import forget_installations, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of
 from cluster.objects import eventually
+from cluster.waiting import said_at
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import NAMESPACE, OperatorFailed, OperatorProcess
 
@@ -41,16 +40,6 @@ def two(installed: ControlPlane, namespace: str, tmp_path: Path) -> Iterator[lis
         process.stop()
     forget_installations(installed)
     assert forbidden(requests_of(installed)) == []
-
-
-def said_at(process: OperatorProcess, path: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{process.port}{path}", timeout=10) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except OSError:  # it has not begun to serve
-        return 0, ""
 
 
 #: What somebody writes who may write Leases, and no statuses, in a namespace.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,11 +38,12 @@ from cluster.objects import (
     path_of,
     reason_of,
 )
+from cluster.waiting import said_at
 from kstatus import conditions_of
 from postroom.api.crd import definition
 from postroom.api.names import Kind
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import ROOT, OperatorProcess
+from postroom.lab.operator_process import ROOT, OperatorFailed, OperatorProcess
 
 DOMAIN, ACCOUNT = Kind.SENDING_DOMAIN, Kind.EMAIL_ACCOUNT
 
@@ -225,3 +227,33 @@ def test_a_namespace_that_takes_its_permission_away_holds_no_other_up(
         # Both may not have it without a token: either verdict tells that it is looked at.
         eventually(lambda: is_judged(one(installed, other, DOMAIN, "hello")), "judged")
     delete_namespace(installed, other)
+
+
+def test_a_watch_that_is_refused_is_said_also_where_there_are_no_objects(
+    installed: ControlPlane, lab: LabProcess, tmp_path: Path, namespace: str
+) -> None:
+    def role(*verbs: str) -> str:
+        given = role_in(namespace, namespace)
+        assert "[get, list, watch]" in given
+        return given.replace("[get, list, watch]", f"[{', '.join(verbs)}]")
+
+    apply(installed, role("get", "list"))
+    installed.kubectl("create", "serviceaccount", "own", "-n", namespace)
+    kubeconfig = service_account_kubeconfig(installed, tmp_path, "own", namespace)
+    flags = (*lab.reach.flags, f"--namespace={namespace}", "--log-format=text")
+    running = OperatorProcess(kubeconfig, tmp_path, flags)
+    try:
+        with suppress(OperatorFailed):
+            # It may have looked ready before the watch was answered.
+            running.start(ready_within=0)
+        plurals = ", ".join(sorted(kind.plural for kind in Kind))
+        missing = f"the right to watch {plurals} in namespace {namespace}"
+        eventually(lambda: missing in said_at(running, "/readyz")[1], "it says what is missing")
+        assert said_at(running, "/readyz")[0] == 503
+        assert "waiting for the right to watch" in running.tail(200)
+        apply(installed, role("get", "list", "watch"))
+        eventually(lambda: running.answers("/readyz"), "ready once it may watch")
+        apply(installed, hello(), namespace)
+        eventually(lambda: is_ready(one(installed, namespace, DOMAIN, "hello")), "ready")
+    finally:
+        running.stop()

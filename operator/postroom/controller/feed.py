@@ -16,11 +16,10 @@ import kopf
 
 from postroom.api.names import GROUP, PART_OF_LABEL, VERSION, WATCH_LABEL, Key, Kind
 from postroom.concurrency.backoff import doubled
-from postroom.controller import api_paths, news, page_sizes
+from postroom.controller import api_paths, news, page_sizes, watching
 from postroom.controller.client import Cluster
 from postroom.controller.intake import Intake
 from postroom.controller.raw_objects import metadata_of
-from postroom.controller.watching import Taker
 from postroom.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -62,8 +61,16 @@ class Feed:
         self._intake = intake
         self._settings = settings
         self._sources = _SOURCES if settings.watch_secrets else {}
+        self._several = len(settings.namespaces) > 1
+        self._refusals = watching.Refusals()
         self._logins = 0
         self._last_login = -_CALM_AFTER
+
+    @property
+    def obstacle(self) -> str | None:
+        """The right to watch that is missing, without which changes are heard by sweeps alone; None
+        where none is, or where that is one of several namespaces' own affair."""
+        return self._refusals.obstacle
 
     async def run(self, stop: asyncio.Event, ready: asyncio.Event) -> None:
         """Watch until `stop` is set; raises `FeedEnded` when kopf ends for another reason.
@@ -99,16 +106,16 @@ class Feed:
             kopf.on.event("", "v1", plural, registry=registry, id=plural)(_shown)
         return registry
 
-    def _takers(self) -> dict[str, Taker]:
+    def _takers(self) -> dict[str, watching.Taker]:
         """Who takes in what is in which collection."""
         takers = {
-            api_paths.collection(kind, None): Taker(
-                partial(self._take, kind), partial(self._knows, kind)
+            api_paths.collection(kind, None): watching.Taker(
+                partial(self._take, kind), partial(self._knows, kind), self._answered
             )
             for kind in Kind
         }
         for kind, plural in self._sources.items():
-            takers[f"/api/v1/{plural}"] = Taker(partial(self._take_source, kind))
+            takers[f"/api/v1/{plural}"] = watching.Taker(partial(self._take_source, kind))
         return takers
 
     def _knows(self, kind: Kind, seen: news.Seen) -> bool:
@@ -119,6 +126,10 @@ class Feed:
         if (known.get("uid"), known.get("resourceVersion")) != (seen.uid, seen.version):
             return False
         return not self._intake.cache.echoes.is_read(kind, seen.namespace)
+
+    def _answered(self, path: str, status: int) -> None:
+        if not self._several:
+            self._refusals.answered(path, status)
 
     def _take(self, kind: Kind, raw: Mapping[str, Any], gone: bool) -> None:
         if gone:
@@ -141,10 +152,9 @@ class Feed:
             pause = doubled(2.0, _LONGEST_LOGIN_PAUSE, self._logins)
             logger.warning("the API server rejects our credentials; next attempt in %.0f s", pause)
             await asyncio.sleep(pause)
-        several = len(self._settings.namespaces) > 1
         return kopf.AiohttpSession(
             server=self._cluster.server,
-            aiohttp_session=self._cluster.watch_session(self._takers(), several=several),
+            aiohttp_session=self._cluster.watch_session(self._takers(), several=self._several),
         )
 
 

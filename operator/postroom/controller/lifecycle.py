@@ -283,7 +283,6 @@ class Lifecycle(ABC):
 
     async def _fill_and_sweep(self) -> None:
         self._health.waiting_for = _FIRST_LIST
-        self._health.obstacle = lambda: self._sweep.obstacle
         await self._sweep.fill(self._all_known)
         await self._sweep.run(self._settings.sweep_interval.total_seconds())
 
@@ -295,6 +294,8 @@ class Lifecycle(ABC):
 
     async def _feed(self) -> None:
         feed = Feed(self._cluster, self._intake, self._settings)
+        # The first list misses what a watch does not bring, but only where there are objects.
+        self._health.obstacle = lambda: self._sweep.obstacle or feed.obstacle
         reclaim = asyncio.ensure_future(self._reclaim_signals())
         try:
             await feed.run(self._stop_feed, self._feed_ready)

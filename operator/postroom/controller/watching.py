@@ -22,6 +22,7 @@ from typing import Any, cast
 
 import aiohttp
 
+from postroom.api.names import GROUP
 from postroom.controller import json_lists, news, page_sizes
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class Taker:
 
     take: Take
     knows: Callable[[news.Seen], bool] = lambda seen: False
+    #: Told by path and status how requests to watch are answered.
+    answered: Callable[[str, int], None] = lambda path, status: None
 
 
 _OF_NAMESPACE = re.compile(r"/namespaces/[^/]+(?=/)")
@@ -47,6 +50,36 @@ _SOURCES = ("/secrets", "/configmaps")
 _CHANGES = ("ADDED", "MODIFIED", "DELETED")
 #: Objects between two pauses in which everything else goes on.
 _AT_ONCE = 8
+
+
+class Refusals:
+    """The collections whose watch the API server refuses now, each told once: nothing of them is
+    heard but by sweeps, and where there are no objects nothing else would tell."""
+
+    def __init__(self) -> None:
+        self._paths: set[str] = set()
+
+    def answered(self, path: str, status: int) -> None:
+        """Note how the request to watch a collection was answered."""
+        if status == HTTPStatus.FORBIDDEN and path not in self._paths:
+            self._paths.add(path)
+            logger.error("waiting for %s; changes are seen by sweeps alone", self.obstacle)
+        elif status == HTTPStatus.OK:
+            self._paths.discard(path)
+
+    @property
+    def obstacle(self) -> str | None:
+        """The right that is missing; None where none is."""
+        if not self._paths:
+            return None
+        plurals = ", ".join(sorted({path.rpartition("/")[2] for path in self._paths}))
+        found = map(_OF_NAMESPACE.search, self._paths)
+        named = sorted({each[0].rpartition("/")[2] for each in found if each is not None})
+        where = f"in namespace {', '.join(named)}" if named else "in all namespaces"
+        return (
+            f"the right to watch {plurals} {where}: grant this service account get, list and "
+            f"watch on {plurals} of {GROUP}"
+        )
 
 
 def session(
@@ -81,8 +114,11 @@ def session(
             size = json_lists.PAGE if taker is None else sizes.of(request.url.path)
             request.url = request.url.update_query(limit=size)
         response = await handler(request)
+        watches = request.url.query.get("watch") == "true"
+        if taker is not None and watches:
+            taker.answered(request.url.path, response.status)
         if taker is not None and response.status == 200 and isinstance(response, _WatchResponse):
-            if request.url.query.get("watch") == "true":
+            if watches:
                 response.content = cast("aiohttp.StreamReader", _News(response.content, taker))
             else:
                 response.take, response.at_a_time, response.sizes = taker.take, at_a_time, sizes

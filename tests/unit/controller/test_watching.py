@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from postroom.controller.watching import Taker
+from postroom.controller.watching import Refusals, Taker
 from unit.controller.test_client import cluster_at
 
 
@@ -275,6 +275,47 @@ async def test_without_the_right_to_watch_secrets_everything_else_goes_on(
         assert (await session.get(f"{cluster.server}{ALL}{query}")).status == 403
     assert len(caplog.messages) == 2
     assert all("list and watch" in message for message in caplog.messages)
+
+
+async def test_how_a_watch_is_answered_is_told_to_whoever_takes_in_what_it_brings(
+    tmp_path: Path,
+) -> None:
+    told: list[tuple[str, int]] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        status = int(request.query.get("timeoutSeconds", 403))
+        return web.json_response({"kind": "Status"}, status=status)
+
+    taker = Taker(lambda raw, gone: None, answered=lambda *answer: told.append(answer))
+    async with (
+        cluster_at(handler, tmp_path) as cluster,
+        cluster.watch_session({ALL: taker}) as session,
+    ):
+        await session.get(f"{cluster.server}{ALL}")
+        assert told == []
+        for status in (403, 500, 200):
+            await session.get(f"{cluster.server}{ALL}?watch=true&timeoutSeconds={status}")
+    assert told == [(ALL, 403), (ALL, 500), (ALL, 200)]
+
+
+@pytest.mark.parametrize(
+    ("paths", "where"),
+    [((ALL, "/apis/a/v1/others"), "in all namespaces"), ((OURS,), "in namespace mail")],
+)
+def test_a_refused_watch_is_said_until_it_is_granted(
+    paths: Sequence[str], where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    refusals = Refusals()
+    assert refusals.obstacle is None
+    for path in paths * 2:
+        refusals.answered(path, 403)
+        refusals.answered(path, 500)
+    plurals = ", ".join(sorted(path.rpartition("/")[2] for path in paths))
+    assert str(refusals.obstacle).startswith(f"the right to watch {plurals} {where}: grant")
+    assert len(caplog.messages) == len(paths)
+    for path in paths:
+        refusals.answered(path, 200)
+    assert refusals.obstacle is None
 
 
 async def test_a_list_is_taken_in_entry_by_entry(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 """What the stored objects tell Prometheus: the series that alerts are made of.
 
 They are made when Prometheus asks, of those objects alone that changed since it asked before, with
-a pause after each few in which everything else goes on; the series of a deleted object end with it.
+a pause after each few in which everything else goes on; the series of an object end when it is
+deleted.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from postroom.api.names import Key
+from postroom.controller.children import is_ending
 from postroom.controller.kept_lines import KeptLines
 from postroom.controller.raw_objects import Raw, conditions_of, metadata_of, status_of
 
@@ -94,7 +96,10 @@ HELP = {metric: text for metric, (text, _) in METRICS.items()} | {
 
 
 def samples_of(key: Key, raw: Raw) -> Iterator[Sample]:
-    """What an object tells, as far as it has the shape of one."""
+    """What an object tells, as far as it has the shape of one; one that is deleted, and that only
+    somebody's finalizer holds, tells nothing: nobody looks at it any more."""
+    if is_ending(raw):
+        return
     status = status_of(raw)
     yield from _conditions(raw)
     if (ready_generation := status.get("lastReadyGeneration")) is not None:

@@ -112,13 +112,13 @@ class _Operator(lifecycle.Lifecycle):
 
         def changed(key: Key) -> None:
             counted.changed(key)
-            if key not in cache:
-                refused.forget(key)
+            if (now := cache.get(key)) is None or children.is_ending(now):
+                refused.forget(key)  # nothing is written to it any more
             # Each shard tells of its own, so that Prometheus has every series once.
             if queue.admits(key):
                 told.changed(key)
-            elif (raw := cache.get(key)) is not None and self._outbound is not None:
-                self._overhear(self._outbound, key, raw)
+            elif now is not None and self._outbound is not None:
+                self._overhear(self._outbound, key, now)
 
         cache.observers.append(changed)
         scope, works = self._lease_of(WHOLE), lambda: self._sweep.age() >= 0

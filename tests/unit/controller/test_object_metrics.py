@@ -120,6 +120,20 @@ def test_what_an_object_tells() -> None:
     ]
 
 
+def test_what_is_deleted_and_held_tells_nothing_from_then_on() -> None:
+    """Nobody looks at it any more, so that its alerts would never end."""
+    cache = Cache()
+    told = ObjectMetrics(cache.get)
+    cache.observers.append(told.changed)
+    place = Key(Kind.EMAIL_ACCOUNT, "mail", "held")
+    raw = manifest(place, status={"lastCheckTime": "2026-01-01T00:00:02Z"})
+    cache.put(place.kind, raw)
+    assert 'name="held"' in asyncio.run(text_of(told))
+    leaving = {"deletionTimestamp": "2026-01-01T00:00:03Z", "resourceVersion": "9"}
+    cache.put(place.kind, {**raw, "metadata": {**raw["metadata"], **leaving}})
+    assert 'name="held"' not in asyncio.run(text_of(told))
+
+
 def test_a_server_tells_its_certificate_and_its_limits() -> None:
     status = {"tls": {"notAfter": "2027-01-01T00:00:00Z"}}
     raw = {"spec": {"limits": {"daily": 900, "hourly": 90}}, "status": status}

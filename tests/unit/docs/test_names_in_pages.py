@@ -88,6 +88,17 @@ def unknown_names(text: str) -> list[str]:
     return wrong
 
 
+def test_the_contract_names_every_field_of_a_finding() -> None:
+    page = (ROOT / "docs" / "status.md").read_text("utf-8")
+    (rows,) = re.findall(r"^\| A finding has .*\n\|.*\n((?:\|.*\n)+)", page, re.M)
+    told = re.findall(r"`([\w.]+)`", "\n".join(row.split("|")[1] for row in rows.splitlines()))
+    finding = SCHEMAS[0]["status"]["properties"]["findings"]["items"]["properties"]
+    fix = [f"fix.{name}" for name in finding["fix"]["properties"]]
+    assert sorted(told) == sorted([*finding.keys() - {"fix"}, *fix])
+    for name in finding["fix"]["properties"]["remove"]["items"]["properties"]:
+        assert f"`{name}`" in next(row for row in rows.splitlines() if "fix.remove" in row)
+
+
 @pytest.mark.parametrize("page", OF_NOW, ids=name_of)
 def test_every_name_in_a_page_is_there(page: Path) -> None:
     assert unknown_names(page.read_text("utf-8")) == []

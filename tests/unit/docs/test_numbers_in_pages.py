@@ -14,7 +14,8 @@ import pytest
 
 from postroom.api.findings import REMOVED_VALUE_LIMIT
 from postroom.api.inbound_delivery import LARGEST
-from postroom.api.mailserver import SERVER_TEXT_LIMIT
+from postroom.api.mailserver import SERVER_TEXT_LIMIT, MailServerSpec
+from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.api.status import USERS_LIMIT
 from postroom.cli.check import PATIENT
 from postroom.controller import intake, request_limit, scraping, secret_guard, status_page
@@ -41,6 +42,7 @@ from postroom.mail.replies.catalogue import rows
 from postroom.mail.round_trip.verdict import DEADLINE
 from postroom.reconcile.account import identity_sources
 from postroom.reconcile.domain import publishing
+from postroom.reconcile.engine import Policy
 from postroom.reconcile.signing_in import probing, retrying
 from postroom.reconcile.status import schedule
 from postroom.reconcile.tenancy import budgets
@@ -173,6 +175,19 @@ def _of_the_operator() -> Iterator[tuple[str, str]]:
     at_once, every = word(request_limit.BURST), word(request_limit.EVERY)
     yield "limits", f"has it looked at {at_once} times at once, and then once in {every} seconds**"
     yield "status", f"at most {USERS_LIMIT} of its namespace"
+    late = 1 + schedule._JITTER
+    noticed = [
+        spec.model_fields["interval"].default * late + confirmed
+        for spec, confirmed in (
+            (MailServerSpec, probing.CONFIRM_AFTER),
+            (SendingDomainSpec, Policy().regression_confirmation),
+        )
+    ]
+    server, record = (f"{time / timedelta(minutes=1):.0f}" for time in noticed)
+    quick = f"A broken server within some {server} minutes, a broken record within some {record},"
+    yield "faq", quick
+    yield "verification", f"give or take {word(100 * schedule._JITTER)} percent"
+    yield "sendingdomain", f"every `interval`, give or take {100 * schedule._JITTER:.0f} %"
     two, ten = (word(seconds) for seconds in sorted({*intake._GATHERING.values()}))
     yield "status", f"gathered: {two} seconds for servers and accounts, {ten} for domains"
     yield "status", f"at most every {schedule.HEARTBEAT.seconds // 60} minutes or every interval"

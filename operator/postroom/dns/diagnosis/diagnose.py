@@ -108,7 +108,8 @@ def diagnosed(case: Case) -> tuple[Judgement, tuple[str, ...]]:
     root = fix_contents.with_what_counts(case, found[0])
     root = types.with_all_in_the_way(case, root)
     root = dkim.with_tags_kept(case, dkim.with_keys_named(case, root))
-    root = fix_contents.with_alias_named(case, dmarc.with_policy_kept(case, root))
+    root = dmarc.with_names_below(case, dmarc.with_policy_kept(case, root))
+    root = fix_contents.with_alias_named(case, root)
     others = dict.fromkeys(cause.code for cause in found[1:] if cause.code != root.code)
     judged = replace(case.judgement, cause=root, message=root.message)
     return judged, tuple(others)[:_BECAUSE_LIMIT]

@@ -254,15 +254,8 @@ def _replaceable(
         # What is there is absurd: begin anew.
         value = planned.value
     fix = replacing(planned, answer, observed, value)
-    message = " ".join(
-        said
-        for said in (
-            f"The {judgement.where(planned)} {sentence}.",
-            dmarc.left_out(observed, value),
-            _of_names_below(domain_of(planned), observed, value),
-        )
-        if said
-    )
+    message = f"The {judgement.where(planned)} {sentence}. {dmarc.left_out(observed, value)}"
+    message = message.rstrip()
     cause = judgement.Cause(code, message, fix, judgement.Evidence.SHOWN)
     state = RecordState.CONFLICTING if len(observed) > 1 else RecordState.WRONG
     judged = judgement.faulty(state, reason, cause, observed, value)
@@ -272,22 +265,6 @@ def _replaceable(
         return judged
     # Receivers do not do what the record asks for: all of that begins with the fix.
     return changed(judged, advice=_on_change(planned, dmarc.parse(value).policy, found.policy))
-
-
-def _of_names_below(domain: str, records: Sequence[str], value: str) -> str:
-    """What a policy does to others than the domain itself: names below an organisational domain
-    have it as well, unless they have their own (RFC 9989 section 4.7, sp=)."""
-    if dmarc.organisational_domain(domain) != domain:
-        return ""
-    read = [dmarc.parse(record) for record in records if dmarc.is_dmarc(record)]
-    before = read[0].applied(dmarc.AppliesTo.SUBDOMAIN) if len(read) == 1 else None
-    after = dmarc.parse(value).applied(dmarc.AppliesTo.SUBDOMAIN) or DMARCPolicy.NONE
-    if dmarc.PolicyRecord(before or DMARCPolicy.NONE, ()).at_least(after):
-        return ""
-    return (
-        f"Names below {domain} that have no policy of their own get {after.value} with it, too: "
-        "see that their mail passes, or add sp=none."
-    )
 
 
 def _reporting(

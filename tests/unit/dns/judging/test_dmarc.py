@@ -379,21 +379,55 @@ def applying(zone: FakeZone, domain: str = DOMAIN, *, exists: bool = True) -> dm
 
 
 @pytest.mark.parametrize(
-    ("text", "domain", "said"),
+    ("own", "said"),
     [
-        ("v=DMARC1; p=none", "example.com", True),
-        ("v=DMARC1; p=quarantine", "example.com", True),
-        # What names below get stays what it is.
-        ("v=DMARC1; p=none; sp=reject", "example.com", False),
-        ("v=DMARC1; p=none; sp=none", "example.com", False),
-        # Of no organisational domain, and nobody below.
-        ("v=DMARC1; p=none", DOMAIN, False),
+        ("", "how strictly it aligns, and what"),
+        ("; adkim=s", "how strictly it aligns, and what"),
+        ("; aspf=s", "how strictly it aligns but for aspf=s, which is said here, and what"),
+        ("; adkim=r", "how strictly it aligns but for adkim=r, which is said here, and what"),
     ],
 )
-def test_who_else_gets_a_stricter_policy_is_said(text: str, domain: str, said: bool) -> None:
-    zone = FakeZone({(f"_dmarc.{domain}", "TXT"): [text]})
+def test_how_strictly_the_fix_aligns_is_said_as_it_is(own: str, said: str) -> None:
+    above = "v=DMARC1; p=none; rua=mailto:o@example.com; adkim=s"
+    zone = FakeZone({**HEALTHY, DMARC: [f"v=dmarc1; p=none{own}"], PARENT: [above]})
+    found = about_dmarc(look(zone))[0]
+    assert said in found.message
+
+
+WEAK_ABOVE: dict[Key, list[str]] = {("_dmarc.example.com", "TXT"): ["v=DMARC1; p=none"]}
+
+
+@pytest.mark.parametrize(
+    ("records", "domain", "said"),
+    [
+        ({("_dmarc.example.com", "TXT"): ["v=DMARC1; p=none"]}, "example.com", True),
+        ({("_dmarc.example.com", "TXT"): ["v=DMARC1; p=quarantine"]}, "example.com", True),
+        ({}, "example.com", True),
+        ({("_dmarc.example.com", "TXT"): ["v=dmarc1; p=none"]}, "example.com", True),
+        # Whatever the cause is.
+        ({("_dmarc.example.com.example.com", "TXT"): ["v=DMARC1; p=reject"]}, "example.com", True),
+        # What names below get stays what it is.
+        ({("_dmarc.example.com", "TXT"): ["v=DMARC1; p=none; sp=reject"]}, "example.com", False),
+        ({("_dmarc.example.com", "TXT"): ["v=DMARC1; p=none; sp=none"]}, "example.com", False),
+        # They belong to the organisation above, whose record is the one that counts for them,
+        (WEAK_ABOVE, DOMAIN, False),
+        ({**WEAK_ABOVE, (f"_dmarc.{DOMAIN}", "TXT"): ["v=DMARC1; p=none"]}, DOMAIN, False),
+        # if there is one: without it the walk takes this domain for their organisation's.
+        ({}, DOMAIN, True),
+        ({(f"_dmarc.{DOMAIN}", "TXT"): ["v=DMARC1; p=none"]}, DOMAIN, True),
+        ({**WEAK_ABOVE, (f"_dmarc.{DOMAIN}", "TXT"): ["v=DMARC1; p=none; psd=n"]}, DOMAIN, True),
+    ],
+)
+def test_who_else_gets_a_stricter_policy_is_said(
+    records: dict[Key, list[str]], domain: str, said: bool
+) -> None:
+    zone = FakeZone(records)
+    below = f"other.{domain}"
+    before = applying(zone, below).policy
     report = look(zone, domain=domain, dmarc={"policy": "reject"})
     found = about_dmarc(report)[0]
-    assert (
-        f"Names below {domain} that have no policy of their own get reject" in found.message
-    ) is said
+    told = f"Names below {domain} that have no policy of their own get reject" in found.message
+    assert found.fix is not None
+    zone.apply(found.fix)
+    # It is said if it is so.
+    assert (told, applying(zone, below).policy != before) == (said, said)

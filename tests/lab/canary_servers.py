@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lab.canary_secrets import spellings, spelt
-from lab.hostile import Answers, Step, imap_until_login, packed, smtp_until_auth
+from lab.hostile import Answers, Step, answer, imap_until_login, packed, smtp_until_auth
 
 Steps = tuple[Step, ...]
 #: What a row plays, from the secret that its clients sign in with.
@@ -144,6 +144,11 @@ IMAP: dict[str, Row] = {
     "says bad": lambda secret: _imap(b"", echo(b"TAG BAD", secret)),
     "alerts": lambda secret: _imap(
         b"", b"* NO [ALERT] " + spelt(secret) + b"\r\n", echo(b"TAG NO [ALERT]", secret)
+    ),
+    "alerts before that": lambda secret: (
+        b"* OK [ALERT] " + spelt(secret) + b"\r\n",
+        *("read", answer(b"OK x", b"CAPABILITY IMAP4rev1", b"OK [ALERT] " + spelt(secret))),
+        *("read", answer(b"NO no")),
     ),
     "answers another": lambda secret: _imap(b"", echo(b"OTHER OK", secret), "stall"),
     "says bye": lambda secret: _imap(b"", echo(b"* BYE", secret), "close"),

@@ -44,6 +44,15 @@ LOGINS: dict[str, tuple[Step, str, bool, bool | None]] = {
         answer(b"NO canary", b"NO [ALERT] Authentication server is unavailable"),
         *("TemporaryFailure", False, None),
     ),
+    # An alert that is no trouble, told with the answer: what stays tells why, what passes does not.
+    "alerted": (
+        answer(b"NO LOGIN failed", b"OK [ALERT] Your account is disabled, canary"),
+        *("AccountDisabled", True, False),
+    ),
+    "alerted of what is to come": (
+        answer(b"NO LOGIN failed", b"OK [ALERT] Maintenance on Saturday, canary"),
+        *("AuthenticationRejected", True, False),
+    ),
     "expired": (answer(b"NO [EXPIRED] canary"), "AccountDisabled", True, False),
     "wants tls": (answer(b"NO [PRIVACYREQUIRED] canary"), "EncryptionRequired", True, None),
     "unavailable": (answer(b"NO [UNAVAILABLE] canary"), "TemporaryFailure", False, None),
@@ -71,6 +80,76 @@ async def test_logins_that_fail(name: str) -> None:
     assert verdict(report) == ("Auth", reason, conclusive)
     assert report.authenticated is authenticated
     assert ECHO not in repr(report)
+
+
+BYE = b"* BYE Logging out\r\n"
+ALERT = b"[ALERT] Sign in to webmail first, user@example.com"
+SHOWN = "[ALERT] Sign in to webmail first, …"
+CAPABLE: tuple[Step, ...] = ("read", answer(b"OK x", b"CAPABILITY IMAP4rev1"))
+ALERTED = answer(b"OK x", b"CAPABILITY IMAP4rev1", b"OK " + ALERT)
+SIGNED_IN: tuple[Step, ...] = ("read", answer(b"OK in", b"OK " + ALERT))
+#: What comes when, the words that are shown, and the reason: never one for what was not refused.
+ALERTS: dict[str, tuple[tuple[Step, ...], str, str]] = {
+    "in the greeting": (
+        (b"* OK " + ALERT + b"\r\n", *CAPABLE, "read", answer(b"NO No")),
+        f"No {SHOWN}",
+        "AuthenticationRejected",
+    ),
+    "after the greeting": (
+        (b"* OK hi\r\n* OK " + ALERT + b"\r\n", *CAPABLE, "read", answer(b"NO No")),
+        f"No {SHOWN}",
+        "AuthenticationRejected",
+    ),
+    "with the capabilities": (
+        (b"* OK hi\r\n", *CAPABLE[:1], ALERTED, "read", answer(b"NO No")),
+        f"No {SHOWN}",
+        "AuthenticationRejected",
+    ),
+    "twice": (
+        imap_until_login(after=("read", answer(b"NO No", b"OK " + ALERT, b"NO " + ALERT))),
+        f"No {SHOWN}",
+        "AccountDisabled",
+    ),
+    "before it goes": (
+        imap_until_login(after=("read", b"* OK " + ALERT + b"\r\n" + BYE)),
+        f"Logging out {SHOWN}",
+        "ProbeInconclusive",
+    ),
+    "before it hangs up": (
+        imap_until_login(after=("read", b"* NO " + ALERT + b"\r\n", "close")),
+        SHOWN,
+        "ProbeInconclusive",
+    ),
+    "before it falls silent": (
+        imap_until_login(after=("read", b"* OK " + ALERT + b"\r\n", "stall")),
+        SHOWN,
+        "ConnectionTimeout",
+    ),
+    "in its farewell": (
+        imap_until_login(after=("read", b"* BYE " + ALERT + b"\r\n")),
+        SHOWN,
+        "TemporaryFailure",
+    ),
+    "at the mailbox": (
+        imap_until_login(after=(*SIGNED_IN, "read", answer(b"OK x"), "read", answer(b"NO No"))),
+        f"No {SHOWN}",
+        "MailboxNotFound",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ALERTS)
+async def test_an_alert_is_shown_whenever_it_was_told(name: str) -> None:
+    steps, shown, reason = ALERTS[name]
+    report, _ = await probed(*steps, "stall")
+    assert (report.server_text, report.reason.value) == (shown, reason)
+
+
+async def test_an_alert_in_a_session_that_works_changes_nothing() -> None:
+    steps = imap_until_login(after=(*SIGNED_IN, *OPENED))
+    report, _ = await probed(*steps)
+    assert outcome(report) == ("Done", "ProbeSucceeded")
+    assert report.server_text is None
 
 
 async def test_a_server_that_asks_for_time_gets_it() -> None:

@@ -70,6 +70,13 @@ async def test_what_was_offered_in_the_clear_no_longer_counts() -> None:
     assert not secrets_sent(received)
 
 
+async def test_alerts_that_anyone_could_have_told_in_the_clear_are_not_shown() -> None:
+    steps = upgraded(after=("read", answer(b"NO No"), "stall"))
+    told = b"* OK [ALERT] Call this number\r\n"
+    report, _ = await probed(told, steps[1], told, *steps[2:])
+    assert (report.reason.value, report.server_text) == ("AuthenticationRejected", "No")
+
+
 FAILURES: dict[str, tuple[tuple[Step, ...], tuple[str, str, bool]]] = {
     "no": (("read", answer(b"NO canary"), "stall"), ("TLS", "HandshakeFailed", True)),
     "bad": (("read", answer(b"BAD canary"), "stall"), ("TLS", "HandshakeFailed", True)),

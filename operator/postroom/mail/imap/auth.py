@@ -14,6 +14,7 @@ from postroom.mail.connect import tls
 from postroom.mail.connect.certificate import facts_of
 from postroom.mail.connect.dial import Failure, starved
 from postroom.mail.imap import text
+from postroom.mail.imap.notices import notices_in
 from postroom.mail.imap.protocol import GuardedProtocol
 from postroom.mail.imap.session import ImapSession, text_of
 from postroom.mail.replies import Cause, Meaning, Stage, as_text
@@ -24,8 +25,10 @@ from postroom.mail.session.state import Connector, SessionState
 
 #: The remedy where a server does not begin with TLS.
 _WHERE_TLS_BEGINS = "use the port for implicit TLS (993)"
-#: Warnings beside an answer to the login that are read.
-_WARNINGS_LIMIT = 4
+#: Notices beside an answer to the login that are read.
+_NOTICES_LIMIT = 4
+#: What stands for a refusal that says no more than that.
+_BARE = frozenset({Cause.AUTHENTICATION_FAILED, Cause.OAUTH_TOKEN_REJECTED})
 
 
 def state_of(endpoint: Endpoint, login: Login | None, connector: Connector) -> SessionState:
@@ -124,13 +127,16 @@ def _meaning(session: ImapSession, lines: list[bytes], answer: str) -> Meaning:
     """What an answer to the login means; where it only refuses, what the server warned of meanwhile
     may say why (RFC 9051 section 7.1.2)."""
     meaning = session.meaning(Stage.AUTH, said := text_of(lines), answer)
-    if meaning.cause is not Cause.AUTHENTICATION_FAILED:
+    if meaning.cause not in _BARE:
         return meaning
-    for warning in text.warnings_in(lines[:-1])[:_WARNINGS_LIMIT]:
-        why = session.meaning(Stage.AUTH, as_text(warning), "NO")
-        if why.cause is not Cause.AUTHENTICATION_FAILED:
-            return why
-    session.state.said = said
+    try:
+        for notice in notices_in(lines[:-1])[:_NOTICES_LIMIT]:
+            why = session.meaning(Stage.AUTH, as_text(notice.text), "NO")
+            # What announces trouble to all who sign in makes no wrong password pass.
+            if why.cause not in _BARE and (notice.warns or why.conclusive):
+                return why
+    finally:
+        session.state.said = said
     return meaning
 
 

@@ -21,6 +21,7 @@ from aioimaplib import aioimaplib
 
 from postroom.concurrency import threads
 from postroom.mail.imap.idling import Idle
+from postroom.mail.imap.notices import Notices
 from postroom.mail.imap.values import Literal, literal_after, tagged
 
 #: No secret may reach a log at any level: aioimaplib logs lines, commands and exceptions.
@@ -103,6 +104,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self.challenge: bytes | None = None
         #: Why there is no answer to what the server asked for.
         self.unanswerable: BaseException | None = None
+        self.notices = Notices()
         #: What the server said with BYE; None if it did not.
         self.farewell: bytes | None = None
         #: What ended the connection; None where the server closed it.
@@ -197,6 +199,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._tls_follows = False
         # A literal that the last line announced belongs to the past as well.
         self.current_command = None
+        self.notices.forget()
         self.transport = await self.loop.start_tls(
             self.transport, self, context, server_hostname=server_name
         )
@@ -283,6 +286,8 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         return line, literal
 
     def _feed(self, line: bytes, literal: Literal | None) -> None:
+        if self.current_command is None:
+            self.notices.hear(line)
         if not self.greeting.done():
             self.greeting.set_result(line)
             return

@@ -45,6 +45,7 @@ class ImapSession:
     def __init__(self, state: SessionState, protocol: GuardedProtocol) -> None:
         self.state, self.protocol = state, protocol
         state.line_so_far = lambda: protocol.line_so_far
+        state.beside = lambda: [as_text(text) for text in protocol.notices.texts]
         self.capabilities: set[str] = set()
 
     async def introduce(self, context: ssl.SSLContext | None) -> None:

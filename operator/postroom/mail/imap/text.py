@@ -25,7 +25,6 @@ _MECHANISM = re.compile(r"AUTH=([A-Z0-9_-]{1,20})")
 _CAPABILITIES = re.compile(
     rb"\ACAPABILITY ([^\r\n]*)|\A(?:(?:\* )?OK )?\[CAPABILITY ([^\]\r\n]*)\]", re.IGNORECASE
 )
-_WARNING = re.compile(rb"(?:\* )?(?:NO|BAD) (.+)", re.IGNORECASE | re.DOTALL)
 
 
 def quoted(text: str) -> str:
@@ -127,12 +126,6 @@ def capabilities_in(lines: Iterable[bytes]) -> set[str]:
     found = (_CAPABILITIES.search(line) for line in without_literals(lines))
     words = (match[match.lastindex or 0] for match in found if match)
     return {word.decode("ascii", "replace").upper() for some in words for word in some.split()}
-
-
-def warnings_in(lines: Iterable[bytes]) -> list[bytes]:
-    """Return the texts of untagged NO and BAD (RFC 9051 section 7.1)."""
-    found = (_WARNING.match(line) for line in without_literals(lines))
-    return [match[1] for match in found if match]
 
 
 def mechanisms_among(capabilities: Iterable[str]) -> list[str]:

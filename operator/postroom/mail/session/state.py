@@ -92,6 +92,8 @@ class SessionState:
         self.mailbox: Mailbox | None = None
         #: What the server said last when it refused something; never shown as it is.
         self.said: str | None = None
+        #: What it told beside its answers, which may be why; never shown as it is, either.
+        self.beside: Callable[[], Sequence[str]] = tuple
         #: What came of a line that has not ended yet.
         self.line_so_far: Callable[[], bytes] = bytes
         self._end: Failure | None = None
@@ -141,11 +143,7 @@ class SessionState:
     def report(self) -> ProbeReport:
         """How the session ended, once it did; without what the server repeats of the password."""
         end = self._end or self.broken_off()
-        text = None
-        if self.said is not None and end.stage is not ProbeStage.DONE and end.cause is not None:
-            login = self.login
-            secrets, names = ((login.password,), (login.username,)) if login else ((), ())
-            text = normalised(self.said, secrets, names) or None
+        failed = end.stage is not ProbeStage.DONE
         return ProbeReport(
             stage=end.stage,
             reason=end.reason,
@@ -159,11 +157,20 @@ class SessionState:
             mailbox=self.echo_filter.mailbox(self.mailbox),
             retry_after=end.retry_after,
             cause=end.cause,
-            server_text=text,
+            server_text=self._told(answered=end.cause is not None) if failed else None,
             fix=self.echo_filter.sentence(end.fix, self.tls),
             needs_someone=end.needs_someone,
             unclear=end.unclear,
         )
+
+    def _told(self, *, answered: bool) -> str | None:
+        """The server's words in a form that may be shown: its answer, if that was the end, and what
+        it told beside its answers; None where there are none."""
+        answer = [self.said] if answered and self.said is not None else []
+        login = self.login
+        secrets, names = ((login.password,), (login.username,)) if login else ((), ())
+        said = "\n".join(dict.fromkeys([*answer, *self.beside()]))
+        return normalised(said, secrets, names) or None
 
     def keep_login_out_of_the_clear(self) -> None:
         """Raise `Failure` where signing in would need no TLS: before anything is dialled."""

@@ -3,7 +3,8 @@
 
 import difflib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Annotated, NamedTuple
 
 import typer
@@ -18,7 +19,7 @@ from postroom.dns import findings as dns
 from postroom.mail import finding_meanings as mail
 from postroom.mail.replies.catalogue import causes
 
-#: Characters of standard input; no reply is longer.
+#: Octets of standard input; no reply is longer.
 _LONGEST = 64 * 1024
 #: How alike a name must be to be what was meant, but for a slip or two: less is a guess.
 _NEAR = 0.8
@@ -38,7 +39,8 @@ class Entry(NamedTuple):
     reason: str = ""
 
 
-def entries() -> dict[str, Entry]:
+@cache
+def entries() -> Mapping[str, Entry]:
     """Return what there is to say of every reason, every cause and every code, by all their names.
 
     A reason and a cause of one name mean the same; the reason is explained.
@@ -60,7 +62,8 @@ def _offered(incomplete: str) -> list[str]:
     return sorted(completion.beginning({*entries(), *ConditionType, *_states()}, incomplete))
 
 
-def _states() -> dict[str, list[str]]:
+@cache
+def _states() -> Mapping[str, list[str]]:
     """What each word of a domain's status means, wherever it stands."""
     meanings: dict[str, list[str]] = {}
     for place, states in STATES.items():
@@ -83,7 +86,10 @@ def explain(
     """Explain a reason, finding, condition or reply of a mail server; without one, list all."""
     pasted = " ".join(asked or ()).strip()
     if pasted == "-":
-        pasted = sys.stdin.read(_LONGEST).strip()
+        # Logs are in any encoding, and what is cut off may end within a character.
+        pasted = sys.stdin.buffer.read(_LONGEST).decode("utf-8", "replace").strip()
+        if not pasted:
+            raise fail("explain", "standard input is empty: pipe a reply or a name into it.")
     if not pasted:
         _list_all()
         return
@@ -120,8 +126,7 @@ def _named(word: str) -> Iterator[str]:
     known, states = entries(), _states()
     state = next((each for each in states if each.lower() == word.lower()), None)
     # What is known by two spellings is called as it was asked for, else as conditions have it.
-    folded = {each.lower(): each for each in reversed(known)}
-    name = word if word in known else folded.get(word.lower())
+    name = word if word in known else _by_folded().get(word.lower())
     if state is not None:
         yield state if name is None else f"{state} (state)"
         yield from states[state]
@@ -135,6 +140,12 @@ def _named(word: str) -> Iterator[str]:
         yield f"Conditions say: {entry.reason}"
     if entry.source:
         yield f"Source: {entry.source}"
+
+
+@cache
+def _by_folded() -> Mapping[str, str]:
+    """By names in lower case, the first that is spelled so."""
+    return {each.lower(): each for each in reversed([*entries()])}
 
 
 def _nothing_called(word: str) -> str:

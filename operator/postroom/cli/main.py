@@ -104,8 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(program: Any, arguments: Sequence[str] | None) -> None:
     """Run a typer program at the edge of the process."""
-    if sys.stdout is None:  # closed by whoever called us, as `>&-` does
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until we end
+    _replace_closed_streams()
     try:
         code = program(
             args=list(arguments) if arguments is not None else None,
@@ -136,6 +135,15 @@ def run(program: Any, arguments: Sequence[str] | None) -> None:
             sys.exit(code)
         _of_ourselves(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _replace_closed_streams() -> None:
+    """Have what whoever called us closed, as ``>&-`` does, lead nowhere, and nothing else take its
+    number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            opened = open(os.devnull, mode, encoding="utf-8")  # noqa: PTH123, SIM115 - until we end
+            setattr(sys, name, opened)
 
 
 def _of_ourselves(error: Exception) -> NoReturn:

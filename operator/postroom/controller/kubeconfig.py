@@ -30,7 +30,7 @@ _SERVICE_HOST = "KUBERNETES_SERVICE_HOST"
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _SERVICE_ACCOUNT_NAMESPACE = _SERVICE_ACCOUNT / "namespace"
 _DEFAULT = "~/.kube/config"
-#: The loader indexes into whatever the YAML holds, hence the last five.
+#: The loader indexes into whatever the YAML holds, and goes down into it, hence the last six.
 _UNUSABLE = (
     kube_config.ConfigException,
     OSError,
@@ -40,6 +40,7 @@ _UNUSABLE = (
     KeyError,
     AttributeError,
     IndexError,
+    RecursionError,
 )
 #: Fields that hold PEM in base64, and the file that may be named instead.
 _PEM_FIELDS = {

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 
@@ -149,8 +150,28 @@ def test_a_code_alone_is_all_that_it_may_mean(
 def test_a_reply_comes_from_standard_input(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("550-5.1.1 No such user\n550 5.1.1 here\n"))
-    assert call(capsys, "explain", "-")[1].startswith("RecipientRejected\n")
+    replies = (
+        b"550-5.1.1 No such user\n550 5.1.1 here\n",
+        "550 5.1.1 No such user ä\n".encode("latin-1"),
+        # What is cut off ends within a character.
+        b"550 5.1.1 No such user\n " + "ä".encode() * 100_000,
+        # A whole log is gone through at once.
+        b"550 5.1.1 No such user\n" + b"a b c\n" * 100_000,
+    )
+    for reply in replies:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(reply), encoding="utf-8"))
+        begun = time.process_time()
+        assert call(capsys, "explain", "-")[1].startswith("RecipientRejected\n")
+        assert time.process_time() - begun < 5
+
+
+def test_an_empty_standard_input_is_no_wish_for_all_of_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+    ended, out, err = call(capsys, "explain", "-")
+    assert (ended, out) == (2, "")
+    assert err.startswith("postroom explain: standard input is empty")
 
 
 def test_words_that_are_no_reply_are_not_guessed_at(capsys: pytest.CaptureFixture[str]) -> None:

@@ -83,15 +83,31 @@ def test_an_output_that_takes_nothing_ends_in_a_sentence(verb: str) -> None:
     assert done.returncode == os.EX_IOERR
 
 
-def test_a_closed_output_is_no_error_of_postroom(tmp_path: Path) -> None:
+_NOTHING = "postroom check: there is no resource of postroom.dev in the input.\n"
+
+
+@pytest.mark.parametrize(
+    ("closed", "code", "out", "err"),
+    [
+        ("a.yaml >&-", 2, "", "a.yaml:1: spec.domain: is required\n"),
+        ("a.yaml 2>&-", 2, "1 object: 1 not looked at yet.\n", ""),
+        ("- <&-", 2, "0 objects.\n", _NOTHING),
+        ("- <&- >&- 2>&-", 2, "", ""),
+        ("a.yaml <&- >&- 2>&-", 2, "", ""),
+    ],
+)
+def test_a_stream_that_is_closed_is_no_error_of_postroom(
+    tmp_path: Path, closed: str, code: int, out: str, err: str
+) -> None:
     (tmp_path / "a.yaml").write_text(
         "{apiVersion: postroom.dev/v1alpha1, kind: SendingDomain, metadata: {name: a}, spec: {}}"
     )
     done = subprocess.run(
-        ["sh", "-c", 'exec "$0" -m postroom check --offline a.yaml >&-', sys.executable],
+        ["sh", "-c", f'exec "$0" -m postroom check --offline {closed}', sys.executable],
         cwd=tmp_path,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (2, "a.yaml:1: spec.domain: is required\n")
+    assert (done.returncode, done.stderr) == (code, err)
+    assert done.stdout.endswith(out)

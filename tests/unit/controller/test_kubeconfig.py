@@ -69,6 +69,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "empty": ("", "it is empty, or no mapping"),
     "a list": ([1], "it is empty, or no mapping"),
     "no YAML": ("{", "it is not YAML (line"),
+    "a pit": ("[" * 50_000, "it is not YAML"),
     "a number of clusters": ({"clusters": 5, "current-context": "x"}, "clusters must be a list"),
     "a context that is a number": (config(context=7), "context work must name a cluster"),
     "contexts without names": (config(contexts=[{"context": {}}]), "contexts must be a list of"),

@@ -36,7 +36,9 @@ AT_REST_LIMIT = 8 * 1024
 #: Octets of a whole conversation, of which little is kept; one that reads messages has no limit.
 CONVERSATION_LIMIT = 16 * 1024 * 1024
 
-_BYE = re.compile(rb"\* BYE(?=\s)", re.IGNORECASE)
+_BYE = re.compile(rb"\* BYE(?=\s|\Z)", re.IGNORECASE)
+#: What would end a command, or a part of it (RFC 9051 section 9).
+_LINE_ENDS = re.compile(r"[\x00\r\n]")
 #: What there may be to read after, among what a server tells unasked (RFC 9051 section 7.3.1).
 _NEWS = re.compile(rb"\* \d{1,10} EXISTS(?=\s|\Z)", re.IGNORECASE)
 
@@ -65,19 +67,38 @@ class ConnectionEnded(Exception):
         self.ending = ending
 
 
-class _Command(aioimaplib.Command):  # type: ignore[misc]
-    """A command under our deadlines: aioimaplib's, which none has, begin anew with each line."""
+class _Command:
+    """A command that is under way, in the place of aioimaplib's, whose deadline begins anew with
+    each line: who waits for it has one."""
 
-    def _reset_timer(self) -> None:
-        """There is none."""
+    def __init__(self, tag: str, words: Sequence[str], loop: asyncio.AbstractEventLoop) -> None:
+        self.tag, self.text = tag, " ".join((tag, *words))
+        if _LINE_ENDS.search(self.text):
+            raise ValueError(f"{words[0]} has an argument with a line end or NUL")
+        #: Of the last one the result tells, once it is there.
+        self.lines: list[bytes] = []
+        #: What came of it.
+        self.result: asyncio.Future[str] = loop.create_future()
+
+    def end(self, result: str, line: bytes) -> None:
+        """The server has answered it."""
+        self.lines.append(line)
+        if not self.result.done():
+            self.result.set_result(result)
+
+    def fail(self, error: ConnectionEnded) -> None:
+        """There will be no answer."""
+        if not self.result.done():
+            self.result.set_exception(error)
+            self.result.exception()  # seen, should nobody wait for it
 
 
 class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
     """One connection. Await `greeting`, then `run` or `run_all` one after the other."""
 
     state: str
-    current_command: Any
-    pending_sync_command: Any
+    current_command: _Command | None
+    pending_sync_command: _Command | None
     transport: Any
 
     def __init__(self) -> None:
@@ -91,7 +112,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._lines = 0
         self._line_limit = LINE_LIMIT
         self._received_before = 0
-        self._in_flight: dict[str, Any] = {}
+        self._in_flight: dict[str, _Command] = {}
         self._ended: ConnectionEnded | None = None
         self._continuations: list[Continuation] = []
         self._tls_follows = False
@@ -162,26 +183,16 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self.challenge, self.unanswerable = None, None
         self._received_before += self._received
         self._received = self._lines = 0
-        made = [
-            _Command(name, self.new_tag(), *arguments, loop=self.loop)
-            for name, *arguments in commands
-        ]
+        made = [_Command(self.new_tag(), words, self.loop) for words in commands]
         self._in_flight = {command.tag: command for command in made}
         # As the one pending command: all untagged lines belong to the first that is not done.
         self.pending_sync_command = made[0]
-        self.send("\r\n".join(map(str, made)))
+        self.send("\r\n".join([command.text for command in made]))
         try:
-            for command in made:
-                await command.wait()
+            return [(await command.result, command.lines) for command in made]
         finally:
             self._in_flight, self._continuations = {}, []
             self.pending_sync_command = None
-        answers: list[CommandAnswer] = []
-        for command in made:
-            told = command.response.lines
-            lines = [line for line in told if isinstance(line, bytes)]
-            answers.append((str(command.response.result), lines))
-        return answers
 
     def send(self, line: str, scrub: str | None = None) -> None:
         """Write a line; nothing is logged."""
@@ -234,7 +245,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             while self._ended is None and (taken := self._take()) is not None:
                 self._feed(*taken)
                 if self._idle is not None and self.pending_sync_command is not None:
-                    self.pending_sync_command.response.lines.clear()
+                    self.pending_sync_command.lines.clear()
                 if self._read < len(self._buffer) and self._at_the_switch():
                     self._end(Ending.INJECTED)
         except (ValueError, LookupError):
@@ -247,7 +258,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
     def _at_the_switch(self) -> bool:
         """Whether STARTTLS is answered, so that nothing more may come in the clear."""
         command = self.pending_sync_command
-        return self._tls_follows and (command is None or command._event.is_set())
+        return self._tls_follows and (command is None or command.result.done())
 
     @property
     def _total_limit(self) -> int:
@@ -291,22 +302,22 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         if not self.greeting.done():
             self.greeting.set_result(line)
             return
-        if self.current_command is None and _BYE.match(line + b"\r\n"):
+        if self.current_command is None and _BYE.match(line):
             self.farewell = line[5:].strip()
             self._end(Ending.GOODBYE)
             return
         command = self._handle_line(line, self.current_command)
         if command is not None and literal is not None:
-            command.append_to_resp(literal)
+            command.lines.append(literal)
         # What follows a literal belongs to the same response.
         self.current_command = self.pending_sync_command if literal is not None else None
 
-    def _handle_line(self, line: bytes, current_cmd: Any) -> Any:
+    def _handle_line(self, line: bytes, current_cmd: _Command | None) -> _Command | None:
         """The command to which a line belongs. The parent would take the first one for a greeting
         and start a task that nobody owns, and the rest of a response for a result."""
         if current_cmd is not None:
             if line:
-                current_cmd.append_to_resp(line)
+                current_cmd.lines.append(line)
             return current_cmd
         if line.startswith(b"*"):
             return self._untagged_response(line)
@@ -318,20 +329,20 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             raise ValueError("a result that is none")
         return None
 
-    def _untagged_response(self, line: bytes) -> Any:
+    def _untagged_response(self, line: bytes) -> _Command | None:
         if _NEWS.match(line):
             self.arrivals += 1
             if self._idle is not None:
                 self._idle.hears_of(self.arrivals)
         # The parent would take the mark out of the middle of the line, too.
         if self.pending_sync_command is not None:
-            self.pending_sync_command.append_to_resp(line.removeprefix(b"* "))
+            self.pending_sync_command.lines.append(line.removeprefix(b"* "))
         return self.pending_sync_command
 
     def _done_with(self, tag: str, result: str, text: bytes) -> None:
         command = self._in_flight.pop(tag)
         self.pending_sync_command = next(iter(self._in_flight.values()), None)
-        command.close(text, result=result)
+        command.end(result, text)
 
     def _continuation(self, line: bytes) -> None:
         if self.pending_sync_command is None:
@@ -373,8 +384,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self.greeting.set_exception(self._ended)
             self.greeting.exception()  # seen, should nobody wait for it
         for command in self._in_flight.values():
-            command._exception = self._ended
-            command.close(b"", "KO")
+            command.fail(self._ended)
         self.abort()
 
     def keep_alive(self) -> None:

@@ -424,7 +424,7 @@ async def test_of_what_is_told_while_it_idles_nothing_is_kept() -> None:
     protocol.data_received(b"+ idling\r\n")
     for line in (b"* OK still here\r\n", b"* 1 FETCH (X {3}\r\nabc)\r\n", b"* 1 EXISTS\r\n"):
         protocol.data_received(1000 * line)
-        assert not command.response.lines
+        assert not command.lines
         if b"EXISTS" not in line:
             assert protocol.arrivals == 0 and not idling.done()
     assert protocol.arrivals == 1000

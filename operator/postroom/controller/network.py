@@ -7,11 +7,14 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from postroom.controller.policy_fetch import HttpsPolicyFetcher
+from postroom.controller.served_names import search_domains
 from postroom.dns.asking.limiter import NAMESERVER_LIMITS, RESOLVER_LIMITS, QueryLimiters
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.asking.retrying import Timing
 from postroom.dns.asking.transport import ServerAddress
+from postroom.mail.connect.dial import completing
 from postroom.mail.connect.guard import DialPolicy, may_dial
+from postroom.mail.connect.services import cluster_domains
 from postroom.mail.connect.tls import TrustStore
 from postroom.mail.identities.asking import BearerExchange
 from postroom.mail.identities.source import NetworkIdentities
@@ -44,8 +47,9 @@ def reach(settings: Settings, api_server: str, timing: Timing | None = None) -> 
     )
     # One for all: a context costs 100 ms of CPU and some hundred KB.
     trust = TrustStore()
+    resolve = completing(dns.resolve_host, policy.cluster_domains)
     mail = NetworkProbes(
-        policy, dns.resolve_host, per_host=settings.probes_per_target, trust=trust, shard=shard
+        policy, resolve, per_host=settings.probes_per_target, trust=trust, shard=shard
     )
     policies = HttpsPolicyFetcher(policy, dns.resolve_host, trust=trust, shard=shard)
     exchange = HttpsExchange(
@@ -68,6 +72,7 @@ def dial_policy(settings: Settings, api_server: str) -> DialPolicy:
         allowed_networks=settings.allow_cidrs,
         allowed_ports=frozenset(settings.allow_ports),
         denied_networks=networks_of(api_server),
+        cluster_domains=cluster_domains(search_domains()),
     )
 
 

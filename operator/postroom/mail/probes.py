@@ -78,7 +78,11 @@ class NetworkProbes:
         trust: TrustStore | None = None,
         shard: Shard = WHOLE,
     ) -> None:
-        dialler = Dialler(policy, resolve or SystemResolver(), deadlines or Deadlines())
+        dialler = Dialler(
+            policy,
+            resolve or SystemResolver(cluster_domains=policy.cluster_domains),
+            deadlines or Deadlines(),
+        )
         self._connector = Connector(dialler, trust or TrustStore())
         #: Told of every session.
         self.observe: Observe = lambda kind, seconds, report: None

@@ -55,6 +55,25 @@ async def test_name_servers_stand_behind_the_dial_guard(
     assert given["may_ask"](address) is may
 
 
+async def test_services_are_dialled_in_a_cluster_with_a_domain_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Our own Pod's resolver tells the domain; DNS knows a Service by its name in full alone."""
+    looks = []
+
+    class Asker(DnsAsker):
+        async def resolve_host(self, host: str) -> tuple[str, ...] | None:
+            looks.append(host)
+            return ()
+
+    monkeypatch.setattr(network, "DnsAsker", Asker)
+    monkeypatch.setattr(network, "search_domains", lambda: ("svc.k8s.corp", "k8s.corp"))
+    out = reach(load({}, {}), "")
+    await out.mail.probe(Endpoint("a.mail.svc", 25, TLSMode.NONE, "a.mail.svc", None, "mail"), None)
+    assert looks == ["a.mail.svc.k8s.corp", "a.mail.svc"]
+    assert network.dial_policy(load({}, {}), "").cluster_domains == ("k8s.corp", "cluster.local")
+
+
 async def test_a_host_that_cannot_be_looked_up_is_no_verdict() -> None:
     # Port 9 of loopback: nobody answers there.
     settings = load({"dns_resolvers": "127.0.0.1:9", "dns_authoritative_port": "9"}, {})

@@ -149,7 +149,7 @@ def trust_sets(monkeypatch: pytest.MonkeyPatch) -> Memory:
 def slow_names(monkeypatch: pytest.MonkeyPatch) -> Memory:
     monkeypatch.setattr(dial, "_SLOW_NAMES", ROOM)
     monkeypatch.setattr(dial, "_SLOW", 0.0)
-    monkeypatch.setattr(dial, "_look_up", lambda host: ())
+    monkeypatch.setattr(dial, "_look_up", lambda host, domains: ())
     resolver = dial.SystemResolver(2, 2)
     return Memory(
         lambda number: resolver(f"h{number}.example.com"),

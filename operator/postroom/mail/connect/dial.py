@@ -21,6 +21,7 @@ from postroom.concurrency.patience import PeerDeadline
 from postroom.concurrency.shortage import Shortage, shortage_in
 from postroom.concurrency.slots import Slots
 from postroom.concurrency.threads import Threads
+from postroom.mail.connect import services
 from postroom.mail.connect.guard import DialPolicy, judge_addresses, judge_port
 from postroom.mail.presets.identify import by_whole_name, identify
 from postroom.mail.report import Endpoint
@@ -221,10 +222,22 @@ def interleaved(addresses: Sequence[str]) -> list[str]:
     return [address for pair in pairs for address in pair if address is not None]
 
 
+def completing(resolve: Resolve, cluster_domains: Sequence[str]) -> Resolve:
+    """Look the names of Services up in full, and only then as they are."""
+
+    async def resolve_in_full(host: str) -> tuple[str, ...] | None:
+        full = services.in_full(host, cluster_domains)
+        found = await resolve(full) if full is not None else ()
+        return await resolve(host) if found == () else found
+
+    return resolve_in_full
+
+
 class _Lane:
     """Threads for looks: so many for one party, and twice as many for all together."""
 
-    def __init__(self, threads: int, name: str) -> None:
+    def __init__(self, threads: int, name: str, cluster_domains: Sequence[str]) -> None:
+        self._domains = cluster_domains
         self._turns = Slots(2 * threads, threads)
         self._threads = Threads(2 * threads, thread_name_prefix=name)
 
@@ -236,7 +249,7 @@ class _Lane:
             begun = time.monotonic()
             # Nothing ends a thread: its place is given back when it has ended by itself.
             loop = asyncio.get_running_loop()
-            found = await loop.run_in_executor(self._threads, _look_up, host)
+            found = await loop.run_in_executor(self._threads, _look_up, host, self._domains)
             return time.monotonic() - begun >= _SLOW, found
 
 
@@ -245,11 +258,17 @@ class SystemResolver:
 
     A party looks a name up once at a time, and has a part of the `threads` of all. A name that was
     slow before waits for one of `slow_threads`, so that the others remain for names that answer.
+    A search list completes the name of a Service by one of the `cluster_domains`.
     """
 
-    def __init__(self, threads: int = 16, slow_threads: int = 8) -> None:
-        self._fast = _Lane(threads, "resolve")
-        self._slow = _Lane(slow_threads, "resolve-slow")
+    def __init__(
+        self,
+        threads: int = 16,
+        slow_threads: int = 8,
+        cluster_domains: Sequence[str] = (services.USUAL_DOMAIN,),
+    ) -> None:
+        self._fast = _Lane(threads, "resolve", cluster_domains)
+        self._slow = _Lane(slow_threads, "resolve-slow", cluster_domains)
         self._slow_names: BoundedMap[str, None] = BoundedMap(_SLOW_NAMES)
         self._looks: Flights[tuple[str, str], _Addresses] = Flights()
 
@@ -268,7 +287,7 @@ class SystemResolver:
         return found
 
 
-def _look_up(host: str) -> tuple[str, ...] | None:
+def _look_up(host: str, cluster_domains: Sequence[str]) -> tuple[str, ...] | None:
     try:
         asked = socket.AI_CANONNAME
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=asked)
@@ -284,6 +303,7 @@ def _look_up(host: str) -> tuple[str, ...] | None:
         return None
     addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
     names = {str(entry[3]).lower().rstrip(".") for entry in found} - {""}
-    # A search list completes the name of a Service; anything else is another name.
-    itself = {host.rstrip("."), f"{host.rstrip('.')}.cluster.local"}
+    # Anything else than the completed name of a Service is another name.
+    bare = host.rstrip(".")
+    itself = {bare, *(f"{bare}.{domain}" for domain in cluster_domains)}
     return addresses if names <= itself else AliasedAddresses(addresses)

@@ -19,6 +19,7 @@ from postroom.api import data_files
 from postroom.api.finding_texts import in_full
 from postroom.api.hosts import AliasedAddresses
 from postroom.api.reasons import Reason
+from postroom.mail.connect import services
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -112,11 +113,13 @@ def _never_dialled() -> _NeverDialled:
 @dataclass(frozen=True, slots=True)
 class DialPolicy:
     """What the operator's settings allow. `allowed_networks` opens private and loopback ranges;
-    `allowed_ports` are those of `DEFAULT_PORTS` and more; `denied_networks` hold the API server."""
+    `allowed_ports` are those of `DEFAULT_PORTS` and more; `denied_networks` hold the API server.
+    `cluster_domains` are those that Services are below, ours first."""
 
     allowed_networks: tuple[Network, ...] = ()
     allowed_ports: frozenset[int] = DEFAULT_PORTS
     denied_networks: tuple[Network, ...] = ()
+    cluster_domains: tuple[str, ...] = (services.USUAL_DOMAIN,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +158,9 @@ def judge_addresses(
     The sentence names the kind of the address, never the address: it may tell of the inside.
     A Service of type ExternalName is an alias: where that leads is no Service of the namespace.
     """
-    own_service = is_own_service(host, namespace) and not isinstance(addresses, AliasedAddresses)
-    if host.lower().rstrip(".") in _never_dialled().names:
+    itself = not isinstance(addresses, AliasedAddresses)
+    own_service = itself and services.is_own_service(host, namespace, policy.cluster_domains)
+    if services.in_short(host, policy.cluster_domains) in _never_dialled().names:
         return _denied(host, "metadata", openable=False)
     for text in addresses:
         standing = _standing(text, policy)
@@ -289,12 +293,6 @@ def _kind(address: Address) -> str:
         return "private"
     special = isinstance(address, IPv6Address) and address not in _GLOBAL_UNICAST
     return "reserved" if special or _within(address, _RESERVED) else "public"
-
-
-def is_own_service(host: str, namespace: str) -> bool:
-    """Whether a host is a Service of the tenant's own namespace."""
-    labels = host.split(".")
-    return labels[1:3] == [namespace, "svc"] and labels[3:] in ([], ["cluster", "local"])
 
 
 def _within(address: Address, networks: Sequence[Network]) -> bool:

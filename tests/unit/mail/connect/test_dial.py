@@ -28,6 +28,7 @@ from postroom.mail.connect.dial import (
     Failure,
     Resolve,
     SystemResolver,
+    completing,
     interleaved,
     unreachable,
 )
@@ -227,6 +228,45 @@ async def test_an_alias_is_told_from_a_name_that_was_completed(
     found = await SystemResolver(1)(host)
     assert found == ("10.0.0.7", "10.0.0.8")
     assert isinstance(found, AliasedAddresses) is aliased
+
+
+async def test_a_search_list_may_complete_a_service_by_another_domain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lookup(*_: object, **__: object) -> list[tuple[object, ...]]:
+        return [(0, 0, 0, "postfix.mail.svc.k8s.corp", ("10.0.0.7", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    for domains, aliased in ((("k8s.corp",), False), (("cluster.local",), True)):
+        found = await SystemResolver(1, cluster_domains=domains)("postfix.mail.svc")
+        assert isinstance(found, AliasedAddresses) is aliased
+
+
+@pytest.mark.parametrize(
+    ("host", "known", "found", "asked"),
+    [
+        ("a.mail.svc", {"a.mail.svc.k8s.corp": ("10.0.0.7",)}, ("10.0.0.7",), 1),
+        ("a.mail.svc", {"a.mail.svc.k8s.corp": None, "a.mail.svc": ("1.1.1.1",)}, None, 1),
+        ("a.mail.svc", {"a.mail.svc": ("1.1.1.1",)}, ("1.1.1.1",), 2),
+        ("a.mail.svc", {}, (), 2),
+        ("a.mail.svc.k8s.corp", {"a.mail.svc.k8s.corp": ("10.0.0.7",)}, ("10.0.0.7",), 1),
+        ("mx.example.com", {"mx.example.com": ("1.1.1.1",)}, ("1.1.1.1",), 1),
+    ],
+)
+async def test_services_are_looked_up_by_their_names_in_full(
+    host: str,
+    known: dict[str, tuple[str, ...] | None],
+    found: tuple[str, ...] | None,
+    asked: int,
+) -> None:
+    looks = []
+
+    async def resolve(name: str) -> tuple[str, ...] | None:
+        looks.append(name)
+        return known.get(name, ())
+
+    assert await completing(resolve, ("k8s.corp", "cluster.local"))(host) == found
+    assert len(looks) == asked
 
 
 async def test_an_external_name_leads_nowhere_inside() -> None:

@@ -441,6 +441,20 @@ def test_services_of_the_own_namespace(host: str, allowed: bool) -> None:
     assert denied("127.0.0.1", host=host)
 
 
+def test_services_of_a_cluster_with_a_domain_of_its_own() -> None:
+    policy = DialPolicy(cluster_domains=("k8s.corp.example", "cluster.local"))
+    for host in ("postfix.mail.svc", "postfix.mail.svc.k8s.corp.example"):
+        assert judge_addresses(host, ["10.96.0.7"], "mail", policy) is None
+        assert judge_addresses(host, ["10.96.0.7"], "other", policy)
+        assert judge_addresses(host, AliasedAddresses(["10.96.0.7"]), "mail", policy)
+    elsewhere = "postfix.mail.svc.evil.example"
+    assert judge_addresses(elsewhere, ["10.96.0.7"], "mail", policy)
+    # The API server is a Service of a namespace in which others may live, too.
+    for host in ("kubernetes.default.svc", "kubernetes.default.svc.k8s.corp.example."):
+        found = judge_addresses(host, ["10.96.0.1"], "default", policy)
+        assert found is not None and "(metadata)" in found.sentence
+
+
 @pytest.mark.parametrize("address", ["10.96.0.7", "100.64.0.7", "fd12::7", "172.20.0.1"])
 def test_services_may_have_any_private_address(address: str) -> None:
     assert not denied(address, host="postfix.mail.svc")

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from cluster.api_client import forget_installations, service_account_kubeconfig
+from cluster.api_client import forget_installations, post, service_account_kubeconfig
 from cluster.audit_log import forbidden, requests_of
 from cluster.objects import eventually
 from cluster.waiting import said_at
@@ -57,11 +58,24 @@ spec:
 """
 
 
+#: More than one page, and of a namespace that comes before those of installations.
+_CROWD = 501
+
+
+def crowd(plane: ControlPlane) -> None:
+    """Have a tenant write so many Leases that those of others come late in any list of all."""
+    lease = yaml.load(FORGED, Loader=yaml.CSafeLoader)
+    for number in range(_CROWD):
+        made = {**lease, "metadata": {**lease["metadata"], "name": f"crowd-{number}"}}
+        post(plane, "/apis/coordination.k8s.io/v1/namespaces/default/leases", made)
+
+
 def test_the_second_of_two_installations_stands_by_until_the_first_is_gone(
     installed: ControlPlane, namespace: str, two: list[OperatorProcess]
 ) -> None:
     first, second = two
     installed.kubectl("apply", "-f", "-", input=FORGED)
+    crowd(installed)
     first.start()
     # It does not get ready.
     with pytest.raises(OperatorFailed):

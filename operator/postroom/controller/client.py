@@ -124,9 +124,11 @@ class Cluster:
         path = api_paths.collection(kind, namespace)
         return [{**item, **named} async for item in self._listed(path)]
 
-    async def _listed(self, path: str, accept: str = _JSON) -> AsyncIterator[Mapping[str, Any]]:
+    async def _listed(
+        self, path: str, accept: str = _JSON, selected: Sequence[tuple[str, str]] = ()
+    ) -> AsyncIterator[Mapping[str, Any]]:
         """The items of a list, page after page."""
-        page = [("limit", str(json_lists.PAGE))]
+        page = [*selected, ("limit", str(json_lists.PAGE))]
         query = page
         while True:
             text, token = await self.text(path, query, accept), ""
@@ -162,11 +164,10 @@ class Cluster:
         """Return one Lease, None if there is none."""
         return await self._get_or_none(api_paths.lease(namespace, name))
 
-    async def leases(self, selector: str) -> list[Mapping[str, Any]]:
-        """List Leases of all namespaces that have a label: 500, as anybody may make some."""
-        query = [("labelSelector", selector), ("limit", "500")]
-        answer = await self.request("GET", api_paths.LEASES, query=query)
-        return list(answer.get("items") or ())
+    def leases(self, selector: str) -> AsyncIterator[Mapping[str, Any]]:
+        """List Leases of all namespaces that have a label: all, as whoever makes many would hide
+        those of others, and a page at a time, as whoever makes large ones would fill our memory."""
+        return self._listed(api_paths.LEASES, selected=[("labelSelector", selector)])
 
     # -- writing ------------------------------------------------------------------------------
 

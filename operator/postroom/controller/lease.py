@@ -142,7 +142,8 @@ class LeaderElection:
         self.annotations: dict[str, str | None] = {}
         self.namespace = namespace
         self._name = name
-        self._identity = identity
+        #: The name of this process, as the Lease has it.
+        self.identity = identity
         self._clock = clock
         self._retry_period = retry_period
         self._observed = Observed(clock)
@@ -165,7 +166,7 @@ class LeaderElection:
         """Wait until we hold the lease."""
         await tried_until_done(self._attempt, self._retry_period)
         self.leading = True
-        logger.info("holding lease %s/%s as %s", self.namespace, self._name, self._identity)
+        logger.info("holding lease %s/%s as %s", self.namespace, self._name, self.identity)
 
     async def hold(self) -> None:
         """Renew until cancelled; raises `LeaseLost`."""
@@ -176,7 +177,7 @@ class LeaderElection:
                 async with asyncio.timeout(max(0.0, self._left())):
                     # Too late is too late, though nobody has taken it yet: we do not know.
                     held = self._left() > 0.0 and await self._attempt()
-            taken = self._observed.holder not in ("", self._identity)
+            taken = self._observed.holder not in ("", self.identity)
             if not held and (taken or self._left() <= 0.0):
                 self.leading = False
                 raise LeaseLost(f"lost lease {self.namespace}/{self._name}")
@@ -188,7 +189,7 @@ class LeaderElection:
         self.leading = False
         try:
             lease = await self._client.lease(self.namespace, self._name)
-            if lease is not None and _holder(lease) == self._identity:
+            if lease is not None and _holder(lease) == self.identity:
                 spec = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
                 await self._client.replace_lease(
                     self.namespace, self._name, {**lease, "spec": spec}
@@ -208,7 +209,7 @@ class LeaderElection:
             self._heard_at = self._clock()
             if lease is None:
                 await self._client.create_lease(self.namespace, self._fresh())
-            elif self._observed.is_free(lease, asked_at) or _holder(lease) == self._identity:
+            elif self._observed.is_free(lease, asked_at) or _holder(lease) == self.identity:
                 await self._client.replace_lease(self.namespace, self._name, self._ours(lease))
             else:
                 # Whether we may also write it is seen when there is cause to.
@@ -233,7 +234,7 @@ class LeaderElection:
     def _fresh(self) -> dict[str, Any]:
         now = micro_time()
         spec = {
-            "holderIdentity": self._identity,
+            "holderIdentity": self.identity,
             "leaseDurationSeconds": int(LEASE_DURATION),
             "acquireTime": now,
             "renewTime": now,
@@ -245,12 +246,12 @@ class LeaderElection:
         """Return the lease with us as holder; its resourceVersion makes the replacement safe."""
         spec = dict(_spec(lease))
         now = micro_time()
-        if _holder(lease) != self._identity:
+        if _holder(lease) != self.identity:
             transitions = spec.get("leaseTransitions")
             spec["leaseTransitions"] = (transitions if isinstance(transitions, int) else 0) + 1
             spec["acquireTime"] = now
         spec |= {
-            "holderIdentity": self._identity,
+            "holderIdentity": self.identity,
             "leaseDurationSeconds": int(LEASE_DURATION),
             "renewTime": now,
         }

@@ -239,7 +239,8 @@ class Lifecycle(ABC):
                 others = Installations(self._cluster, Reviews(self._cluster), election, self._scope)
                 self._health.obstacle = lambda: others.obstacle
                 self._stands_by = lambda: others.waiting_for is not None
-                await self._waited(others.join())
+                if await self._waited(others.join()):
+                    self._spawn(others.keep_watch(), "installation")
         self._health.standing_by = False
         self._health.waiting_for = _FIRST_LIST
 

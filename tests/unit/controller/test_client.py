@@ -12,6 +12,7 @@ from aiohttp import web
 
 from postroom.api.masked import Masked
 from postroom.api.names import Kind
+from postroom.controller import json_lists
 from postroom.controller.client import (
     USER_AGENT,
     ApiError,
@@ -211,6 +212,20 @@ async def test_who_no_longer_leads_writes_nothing_but_its_lease(tmp_path: Path) 
         cluster.may_write = lambda: True
         await cluster.replace_status(SERVER, "5", {})
     assert [one.partition(" ")[0] for one in asked] == ["GET", "PUT", "POST", "PUT"]
+
+
+async def test_leases_come_from_all_pages_whoever_has_filled_the_first(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        assert request.query["labelSelector"] == "postroom.dev/scope=postroom"
+        assert 0 < int(request.query["limit"]) <= json_lists.PAGE
+        number = int(request.query.get("continue", "0"))
+        items = [{"metadata": {"namespace": f"n-{number}", "name": "postroom"}}]
+        more = str(number + 1) if number < 3 else ""
+        return web.json_response({"items": items, "metadata": {"continue": more}})
+
+    async with cluster_at(handler, tmp_path) as cluster:
+        found = [each async for each in cluster.leases("postroom.dev/scope=postroom")]
+    assert [each["metadata"]["namespace"] for each in found] == ["n-0", "n-1", "n-2", "n-3"]
 
 
 async def test_whole_objects_come_from_all_pages_with_what_their_list_leaves_out(

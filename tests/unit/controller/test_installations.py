@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
@@ -13,12 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postroom.concurrency.shards import Shard
+from postroom.controller import installations
 from postroom.controller.client import ApiError
 from postroom.controller.installations import (
     ACCOUNT_ANNOTATION,
     GIVEN_UP_AFTER,
+    LOOK_PERIOD,
+    REFUSED_FOR,
     WORKS_ANNOTATION,
     Installations,
+    OtherInstallation,
 )
 from postroom.controller.lease import RETRY_PERIOD, SCOPE_LABEL, LeaderElection, lease_name
 from unit.controller.contenders import Contender
@@ -62,7 +66,7 @@ class Leases:
         self.asked.append((namespace, account))
         return namespace in self.installed and account == "postroom"
 
-    async def leases(self, selector: str) -> list[Mapping[str, Any]]:
+    async def leases(self, selector: str) -> AsyncIterator[Mapping[str, Any]]:
         await self._pass()
         label, _, value = selector.partition("=")
         found = [
@@ -71,7 +75,8 @@ class Leases:
             if (each["metadata"].get("labels") or {}).get(label) == value
         ]
         await self._pass()
-        return list[Mapping[str, Any]](found)
+        for each in sorted(found, key=lambda each: str(each["metadata"]["namespace"])):
+            yield each
 
     async def create_lease(self, namespace: str, lease: Mapping[str, Any]) -> Mapping[str, Any]:
         await self._pass()
@@ -258,7 +263,8 @@ async def test_of_two_who_mark_theirs_at_once_both_take_it_back_and_one_goes_on(
     both = [world.start(GREEN), world.start(BLUE)]
     for process in both:
         await process.step()
-        process.election.annotations |= {WORKS_ANNOTATION: "true", ACCOUNT_ANNOTATION: "postroom"}
+        told = {WORKS_ANNOTATION: process.election.identity, ACCOUNT_ANNOTATION: "postroom"}
+        process.election.annotations |= told
         assert await process.election.renewed()
     await world.go_on(20)
     assert sum(process.works for process in both) == 1
@@ -269,7 +275,7 @@ async def test_a_lease_that_a_tenant_writes_holds_nobody_up(annotations: dict[st
     world = World()
     mine = world.start(GREEN)
     for number in range(50):
-        name = f"postroom-{number}" if number else "postroom"
+        name = f"postroom-{number}-of-50" if number else "postroom"
         told = {name: value.format(number) for name, value in annotations.items()}
         metadata = {"namespace": "a-tenant", "name": name, "resourceVersion": "1"}
         metadata |= {"labels": {SCOPE_LABEL: SCOPE}, "annotations": told}
@@ -301,6 +307,17 @@ async def test_what_keeps_us_from_knowing_for_now_is_named() -> None:
     assert mine.works and mine.others.obstacle is None
 
 
+def forbid(world: World, refused: str, patched: pytest.MonkeyPatch) -> None:
+    async def forbidden(*_: str) -> None:
+        raise ApiError("POST", 403)
+
+    async def none_listed(_: str) -> AsyncIterator[Mapping[str, Any]]:
+        raise ApiError("GET", 403)
+        yield {}
+
+    patched.setattr(world.leases, refused, none_listed if refused == "leases" else forbidden)
+
+
 @pytest.mark.parametrize("refused", ["own_account", "leases", "may_write_statuses"])
 async def test_who_may_not_look_says_so_works_and_is_seen_by_those_who_may(
     refused: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -310,19 +327,160 @@ async def test_who_may_not_look_says_so_works_and_is_seen_by_those_who_may(
     await world.go_on(4)
     second = world.start(GREEN)
 
-    async def forbidden(*_: str) -> None:
-        raise ApiError("POST", 403)
-
     with monkeypatch.context() as patched:
-        patched.setattr(world.leases, refused, forbidden)
-        await second.step()
-        await second.step()
+        forbid(world, refused, patched)
+        await world.go_on(REFUSED_FOR)
+        assert not second.joined and "grant this service account" in (second.others.obstacle or "")
+        for _ in range(3):
+            world.clock.now += RETRY_PERIOD
+            await second.renew()
+            await second.step()
     assert second.joined and second.others.obstacle is None
-    assert "grant this service account list on leases" in caplog.text
+    assert caplog.text.count("grant this service account list on leases") == 1
     await world.stop(first)
     first = world.start(BLUE)
     told = world.leases.stored[GREEN, "postroom"]["metadata"]["annotations"]
-    assert told[WORKS_ANNOTATION] == "true"
+    assert told[WORKS_ANNOTATION] == second.election.identity
+
+
+async def test_an_api_server_that_begins_and_refuses_everybody_brings_no_second_to_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    world.start(BLUE)
+    await world.go_on(4)
+    second = world.start(GREEN)
+    await world.go_on(10)
+    for refused in ("leases", "may_write_statuses"):
+        with monkeypatch.context() as patched:
+            forbid(world, refused, patched)
+            await world.go_on(GIVEN_UP_AFTER / 2)
+        await world.go_on(10)
+        assert not second.joined and second.others.waiting_for == "blue/postroom"
+
+
+async def test_an_installation_is_seen_behind_leases_of_one_that_was_there_before() -> None:
+    world = World()
+    before = {"namespace": BLUE, "name": "postroom", "resourceVersion": "1"}
+    before |= {"labels": {SCOPE_LABEL: SCOPE}, "annotations": {ACCOUNT_ANNOTATION: "release-1"}}
+    spec = {"holderIdentity": "", "renewTime": "2026-01-01T00:00:00.000000Z"}
+    world.leases.stored[BLUE, "postroom"] = {"metadata": before, "spec": spec}
+    shards = [world.start(BLUE, Shard(index, 2)) for index in range(2)]
+    await world.go_on(4)
+    other = world.start(RED)
+    await world.go_on(20)
+    assert all(each.works for each in shards) and not other.joined
+
+
+async def test_who_has_followed_another_does_not_wait_for_it_at_each_restart() -> None:
+    world = World()
+    first, other = world.start(BLUE), world.start(GREEN)
+    await world.go_on(6)
+    await world.stop(first, orderly=False)
+    await world.go_on(GIVEN_UP_AFTER + 20)
+    assert other.works and says_it_works(world, BLUE)
+    for orderly in (True, False):
+        await world.stop(other, orderly=orderly)
+        other = world.start(GREEN)
+        await world.go_on(40)
+        assert other.works
+
+
+async def test_a_mark_that_was_left_keeps_nobody_out_for_longer_though_its_lease_is_renewed() -> (
+    None
+):
+    world = World()
+    first, other = world.start(BLUE), world.start(GREEN)
+    await world.go_on(6)
+    await world.stop(first)
+    # It waits for others of its own, and never looks at those of other namespaces.
+    waits = world.start(BLUE)
+    waits.step = waits.election._attempt  # type: ignore[method-assign,assignment]
+    await world.go_on(GIVEN_UP_AFTER - 20)
+    assert not other.joined
+    await world.go_on(40)
+    assert other.works
+
+
+@pytest.mark.parametrize("name", ["postroom-x", "postroom-1-of-2-of-3", "x-postroom"])
+async def test_a_lease_of_another_name_counts_for_nothing(name: str) -> None:
+    world = World()
+    told = {WORKS_ANNOTATION: "x", ACCOUNT_ANNOTATION: "postroom"}
+    metadata = {"namespace": BLUE, "name": name, "labels": {SCOPE_LABEL: SCOPE}}
+    stored = {"metadata": {**metadata, "annotations": told}, "spec": {"holderIdentity": "x"}}
+    world.leases.stored[BLUE, name] = stored
+    mine = world.start(GREEN)
+    await world.go_on(6)
+    assert mine.works
+
+
+async def both_at_work() -> tuple[World, Process, Process]:
+    """Two that do not know of each other, as where a Lease was deleted beneath its holder."""
+    world = World()
+    first = world.start(BLUE)
+    await world.go_on(4)
+    del world.leases.stored[BLUE, "postroom"]
+    second = world.start(GREEN)
+    await second.step()
+    await second.step()
+    assert second.works and first.works
+    return world, first, second
+
+
+async def look_on(world: World, process: Process) -> None:
+    """Look twice, as far apart as it does."""
+    await process.others._look_on()
+    for _ in range(int(LOOK_PERIOD)):
+        world.clock.now += 1
+        for each in world.running:
+            await each.renew()
+    await process.others._look_on()
+
+
+async def test_of_two_who_work_whoever_sees_the_other_ends() -> None:
+    world, first, second = await both_at_work()
+    for process in (first, second):
+        with pytest.raises(OtherInstallation, match=r"by lease (blue|green)/postroom"):
+            await look_on(world, process)
+    # Both are started again, and one of them works.
+    for process in (first, second):
+        await world.stop(process)
+        world.start(process.place)
+    await world.go_on(40)
+    assert sum(each.works for each in world.running) == 1
+
+
+async def test_who_works_ends_for_nobody_who_does_not() -> None:
+    world, first, second = await both_at_work()
+    await world.stop(second, orderly=False)
+    await look_on(world, first)
+    second = world.start(GREEN)
+    await world.go_on(20)
+    assert not second.joined and second.others.waiting_for == "blue/postroom"
+    await look_on(world, first)
+    world.leases.installed.discard(GREEN)
+    second.election.annotations[WORKS_ANNOTATION] = second.election.identity
+    await second.election.renewed()
+    world.clock.now += 61
+    await first.election._attempt()
+    await look_on(world, first)
+    world.leases.refusing = 503
+    await first.others._look_on()
+
+
+async def test_who_works_looks_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installations, "LOOK_PERIOD", 0.001)
+    world, first, _ = await both_at_work()
+    watching = asyncio.ensure_future(first.others.keep_watch())
+    for _ in range(1000):
+        world.clock.now += 1
+        for each in world.running:
+            await each.renew()
+        await asyncio.sleep(0.002)
+        if watching.done():
+            break
+    with pytest.raises(OtherInstallation):
+        await asyncio.wait_for(watching, 0.1)
 
 
 async def test_join_returns_once_it_may() -> None:

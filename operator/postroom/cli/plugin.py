@@ -105,6 +105,8 @@ def verify(
         async with Cluster.connect(kubeconfig, context) as cluster:
             place = namespace or cluster.namespace
             wanted = await cluster.select(plugin_options.selected(names), place)
+            if not wanted:
+                raise PluginError(f"there is nothing to check in namespace {place}.")
             found = await cluster.checked(wanted, timeout)
         plugin_options.show(found, output)
         plugin_options.exit_unless_ready(found)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from postroom.api.conditions import ConditionStatus, ConditionType
 from postroom.api.crd import PRESENTATIONS
@@ -16,6 +15,7 @@ from postroom.api.names import GROUP, Kind
 from postroom.cli import completion, options, table, terminal, usage
 from postroom.cli.cluster import PluginError
 from postroom.cli.options import ExitCode, Output, say
+from postroom.cli.yaml_output import yaml_of
 
 NamespaceOption = Annotated[
     str | None,
@@ -67,8 +67,12 @@ def kind_of(word: str) -> Kind:
 def selected(words: Sequence[str]) -> list[tuple[Kind, str | None]]:
     """Read ``KIND/NAME``, ``KIND``, ``KIND,KIND`` or ``KIND NAME NAME``, as kubectl does.
 
-    Words that all name kinds are kinds, but of two the second is a name.
+    Words that all name kinds are kinds, but of two the second is a name. One that names an object
+    by no letter, such as by a variable that is not set, is refused: all of a kind would be meant.
     """
+    if bare := [word for word in words if not word or word.endswith("/")]:
+        said = bare[0] or '""'
+        raise PluginError(f"{said} names no object: write KIND/NAME, or KIND for all.")
     if len(words) > 1 and not any("/" in word for word in words):
         first, *names = words
         if len(words) == 2 or not all(map(_is_kind, names)):
@@ -135,7 +139,7 @@ def print_objects(objects: Sequence[Mapping[str, Any]], output: Output) -> None:
     if output is Output.JSON:
         say(json.dumps(shown, indent=2))
     else:
-        typer.echo(yaml.safe_dump(shown, sort_keys=False, width=1000), nl=False)
+        typer.echo(yaml_of(shown), nl=False)
 
 
 def _shown(resource: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,8 +29,10 @@ from postroom.dns.publishing.terraform import TerraformProvider
 
 STORED = Path(__file__).parents[2] / "stored" / "v1alpha1-2026-11-29" / "objects.yaml"
 #: A title of the window, a screen that is wiped, CSI as one character, a line written over, text
-#: that runs backwards, a line of its own, and a command to a runner of CI.
-STEERING = "\x1b]0;owned\x07\x1b[2J\x9b31m\r\u202e\u2066\x7f\x08\u2028\n::error::owned"
+#: that runs backwards, a line of its own, and commands to runners of CI.
+STEERING = (
+    "\x1b]0;owned\x07\x1b[2J\x9b31m\r\u202e\u2066\x7f\x08\u2028\n::error::owned ##[error]owned"
+)
 #: What ends lines of ours.
 LINE_END = "\n"
 
@@ -149,6 +151,7 @@ def test_what_a_status_holds_steers_no_terminal(
             steering = {mark for mark in told if not (mark.isprintable() or mark == LINE_END)}
             assert (steering, told if steering else "") == (set(), "")
             assert not any(line.startswith("::") for line in told.splitlines())
+            assert "##[" not in told
 
 
 def test_what_the_library_says_to_a_terminal_still_does(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,3 +162,19 @@ def test_what_the_library_says_to_a_terminal_still_does(monkeypatch: pytest.Monk
         console.print(Text("a\x1b[2Jb", style="red"))
         console.clear()
     assert told.get().startswith("\x1b[31ma\\u001b[2Jb\x1b[0m\n")
+
+
+def test_what_is_well_is_not_nothing_at_all(capsys: pytest.CaptureFixture[str]) -> None:
+    """A check of objects that are not there is no check."""
+    key = Key(Kind.MAIL_SERVER, "mail", "smtp")
+
+    @asynccontextmanager
+    async def connect(kubeconfig: object, context: object) -> AsyncIterator[Cluster]:
+        yield Cluster(Hostile(key, {}))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Cluster, "connect", staticmethod(connect))
+        with pytest.raises(SystemExit) as ended:
+            plugin.main(["verify", "sendingdomains"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith("there is nothing to check in namespace mail.\n")

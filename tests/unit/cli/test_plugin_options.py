@@ -143,6 +143,12 @@ def test_what_names_no_kind_is_refused(words: str) -> None:
         selected(words.split())
 
 
+@pytest.mark.parametrize("words", [["emailaccount/"], [""], ["sdom", ""], ["sdom/a", "msrv/"]])
+def test_a_variable_that_is_not_set_does_not_mean_all_of_a_kind(words: list[str]) -> None:
+    with pytest.raises(PluginError, match="names no object"):
+        selected(words)
+
+
 @pytest.mark.parametrize(
     ("given", "seconds"),
     [

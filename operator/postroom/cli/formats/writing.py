@@ -2,15 +2,12 @@
 """From a result to the text of a format."""
 
 import json
-import sys
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any
-
-import yaml
 
 from postroom.cli.formats import as_json, github, gitlab, junit, sarif
 from postroom.cli.formats.results import CheckResult
+from postroom.cli.yaml_output import yaml_of
 from postroom.log import visible, without_commands
 
 
@@ -26,24 +23,13 @@ class Format(StrEnum):
     GITLAB = "gitlab"
 
 
-class _QuotingDumper(yaml.SafeDumper):
-    """Writes in quotes, where it can be escaped, what may be a command to the runner of CI."""
-
-    def choose_scalar_style(self) -> Any:
-        text = getattr(self.event, "value", "")
-        return '"' if "##" in text or "::" in text else super().choose_scalar_style()
-
-
 def _indented(value: object) -> str:
     return without_commands(json.dumps(value, indent=2)) + "\n"
 
 
 _WRITERS: Mapping[Format, Callable[[CheckResult], str]] = {
     Format.JSON: lambda result: _indented(as_json.report(result)),
-    # Nothing is folded, as that could begin a line.
-    Format.YAML: lambda result: without_commands(
-        yaml.dump(as_json.report(result), Dumper=_QuotingDumper, sort_keys=False, width=sys.maxsize)
-    ),
+    Format.YAML: lambda result: yaml_of(as_json.report(result)),
     Format.SARIF: lambda result: _indented(sarif.sarif(result)),
     Format.JUNIT: junit.junit,
     Format.GITHUB: github.commands,

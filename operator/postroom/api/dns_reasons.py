@@ -20,8 +20,9 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "Replace them by the single record that the finding offers.",
     ),
     "InvalidRecord": (
-        "The record breaks the syntax of its standard.",
-        "Replace it by the record that the finding offers.",
+        "The record breaks the syntax of its standard, or the policy that it announces does, or is "
+        "not served as that asks.",
+        "Do what the finding says: replace the record by the one that it offers, or the policy.",
     ),
     "SelectorNotFound": (
         "There is no DKIM key under the selector.",
@@ -64,8 +65,9 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "Publish the record that the finding offers.",
     ),
     "PolicyTooWeak": (
-        "The published DMARC policy is weaker than spec.dmarc.policy.",
-        "Publish the record that status lists.",
+        "The published policy is weaker than the spec asks for: that of DMARC, which BIMI needs to "
+        "be strict, too, or the mode of MTA-STS.",
+        "Do what the finding says: publish the record, or the policy of MTA-STS, that it offers.",
     ),
     "ReportDestinationUnauthorized": (
         "The domain that should receive DMARC reports has not agreed to (RFC 9990).",
@@ -76,8 +78,8 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "Publish the MX records that status lists.",
     ),
     "ExchangeMismatch": (
-        "The MX records are not the required ones.",
-        "Publish the MX records that status lists.",
+        "The MX records are not the required ones, or the policy of MTA-STS does not name them.",
+        "Publish the MX records that status lists, or the policy that the finding offers.",
     ),
     "ExchangeUnresolvable": (
         "A host named by the MX records has no address.",
@@ -95,8 +97,9 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "the same key.",
     ),
     "LookupFailed": (
-        "DNS could not be asked (timeout, SERVFAIL, REFUSED); this says nothing about the record.",
-        "If it stays, check the zone's name servers and the operator's way to them.",
+        "DNS could not be asked (timeout, SERVFAIL, REFUSED), nor the host of a policy of MTA-STS; "
+        "or the resolver does not validate, as DANE needs. This says nothing about the record.",
+        "If it stays, check these servers and the operator's way to them, as the finding says.",
     ),
     "EndpointApplied": (
         "Every record that spec.publish names was handed to external-dns and stands in DNS.",

@@ -45,7 +45,8 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "ConnectionRefused": ("Nothing listens on the port.", "Correct the port, or start the server."),
     "ConnectionTimeout": (
         "The server, or a firewall before it, did not answer in time.",
-        "Open the way to the port; many clouds block 25 and 465: try 587.",
+        "Open the way to the port (many clouds block 25 and 465: try 587); where the message tells "
+        "of a slow server, mend that.",
     ),
     "UnexpectedGreeting": (
         "What answers on the port does not speak the protocol.",
@@ -61,7 +62,7 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     ),
     "CapabilityMissing": (
         "The server lacks something that the spec needs, such as AUTH.",
-        "Use the submission port, or remove the credentials.",
+        "Do what the message says; AUTH may be offered at the submission port alone.",
     ),
     "CertificateValid": ("The certificate is trusted and fits the name.", _NONE),
     "CertificateExpired": ("The certificate has expired.", "Renew it on the server."),

@@ -246,8 +246,9 @@ _ENTRIES: dict[Reason, Entry] = {
         "Publish what status.records lists as Missing or Wrong.",
     ),
     Reason.AWAITING_DEPENDENCY: Entry(
-        "A server, Secret, ConfigMap or domain that this object needs is missing or not ready.",
-        "Create or mend the object that the message names; the change is noticed by itself.",
+        "A server, Secret, ConfigMap or domain that this object needs is missing or not ready; or "
+        "it waits for its turn.",
+        "Create or mend the object that the message names, if it names one; it goes on by itself.",
     ),
     Reason.OBSERVATION_STALE: Entry(
         "Nothing could be observed for so long that the last verdict no longer counts.",
@@ -268,8 +269,10 @@ _ENTRIES: dict[Reason, Entry] = {
         "Use an allowed host and port, or have the operator's --allow-cidr or --allow-port grow.",
     ),
     Reason.REFERENCE_NOT_PERMITTED: Entry(
-        "The Secret does not agree to be sent to this host.",
-        "Name the host in the Secret's annotation postroom.dev/allowed-hosts.",
+        "A Secret is not to be used as the spec does: sent to this host, shown as a public key, "
+        "copied for applications, or to sign incoming mail.",
+        "Do what the message says: mostly have its owner agree, by the Secret's annotation "
+        "postroom.dev/allowed-hosts to a host, by postroom.dev/allow to another use.",
     ),
     Reason.PROGRESS_DEADLINE_EXCEEDED: Entry(
         "The first success did not come within the deadline; slow checks go on.",
@@ -325,8 +328,9 @@ _ENTRIES: dict[Reason, Entry] = {
         "Create a SendingDomain for it.",
     ),
     Reason.NO_DEFAULT: Entry(
-        "spec.serverRef is not set and the namespace has no default MailServer.",
-        "Set spec.serverRef, or spec.default on one MailServer.",
+        "spec.serverRef is not set and the namespace has no default MailServer. Of BindingReady: "
+        "the account asks for default-mail, and is not marked with spec.default.",
+        "Set spec.serverRef, or spec.default on one MailServer; for the binding, on the account.",
     ),
     Reason.NEWEST_DEFAULT: Entry(
         "It is the default of its namespace: no other was marked with spec.default later.", _NONE

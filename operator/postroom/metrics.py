@@ -90,8 +90,8 @@ class Registry:
 
         self.other_installation = self._gauge(
             "postroom_other_installation",
-            "1 where an installation in another namespace works on the same objects, so that this "
-            "one stands by; else 0.",
+            "1 where another operator works on the same objects, such as one that is installed in "
+            "another namespace, so that this one stands by; else 0.",
         )
 
     def _counter(

@@ -24,6 +24,7 @@ from postroom.controller.health import Health
 from postroom.controller.installations import Installations
 from postroom.controller.intake import Intake
 from postroom.controller.kubeconfig import own_namespace
+from postroom.controller.overlaps import Overlaps
 from postroom.controller.reviews import Reviews
 from postroom.controller.shard_map import ShardMap
 from postroom.controller.status_page import StatusPage
@@ -224,8 +225,8 @@ class Lifecycle(ABC):
 
     async def _lead(self, election: lease.LeaderElection) -> None:
         """Wait as a standby, which counts as ready where it could take over: for the lease, for the
-        end of those who count the shards differently, and, never ready, for the end of another
-        installation."""
+        end of those who count the shards differently, and, never ready, for the end of whoever
+        else works on what this one serves, here or in another installation."""
         self._health.waiting_for = None
         self._health.obstacle = lambda: election.obstacle
         self._health.standing_by = True
@@ -235,7 +236,13 @@ class Lifecycle(ABC):
                 self._cluster, election.namespace, self._settings.shard, self._lease_of
             )
             self._health.obstacle = lambda: found.obstacle
-            if await self._waited(found.join()) and self._scope is not None:
+            if not await self._waited(found.join()):
+                return
+            served = self._settings.namespaces
+            overlaps = Overlaps(self._cluster, election.namespace, self._program, served)
+            self._health.obstacle = lambda: overlaps.obstacle
+            self._stands_by = lambda: overlaps.waiting_for is not None
+            if await self._waited(overlaps.join()) and self._scope is not None:
                 others = Installations(self._cluster, Reviews(self._cluster), election, self._scope)
                 self._health.obstacle = lambda: others.obstacle
                 self._stands_by = lambda: others.waiting_for is not None

@@ -140,14 +140,6 @@ def _found(raw: Mapping[str, Any]) -> _Found:
     )
 
 
-@dataclass(slots=True)
-class _Stood:
-    """A Lease as it stood, and since when on our own clock."""
-
-    record: tuple[str, str, str]
-    since: float
-
-
 class Installations:
     """Whether one in another namespace works on what `election` is about, named by its scope."""
 
@@ -164,7 +156,7 @@ class Installations:
         self._election, self._scope = election, scope
         self._clock, self._retry_period = clock, retry_period
         self._names = re.compile(rf"{re.escape(scope)}(-[0-9]{{1,2}}-of-[0-9]{{1,2}})?")
-        self._seen: dict[str, _Stood] = {}
+        self._seen: dict[str, lease.Observed] = {}
         #: Those who were at work when we looked last, while we work.
         self._beside: dict[str, _Found] = {}
         #: ServiceAccounts by namespace and name: whether they may write what we write.
@@ -253,10 +245,8 @@ class Installations:
         works: list[str] = []
         begin: list[str] = []
         for found in others:
-            seen = self._seen.get(found.name)
-            if seen is None or seen.record != found.record:
-                seen = self._seen[found.name] = _Stood(found.record, self._clock())
-            still_for = asked_at - seen.since
+            seen = self._seen.setdefault(found.name, lease.Observed(self._clock))
+            still_for = seen.still_for(found.record, asked_at)
             if found.mark and still_for < kept_for:
                 works.append(found.name)
             elif found.namespace < own and found.holder and still_for < lease.LEASE_DURATION:

@@ -114,13 +114,19 @@ class Observed:
             return True
         spec = _spec(lease)
         record = (spec.get("holderIdentity"), spec.get("renewTime"), spec.get("leaseTransitions"))
-        if record != self._record:
-            self._record, self._since = record, self._clock()
+        still_for = self.still_for(record, asked_at)
         if not self.holder:
             return True
         duration = spec.get("leaseDurationSeconds")
         patience = float(duration) if isinstance(duration, int) else LEASE_DURATION
-        return asked_at - self._since >= patience
+        return still_for >= patience
+
+    def still_for(self, record: tuple[object, ...], asked_at: float) -> float:
+        """How long it had stood as this record says when it was asked for; its holder comes
+        first."""
+        if record != self._record:
+            self._record, self._since = record, self._clock()
+        return asked_at - self._since
 
 
 class LeaderElection:

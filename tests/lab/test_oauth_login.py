@@ -506,11 +506,12 @@ async def test_a_secret_is_created(tmp_path: Path, caplog: pytest.LogCaptureFixt
 
 
 async def test_a_secret_that_is_there_keeps_its_other_keys(tmp_path: Path) -> None:
-    api = ApiServer(409, 200)
-    assert await applied(api, tmp_path) == "updated"
-    method, path, body = api.seen[1]
+    api = ApiServer(409, 200, 200)
+    assert await applied(api, tmp_path) == "updated (refreshToken added, clientSecret added)"
+    (*_, asked), (method, path, body) = api.seen[1:]
+    assert asked == {}
     assert (method, path) == ("PATCH", "/api/v1/namespaces/mail/secrets/oauth")
-    assert set(body) == {"stringData"}
+    assert set(body) == {"metadata", "stringData"}
 
 
 @pytest.mark.parametrize(

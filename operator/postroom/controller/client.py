@@ -26,6 +26,7 @@ USER_AGENT = f"postroom/{__version__}"
 
 _JSON = "application/json"
 _MERGE_PATCH = "application/merge-patch+json"
+_DRY_RUN = (("dryRun", "All"),)
 #: What an API server warns of where it does not keep a field.
 _UNKNOWN = "unknown field"
 _MESSAGE_LIMIT = 300
@@ -228,13 +229,19 @@ class Cluster:
         A dry run passes authorization and admission, and persists nothing.
         """
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets"
-        query = [("dryRun", "All")] if dry_run else []
-        await self.request("POST", path, query=query, body=secret)
+        await self.request("POST", path, query=_DRY_RUN if dry_run else (), body=secret)
 
     async def patch_secret(self, namespace: str, name: str, patch: Mapping[str, Any]) -> None:
         """Merge a patch into a Secret; an ApiError with status 409 means that it has changed."""
+        await self.merged_secret(namespace, name, patch)
+
+    async def merged_secret(
+        self, namespace: str, name: str, patch: Mapping[str, Any], *, dry_run: bool = False
+    ) -> Mapping[str, Any]:
+        """The same; return the Secret as it is then, or would be after a dry run."""
         path = api_paths.core(namespace, "secrets", name)
-        await self.request("PATCH", path, body=patch, content_type=_MERGE_PATCH)
+        query = _DRY_RUN if dry_run else ()
+        return await self.request("PATCH", path, query=query, body=patch, content_type=_MERGE_PATCH)
 
     async def delete_secret(self, namespace: str, name: str, version: Mapping[str, str]) -> None:
         """Delete a Secret of this uid and resourceVersion; 409 means that it has changed."""

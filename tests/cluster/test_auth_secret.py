@@ -44,7 +44,8 @@ stringData: {refreshToken: old, password: other}
 
 def secret_in(plane: ControlPlane, namespace: str) -> dict[str, Any]:
     shown = plane.kubectl("get", "secret", "oauth", "-n", namespace, "-o", "json").stdout
-    return json.loads(shown)
+    found: dict[str, Any] = json.loads(shown)
+    return found
 
 
 def test_only_its_own_keys_are_set_of_a_secret_that_is_there(

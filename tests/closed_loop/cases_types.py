@@ -378,6 +378,17 @@ def _above() -> list[Case]:
             ),
         ),
         *(
+            _case(
+                f"beside {text[:9]}",
+                "spf",
+                state,
+                "CNAME_COEXISTS",
+                beside("spf", ("mail", "TXT", text), ("mail", "CNAME", f"www.{APEX}")),
+                SUBDOMAIN,
+            )
+            for state, text in (("Wrong", '"v=spf1 ip4:203.0.113.7 -all"'), ("Missing", "a text"))
+        ),
+        *(
             _case(f"of text {text[:9]}", id, state, wildcard, beside(id, ("*", "TXT", text)))
             for id, state, text in (
                 ("ownership", "Missing", "parked"),

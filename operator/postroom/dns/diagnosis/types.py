@@ -34,12 +34,12 @@ def probes(case: Case) -> Iterable[Probe]:
             if _proxies(case):
                 yield from (Probe(1, Question(name, kind)) for kind in _ADDRESSES)
             yield from _probes_in_the_way(case)
-    elif isinstance(wanted, spf.Requirement) and not spf.select(case.answer.values):
+        return
+    if isinstance(wanted, spf.Requirement) and not spf.select(case.answer.values):
         yield Probe(1, Question(name, RecordType.SPF))
-    elif case.answer.values and not case.answer.aliases:
+    if case.answer.values and not case.answer.aliases:
         yield Probe(4, Question(name, RecordType.CNAME))
-    if not isinstance(wanted, CNAMEWanted):
-        yield from _probes_through_alias(case)
+    yield from _probes_through_alias(case)
 
 
 def _probes_through_alias(case: Case) -> Iterator[Probe]:

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records for which one CNAME makes way: whichever is told first, the others go with it. Pure."""
+"""What of a domain's records has to be published together. Pure.
 
-from collections.abc import Sequence
+Where one CNAME makes way for several, and where a record ends the wildcard that answers another.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from postroom.api.findings import FixAction
+from postroom.api.findings import Finding, FixAction
 from postroom.dns import spf
-from postroom.dns.answers import RecordType
+from postroom.dns.answers import Question, RecordType
+from postroom.dns.finding_codes import Code
+from postroom.dns.findings import finding
+from postroom.dns.judging.fixes import create
+from postroom.dns.judging.judgement import where
 from postroom.dns.verifying.report import RecordReport
 
 #: Most records that a sentence names by their ids.
@@ -29,6 +36,27 @@ def in_one_step(judged: Sequence[RecordReport]) -> list[RecordReport]:
         for place, record in zip(places, records, strict=True):
             others = [other.id for other in records if other is not record]
             told[place] = _with_others(record, others) if others else record
+    return told
+
+
+def endings_of_valid(
+    judged: Sequence[RecordReport], until: Mapping[Question, str]
+) -> dict[str, Finding]:
+    """Advise to publish what is valid by a wildcard alone, where the fix of another record ends
+    that: `until` are the names at which one would stand."""
+    told = dict[str, Finding]()
+    for record in judged:
+        planned = record.planned
+        name = until.get(Question(planned.name, planned.type))
+        if name is None:
+            continue
+        message = (
+            f"A wildcard answers the {where(planned)}, and no more once something stands at "
+            f"{name}, where a fix publishes: a name that exists has no answers of a wildcard, nor "
+            "have those below it. Publish it before that, or in the same step."
+        )
+        fix = create(planned, record.value)
+        told[record.id] = finding(Code.FIX_ENDS_WILDCARD, record.id, message, fix)
     return told
 
 

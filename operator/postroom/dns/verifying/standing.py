@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from postroom.dns.answers import Answer, Asker, Outcome, Question, RecordType, Zone
@@ -86,6 +87,37 @@ async def wildcards_ended_by(
     owners = sorted({owner for name in names for owner in _owners(name, apex)})
     found = await asyncio.gather(*(_answered_by_wildcard(asker, owner) for owner in owners))
     return {owner: answers for owner, answers in zip(owners, found, strict=True) if answers}
+
+
+async def synthesized_until(
+    asker: Asker, used: Mapping[Question, Iterable[str]], apex: str
+) -> Mapping[Question, str]:
+    """Which of these questions wildcards answer no more once records stand at the names beside
+    them: by the first name that ends it. What could not be seen is left out.
+
+    Where both stand below a name that nobody made, that exists from then on.
+    """
+    pairs = [(asked, name) for asked in sorted(used) for name in sorted(set(used[asked]))]
+    found = await asyncio.gather(*(_ends(asker, asked, name, apex) for asked, name in pairs))
+    ended = dict[Question, str]()
+    for (asked, name), ends in zip(pairs, found, strict=True):
+        if ends:
+            ended.setdefault(asked, name)
+    return ended
+
+
+async def _ends(asker: Asker, asked: Question, name: str, apex: str) -> bool:
+    common = name
+    while not is_within(asked.name, common):
+        common = parent(common)
+    if common == apex or not is_within(common, apex):
+        return False
+    below = await asker.authoritative(Question(invented_name(common), RecordType.A))
+    if below.outcome is Outcome.NX_DOMAIN and not below.aliases:
+        return False
+    answer = await asker.authoritative(asked)
+    made = replace(answer, question=Question(common, asked.type))
+    return bool(answer.values) and bool(await _is_synthesized(asker, made))
 
 
 async def _answered_by_wildcard(asker: Asker, owner: str) -> tuple[Answered, ...] | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from postroom.api.sendingdomain import RecordState
-from postroom.dns.answers import Asker, Zone
+from postroom.dns.answers import Asker, Question, Zone
 from postroom.dns.diagnosis.diagnose import FAULTY
 from postroom.dns.diagnosis.dkim_rotation import advice
 from postroom.dns.diagnosis.nameservers import OF_NAME_SERVERS, is_served, sound
@@ -21,10 +21,11 @@ from postroom.dns.tls.mta_sts_host import PolicyFetcher
 from postroom.dns.verifying import private_keys
 from postroom.dns.verifying.compromised import exposed, without_compromised
 from postroom.dns.verifying.observation import Observation
+from postroom.dns.verifying.one_step import endings_of_valid
 from postroom.dns.verifying.quorum import elected
 from postroom.dns.verifying.report import DomainReport, RecordReport
 from postroom.dns.verifying.reporting import endings, made_by, report, with_advice
-from postroom.dns.verifying.standing import wildcards_ended_by
+from postroom.dns.verifying.standing import synthesized_until, wildcards_ended_by
 from postroom.dns.verifying.zone_observation import look_at_zone
 
 
@@ -126,7 +127,16 @@ async def _with_endings(
         return records
     names = [fix.name for record in records for fix in made_by(record)]
     ended = await wildcards_ended_by(asker, names, context.zone.apex)
-    return with_advice(records, endings(records, ended))
+    records = with_advice(records, endings(records, ended))
+    valid = [each for each in records if each.state is RecordState.VALID]
+    used = {
+        Question(each.name, each.type): [
+            fix.name for other in records if other is not each for fix in made_by(other)
+        ]
+        for each in valid
+    }
+    until = await synthesized_until(asker, used, context.zone.apex)
+    return with_advice(records, endings_of_valid(records, until))
 
 
 async def _as_it_is(view: ZoneView) -> ZoneView:

@@ -14,8 +14,9 @@ from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.diagnosis.synthesis import invented_name
 from postroom.dns.publishing.publication import Standing
 from postroom.dns.publishing.records import PublishedRecord, RecordSet
-from postroom.dns.verifying.standing import look, wildcards_ended_by
+from postroom.dns.verifying.standing import look, synthesized_until, wildcards_ended_by
 from postroom.dns.verifying.verify import verify
+from unit.dns.domains import OTHER_RSA, RSA
 from unit.dns.fake_zone import FakeZone
 from unit.dns.judging_looks import plan_of
 
@@ -193,6 +194,68 @@ def test_what_cannot_be_seen_of_a_wildcard_is_not_told() -> None:
     zone.failing["send.example.com"] = Outcome.TIMEOUT
     found = run(wildcards_ended_by(zone, ["_dmarc.send.example.com"], "example.com"))
     assert found == {}
+
+
+K1, S1 = (f"{selector}._domainkey.send.example.com" for selector in ("k1", "s1"))
+DMARC = "_dmarc.send.example.com"
+
+
+@pytest.mark.parametrize(
+    ("records", "used", "name", "ends"),
+    [
+        # The name between them exists from then on,
+        ({TEXT: ["key"]}, S1, K1, True),
+        ({("*.send.example.com", "TXT"): ["key"]}, S1, K1, True),
+        ({("*.example.com", "CNAME"): ["other.net"], ("other.net", "TXT"): ["k"]}, S1, K1, True),
+        ({TEXT: ["policy"]}, DMARC, K1, True),
+        ({TEXT: ["policy"]}, DMARC, "send.example.com", True),
+        ({TEXT: ["policy"]}, "send.example.com", DMARC, True),
+        ({TEXT: ["policy"]}, "send.example.com", "send.example.com", True),
+        # but for the one that the wildcard stands below, and others that exist already.
+        ({("*._domainkey.send.example.com", "TXT"): ["key"]}, S1, K1, False),
+        ({("*.send.example.com", "TXT"): ["policy"]}, DMARC, K1, False),
+        ({TEXT: ["key"]}, "a.example.com", K1, False),
+        ({("send.example.com", "A"): ["192.0.2.1"], (DMARC, "TXT"): ["own"]}, DMARC, K1, False),
+        ({TEXT: ["key"], (S1, "TXT"): ["key"]}, S1, K1, False),
+        ({TEXT: ["key"], (S1, "TXT"): ["own"]}, S1, K1, False),
+        ({}, S1, K1, False),
+    ],
+)
+def test_a_record_ends_what_a_wildcard_answers_for_another(
+    records: dict[tuple[str, str], list[str]], used: str, name: str, ends: bool
+) -> None:
+    zone, asked = Synthesizing(records), Question(used, RecordType.TXT)
+    before = run(zone.authoritative(asked)).values
+    found = run(synthesized_until(zone, {asked: [name]}, "example.com"))
+    assert found == ({asked: name} if ends else {})
+    # It is told if it is so.
+    zone.records.setdefault((name, "MX"), []).append("10 mx.example.net")
+    assert (run(zone.authoritative(asked)).values != before) is ends
+
+
+def test_what_is_valid_by_a_wildcard_that_a_fix_ends_is_published_before() -> None:
+    """It works until then: told is what keeps it so, beside the record that it has itself."""
+    spec = {
+        "domain": "send.example.com",
+        "dkim": [{"selector": "s1", "publicKey": RSA}, {"selector": "k1", "cname": "k1.net"}],
+    }
+    key = f"v=DKIM1; p={RSA}"
+    zone = Synthesizing({TEXT: [key], ("k1.net", "TXT"): [f"p={OTHER_RSA}"]})
+    report = run(verify(plan_of(**spec), zone))
+    states = {each.id: each.state.value for each in report.records}
+    assert (states["dkim-s1"], states["dkim-k1"]) == ("Valid", "Conflicting")
+    told = [each for each in report.findings if each.subject == "dkim-s1"]
+    assert [each.code for each in told] == ["FIX_ENDS_WILDCARD"]
+    fix = told[0].fix
+    assert fix is not None
+    assert (fix.action, fix.name, fix.value) == (FixAction.CREATE, S1, key)
+    zone.apply(fix)
+    for each in [each for each in report.findings if each.subject == "dkim-k1"]:
+        assert each.fix is not None
+        zone.apply(each.fix)
+    after = run(verify(plan_of(**spec), zone))
+    states = {each.id: each.state.value for each in after.records}
+    assert (states["dkim-s1"], states["dkim-k1"]) == ("Valid", "Valid")
 
 
 def test_a_fix_that_ends_what_a_wildcard_answers_says_so() -> None:

@@ -104,7 +104,8 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     ),
     "AuthenticationSucceeded": ("The server accepted the credentials.", _NONE),
     "AuthenticationRejected": (
-        "The server rejected the credentials; they are not tried again until they change.",
+        "The server rejected the credentials; they are sent once more half an hour later, and then "
+        "not until they change or somebody asks.",
         "Correct the Secret; many providers want an app password here.",
     ),
     "MechanismUnsupported": (

@@ -147,6 +147,9 @@ def _of_mail() -> Iterator[tuple[str, str]]:
     apart = {timedelta(minutes=30): "half an hour", timedelta(hours=1): "an hour"}
     times = ("once", "twice")[retrying.ATTEMPTS - 1]
     yield "limits", f"password is sent {times}**, {apart[retrying.ATTEMPTS_APART]} apart"
+    more = {2: "once more"}[retrying.ATTEMPTS]
+    again = f"sent {more} {apart[retrying.ATTEMPTS_APART]} later, and then not"
+    yield from ((page, again) for page in ("reasons", "findings/mail", "guides/first-server"))
     locked = retrying.LOCKED_APART / timedelta(hours=1)
     daily = {timedelta(days=1): "once a day"}[retrying.DISABLED_APART]
     yield (

@@ -15,10 +15,10 @@ import aiohttp
 
 from postroom import __version__
 from postroom.api.names import API_VERSION, GROUP, VERSION, Key, Kind
-from postroom.controller import api_paths, json_lists, no_answer, watching
+from postroom.controller import api_paths, json_lists, no_answer, page_sizes, watching
 from postroom.controller.client_library import config as kube_config
 from postroom.controller.kubeconfig import Connection, ConnectionSettingsError, connection
-from postroom.controller.transport import ApiTransport, Response
+from postroom.controller.transport import ApiTransport, Response, TooLarge
 
 __all__ = ["ConnectionSettingsError"]
 
@@ -129,10 +129,17 @@ class Cluster:
         self, path: str, accept: str = _JSON, selected: Sequence[tuple[str, str]] = ()
     ) -> AsyncIterator[Mapping[str, Any]]:
         """The items of a list, page after page."""
-        page = [*selected, ("limit", str(json_lists.PAGE))]
-        query = page
+        size, token = json_lists.PAGE, ""
         while True:
-            text, token = await self.text(path, query, accept), ""
+            query = [*selected, ("limit", str(size))]
+            query += [("continue", token)] if token else []
+            try:
+                # Fewer can only be asked for once: what then comes is read.
+                text = await self.text(path, query, accept, bounded=size > page_sizes.FEWER)
+            except TooLarge:
+                size = page_sizes.FEWER
+                continue
+            token = ""
             try:
                 for name, value in json_lists.members(text):
                     if name == json_lists.ENTRY and isinstance(value, dict):
@@ -143,7 +150,6 @@ class Cluster:
                 raise ApiError(f"GET {path}", 0, "with what is no list") from None
             if not token:
                 return
-            query = [*page, ("continue", token)]
 
     async def get(self, key: Key) -> Mapping[str, Any] | None:
         """Return one object, None if there is none."""
@@ -291,10 +297,16 @@ class Cluster:
         return _decoded((await self._send(method, path, query, body, content_type, accept)).data)
 
     async def text(
-        self, path: str, query: Sequence[tuple[str, str]] = (), accept: str = _JSON
+        self,
+        path: str,
+        query: Sequence[tuple[str, str]] = (),
+        accept: str = _JSON,
+        *,
+        bounded: bool = False,
     ) -> str:
-        """Return an answer as it is, such as a log; raises `ApiError`."""
-        answer = await self._send("GET", path, query, accept=accept)
+        """Return an answer as it is, such as a log; raises `ApiError`, and where it is to be
+        `bounded` and is not, `TooLarge`."""
+        answer = await self._send("GET", path, query, accept=accept, bounded=bounded)
         return answer.data.decode("utf-8", "replace")
 
     async def _send(
@@ -305,6 +317,8 @@ class Cluster:
         body: Mapping[str, Any] | None = None,
         content_type: str = _JSON,
         accept: str = _JSON,
+        *,
+        bounded: bool = False,
     ) -> Response:
         what = f"{method} {path}"
         headers = {"Accept": accept, "Content-Type": content_type}
@@ -315,7 +329,9 @@ class Cluster:
                 raise ApiError(what, 0, "not sent: this process no longer leads")
 
         try:
-            answer = await self._transport.send(method, path, query, body, headers, last)
+            answer = await self._transport.send(
+                method, path, query, body, headers, last, bounded=bounded
+            )
         except (aiohttp.ClientError, OSError, kube_config.ConfigException) as error:
             raise ApiError(what, 0, no_answer.clause(error)) from None
         if not 200 <= answer.status < 300:

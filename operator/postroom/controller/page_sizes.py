@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many objects of a collection to ask for at a time: fewer where a page was too large. Pure.
+"""How many objects of a collection to ask for at a time: fewer where a page was too large.
 
 Whoever fills a namespace with objects as large as the API server takes makes every page of their
 list one that is read for nothing, if all are asked for alike.
 """
+
+from collections.abc import AsyncIterator
 
 from postroom.concurrency.bounded import BoundedMap
 
@@ -12,8 +14,20 @@ PAGE = 500
 #: Octets of a page that is read, and objects of one asked for in the place of a larger one. The API
 #: server takes objects of 1.5 MB, by their labels and owners if not by what a schema bounds.
 PAGE_LIMIT, FEWER = 2**25, 20
+#: Octets of a page to take at a time.
+PIECE = 2**18
 #: Collections to remember; of the others a page may be asked for twice.
 _COLLECTIONS = 256
+
+
+async def read_page(pieces: AsyncIterator[bytes]) -> bytes | None:
+    """Return what pieces make up; None: it is more than is read, and the rest is left."""
+    read = bytearray()
+    async for piece in pieces:
+        read += piece
+        if len(read) > PAGE_LIMIT:
+            return None
+    return bytes(read)
 
 
 class PageSizes:

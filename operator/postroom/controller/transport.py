@@ -13,11 +13,15 @@ from urllib.parse import quote, urlencode
 import aiohttp
 from yarl import URL
 
-from postroom.controller import json_lists, watching
+from postroom.controller import json_lists, page_sizes, watching
 from postroom.controller.kubeconfig import Connection
 
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 _WATCHES = 32
+
+
+class TooLarge(Exception):
+    """A page is more than is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,13 @@ class ApiTransport:
         body: Mapping[str, Any] | None,
         headers: Mapping[str, str],
         last: Callable[[], None],
+        *,
+        bounded: bool = False,
     ) -> Response:
         """Send one request; `last` is called when nothing is left to do but that.
 
-        Raises what aiohttp does, `OSError`, and the library's `ConfigException`.
+        Raises what aiohttp does, `OSError`, and the library's `ConfigException`; `TooLarge` where
+        the answer is to be `bounded` and is not.
         """
         question = f"?{urlencode(query, quote_via=quote)}" if query else ""
         target = f"{self.server}{path}{question}"
@@ -86,7 +93,11 @@ class ApiTransport:
             timeout=_TIMEOUT,
             server_hostname=self._server_name,
         ) as response:
-            data = await response.read()
+            pieces = response.content.iter_chunked(page_sizes.PIECE)
+            data = await (page_sizes.read_page(pieces) if bounded else response.read())
+            if data is None:
+                response.close()
+                raise TooLarge
         warnings = tuple(response.headers.getall("Warning", ()))
         return Response(response.status, response.headers, data, warnings)
 

@@ -216,13 +216,10 @@ class _WatchResponse(aiohttp.ClientResponse):
 
     async def _bounded(self) -> bytes | None:
         """Return the body; None: it is too large, and was given up."""
-        read = bytearray()
-        async for chunk in self.content.iter_chunked(2**18):
-            read += chunk
-            if len(read) > page_sizes.PAGE_LIMIT:
-                self.close()
-                return None
-        return bytes(read)
+        read = await page_sizes.read_page(self.content.iter_chunked(page_sizes.PIECE))
+        if read is None:
+            self.close()
+        return read
 
     async def _taken_in(self, text: str, take: Take) -> dict[str, Any]:
         """Take in the entries of a list, and return the list without them."""

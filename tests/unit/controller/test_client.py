@@ -12,7 +12,7 @@ from aiohttp import web
 
 from postroom.api.masked import Masked
 from postroom.api.names import Kind
-from postroom.controller import json_lists
+from postroom.controller import json_lists, page_sizes
 from postroom.controller.client import (
     USER_AGENT,
     ApiError,
@@ -212,6 +212,31 @@ async def test_who_no_longer_leads_writes_nothing_but_its_lease(tmp_path: Path) 
         cluster.may_write = lambda: True
         await cluster.replace_status(SERVER, "5", {})
     assert [one.partition(" ")[0] for one in asked] == ["GET", "PUT", "POST", "PUT"]
+
+
+async def test_a_page_of_large_objects_is_asked_for_anew_with_fewer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty that are together too large are read, too: there is no other way to see them."""
+    monkeypatch.setattr(page_sizes, "PAGE_LIMIT", 10_000)
+    asked: list[tuple[int, int]] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        begin, size = int(request.query.get("continue", "0")), int(request.query["limit"])
+        asked.append((begin, size))
+        end = min(begin + size, 60)
+        items = [
+            {"metadata": {"namespace": "mail", "name": f"s-{each}", "labels": {"a": "x" * 600}}}
+            for each in range(begin, end)
+        ]
+        more = str(end) if end < 60 else ""
+        return web.json_response({"items": items, "metadata": {"continue": more}})
+
+    async with cluster_at(handler, tmp_path) as cluster:
+        found = await cluster.list_metadata(Kind.MAIL_SERVER, None)
+    assert sorted(key.name for key in found) == sorted(f"s-{each}" for each in range(60))
+    few = page_sizes.FEWER
+    assert asked == [(0, json_lists.PAGE), (0, few), (few, few), (2 * few, few)]
 
 
 async def test_leases_come_from_all_pages_whoever_has_filled_the_first(tmp_path: Path) -> None:

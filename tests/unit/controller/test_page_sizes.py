@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.controller.page_sizes import FEWER, PAGE, PAGE_LIMIT, PageSizes
+from postroom.controller import page_sizes
+from postroom.controller.page_sizes import FEWER, PAGE, PAGE_LIMIT, PageSizes, read_page
 
 #: As large as the API server takes an object.
 LARGEST = 3 * 2**19
@@ -67,3 +71,17 @@ def test_of_many_collections_few_are_remembered() -> None:
         sizes.too_large(str(number))
     assert sizes.of("999") == FEWER
     assert sum(sizes.of(str(number)) == FEWER for number in range(1000)) == 256
+
+
+async def test_a_page_is_read_up_to_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_sizes, "PAGE_LIMIT", 10)
+    taken = []
+
+    async def pieces(number: int) -> AsyncIterator[bytes]:
+        for each in range(number):
+            taken.append(each)
+            yield b"abc"
+
+    assert await read_page(pieces(3)) == b"abc" * 3
+    assert await read_page(pieces(100)) is None
+    assert len(taken) == 3 + 4

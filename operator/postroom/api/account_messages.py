@@ -267,6 +267,11 @@ class LastTest(Model):
         default=None, description="The message while it is sent or looked for."
     )
     result: MessageResult | None = Field(default=None, description="What became of it.")
+    overdue: MessageInFlight | None = Field(
+        default=None,
+        description="The message that had not arrived when the result was told: for a day it is "
+        "looked for once an hour, and the result corrected.",
+    )
 
 
 class SenderTrip(Model):

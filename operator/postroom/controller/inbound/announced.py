@@ -51,9 +51,11 @@ class Announced:
         metadata, status = metadata_of(raw), status_of(raw)
         sender = str(metadata.get("namespace")), str(metadata.get("uid"))
         for name in ("lastTest", "roundTrip", "forwarding"):
-            token = _mapping(_mapping(status.get(name)).get("inFlight")).get("token")
-            if isinstance(token, str):
-                self._seen.put((*sender, token), None)
+            state = _mapping(status.get(name))
+            for part in ("inFlight", "overdue"):
+                token = _mapping(state.get(part)).get("token")
+                if isinstance(token, str):
+                    self._seen.put((*sender, token), None)
 
     def is_ours(self, namespace: str, header: Header) -> bool:
         """Whether a message with this header, in a mailbox of a namespace, was announced there."""

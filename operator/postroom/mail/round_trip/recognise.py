@@ -23,6 +23,17 @@ _PROBE = re.compile(r"v1\s+([A-Za-z0-9-]{1,64})\s+([0-9a-f]{32})\s+([0-9a-f]{32}
 #: What programs put before the subject of an answer in English, German, Dutch, Italian,
 #: Scandinavian languages and Polish; no prefix that is a forward's elsewhere.
 _ANSWER = re.compile(r"(re|aw|antw|antwort|rif|sv|odp)\s*(\[\d+\])?\s*:", re.IGNORECASE)
+#: Reports on something else than delivery: that it was read, or is spam (RFC 8098, RFC 5965).
+_NO_DELIVERY = re.compile(
+    r"report-type\s*=\s*\"?(?:disposition-notification|feedback-report)", re.I
+)
+#: How Postfix, Exim, sendmail, Exchange and Gmail head the report that they still try, or that they
+#: have handed it on (RFC 3464 section 2.3.3: delayed, relayed, delivered). Of the report itself,
+#: which is in the body, nothing is read.
+_NO_FAILURE = re.compile(
+    r"\bdelay|still being retried|could not send message for past|\brelay(?:ed)?\b|success", re.I
+)
+_FAILURE = re.compile(r"fail|undeliver|return(?:ed|ing)", re.I)
 
 
 class Sign(StrEnum):
@@ -112,7 +123,6 @@ def recognise(
     bounces: list[ScannedMessage] = []
     for message, _ in zip(messages, range(_MESSAGES_LIMIT), strict=False):
         header = read_header(message.header)
-        is_report = header.first("Content-Type").lower().startswith("multipart/report")
         if header.all(PROBE_FIELD):
             field = _field(header)
             if field is None:
@@ -125,13 +135,21 @@ def recognise(
                 found.append(Found(message, header, Sign.PROBE_FIELD, proof if proven else None))
             elif proven:
                 strays.append(Stray(message, uid, token, proof))
-        elif is_report and _mentions(header, expected.token):
+        elif _says_undelivered(header) and _mentions(header, expected.token):
             bounces.append(message)
         elif is_answer(header) and _mentions(header, expected.token):
             replies.append(message)
         elif sign := _sign(header, expected.token):
             found.append(Found(message, header, sign, None))
     return Sighting(tuple(found), tuple(strays), tuple(replies), tuple(bounces))
+
+
+def _says_undelivered(header: Header) -> bool:
+    """Whether a message is a report that another was not delivered, and will not be."""
+    kind, subject = header.first("Content-Type"), header.first("Subject")
+    if not kind.lower().startswith("multipart/report") or _NO_DELIVERY.search(kind):
+        return False
+    return _NO_FAILURE.search(subject) is None or _FAILURE.search(subject) is not None
 
 
 def claimed(header: Header) -> tuple[str, str] | None:

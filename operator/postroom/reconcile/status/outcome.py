@@ -117,6 +117,7 @@ _SEVERAL = (
     "pauses",
     "failed_probes",
     "due",
+    "looks_for_overdue",
 )
 
 
@@ -161,6 +162,8 @@ class Memory:
     sends: dict[str, Answer | MessageInFlight]
     #: When those of them were sent that were.
     sent_at: dict[str, datetime]
+    #: When one that was given up was looked for last, by its token.
+    looks_for_overdue: dict[str, datetime]
     #: The servers that want to be left alone, by host.
     pauses: dict[str, Pause]
     #: How often in a row each protocol failed.

@@ -32,6 +32,12 @@ def test_what_is_under_way_is_ours_whatever_its_proof(name: str) -> None:
     assert Announced(cache).is_ours("mail", header(key="another"))
 
 
+def test_a_test_message_that_may_still_arrive_is_ours() -> None:
+    cache = Cache()
+    cache.put(ACCOUNT.kind, account({"lastTest": {"overdue": {"token": TOKEN, "step": "Sent"}}}))
+    assert Announced(cache).is_ours("mail", header())
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -223,6 +223,39 @@ def test_a_bounce_is_told() -> None:
     assert not (sighting.found or sighting.replies or sighting.loops)
 
 
+STATUS = "Content-Type: multipart/report; report-type=delivery-status\n"
+
+
+@pytest.mark.parametrize(
+    ("subject", "bounces"),
+    [
+        ("Undelivered Mail Returned to Sender", True),
+        ("Mail delivery failed: returning message to sender", True),
+        ("Delivery Status Notification (Failure)", True),
+        ("Mail delivery failed after a delay", True),
+        ("Undeliverable: test", True),
+        ("Unzustellbar: test", True),
+        ("Delayed Mail (still being retried)", False),
+        ("Warning: message 1abcde-000001-2f delayed 24 hours", False),
+        ("Warning: could not send message for past 4 hours", False),
+        ("Delivery Status Notification (Delay)", False),
+        ("Delivery delayed: test", False),
+        ("Successful Mail Delivery Report", False),
+        ("Relayed: test", False),
+    ],
+)
+def test_a_report_that_a_server_still_tries_is_no_bounce(subject: str, bounces: bool) -> None:
+    sighting = look(scanned(f"{STATUS}Subject: {subject}\nIn-Reply-To: <postroom.{TOKEN}@x>\n"))
+    assert bool(sighting.bounces) is bounces
+    assert not (sighting.found or sighting.replies)
+
+
+@pytest.mark.parametrize("kind", ["disposition-notification", '"feedback-report"'])
+def test_a_report_on_something_else_than_delivery_is_no_bounce(kind: str) -> None:
+    header = f"Content-Type: multipart/report; report-type={kind}\nSubject: Read\n"
+    assert look(scanned(f"{header}In-Reply-To: <postroom.{TOKEN}@x>\n")) == Sighting()
+
+
 @pytest.mark.parametrize(
     "header", ["Auto-Submitted: auto-replied\nSubject: Away\n", "Subject: Re: x\n"]
 )

@@ -109,7 +109,7 @@ async def begin(
     if wait > timedelta():
         return Progress(look_again=wait, waits=True)
     if isinstance(receiver, correspondents.Receiver):
-        report = await _scan(receiver, (), view)
+        report = await scan(receiver, (), view)
         if report.session.stage is not ProbeStage.DONE:
             _budgets(view).give_back(flight.token)
             return Progress(
@@ -259,9 +259,10 @@ def _after(flight: account_messages.MessageInFlight, answer: operations.Answer) 
     return Progress(in_flight=on_its_way, look_again=_LOOKS[0])
 
 
-async def _scan(
+async def scan(
     receiver: correspondents.Receiver, since: Sequence[operations.Position], view: AccountView
 ) -> operations.ScanReport:
+    """Read what arrived at a receiver; without positions, where its mailboxes end."""
     attempt = receiver.attempt
     login = await correspondents.login_for(attempt, view.world)
     if isinstance(login, operations.Answer):
@@ -286,7 +287,7 @@ async def _look(
             return again
         why = receiver or results.NOWHERE_TO_LOOK
         return Progress(result=results.ended(flight, account_messages.MessageOutcome.UNKNOWN, why))
-    report = await _scan(
+    report = await scan(
         receiver, [arrivals.position_of(position) for position in flight.positions], view
     )
     look = arrivals.look_for(flight, report, receiver, view)
@@ -294,7 +295,7 @@ async def _look(
         # Whatever is seen later: an answer may come before the message, which is held up elsewhere.
         flight = flight.model_copy(update={"answered": True})
     if look.arrival.copy is not None and look.arrival.outcome is not None:
-        await _clean_up(receiver, look, view)
+        await clean_up(receiver, look, view)
         result = arrivals.result_of(flight, look.arrival, look.arrival.outcome)
         return Progress(result=result, look=look)
     if look.arrival.outcome is None:
@@ -318,12 +319,12 @@ async def _look(
     )
 
 
-async def _clean_up(
+async def clean_up(
     receiver: correspondents.Receiver, look: arrivals.Search, view: AccountView
 ) -> None:
     """Remove our message; one that stays is harmless, and says itself what it is."""
     login = await correspondents.login_for(receiver.attempt, view.world)
-    removals = look.removals(_under_way(view.resource.status))
+    removals = look.removals(_looked_for(view.resource.status))
     if removals and not isinstance(login, operations.Answer):
         removing = operations.RemoveMessages(removals)
         await view.world.outbound.mail.perform(receiver.attempt.endpoint, login, removing)
@@ -369,3 +370,8 @@ def _withdraw_what_was_not_stored(view: AccountView) -> None:
 def _under_way(status: EmailAccountStatus) -> frozenset[str]:
     states = (status.last_test, status.round_trip, status.forwarding)
     return frozenset(state.in_flight.token for state in states if state and state.in_flight)
+
+
+def _looked_for(status: EmailAccountStatus) -> frozenset[str]:
+    overdue = status.last_test.overdue if status.last_test is not None else None
+    return _under_way(status) | ({overdue.token} if overdue is not None else set())

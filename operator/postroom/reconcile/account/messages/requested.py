@@ -3,11 +3,11 @@
 
 from datetime import timedelta
 
-from postroom.api.account_messages import LastTest
+from postroom.api.account_messages import LastTest, MessageInFlight
 from postroom.api.fields import is_email_address
 from postroom.api.reasons import Reason
 from postroom.mail.round_trip.compose import Purpose
-from postroom.reconcile.account.messages import correspondents, results
+from postroom.reconcile.account.messages import correspondents, overdue, results
 from postroom.reconcile.account.messages import flight as flights
 from postroom.reconcile.account.messages.flight import Progress
 from postroom.reconcile.account.steps import AccountView, Contribution
@@ -22,10 +22,10 @@ async def step(view: AccountView) -> Contribution:
             await correspondents.sender_of(view), _receiver(flight.recipient, view)
         )
         progress = await flights.advance(flight, Purpose.SEND_TEST, parties, view)
-        return _contribution(last.nonce, progress, view)
+        return _contribution(last.nonce, progress, view, overdue.left_behind(flight, progress))
     nonce, recipient = metadata.send_test, metadata.send_test_to or view.resource.spec.address
     if nonce is None or (last is not None and last.nonce == nonce):
-        return Contribution(fields={"last_test": last})
+        return await _corrected(last, view)
     spec, policy = view.resource.spec, view.world.outbound.messages
     own = {
         spec.address.lower(),
@@ -60,6 +60,16 @@ async def step(view: AccountView) -> Contribution:
     )
 
 
+async def _corrected(last: LastTest | None, view: AccountView) -> Contribution:
+    """What is known of the last test, if nothing of it is under way."""
+    if last is not None and last.overdue is not None:
+        progress = await overdue.look(last, _receiver(last.overdue.recipient, view), view)
+        changes = {"overdue": progress.in_flight, "result": progress.result or last.result}
+        corrected = last.model_copy(update=changes)
+        return Contribution(fields={"last_test": corrected}, look_again=progress.look_again)
+    return Contribution(fields={"last_test": last})
+
+
 def _receiver(
     recipient: str, view: AccountView
 ) -> correspondents.Receiver | correspondents.Obstacle | None:
@@ -69,8 +79,15 @@ def _receiver(
     return correspondents.own_receiver(view)
 
 
-def _contribution(nonce: str, progress: Progress, view: AccountView) -> Contribution:
-    last = LastTest(nonce=nonce, in_flight=progress.in_flight, result=progress.result)
+def _contribution(
+    nonce: str,
+    progress: Progress,
+    view: AccountView,
+    left_behind: MessageInFlight | None = None,
+) -> Contribution:
+    last = LastTest(
+        nonce=nonce, in_flight=progress.in_flight, result=progress.result, overdue=left_behind
+    )
     fields = {**flights.noted(progress, view), "last_test": last}
     return Contribution(
         fields=fields, look_again=progress.look_again, announces_message=progress.announced

@@ -72,6 +72,10 @@ def no_entries() -> list[Any]:
     return []
 
 
+#: When a pattern is first used, and not looked for among those of `re` each time.
+_compiled = functools.cache(re.compile)
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """Annotates a string with one pattern, which users never see: they read `sentence`.
@@ -101,7 +105,7 @@ class Text:
 
     def _fits(self, value: str) -> bool:
         return bool(
-            re.fullmatch(self.pattern, value)
+            _compiled(self.pattern).fullmatch(value)
             and len(value) <= self.longest
             and (self.also is None or self.also(value))
         )

@@ -7,7 +7,7 @@ import functools
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -102,17 +102,22 @@ class Metadata:
 
     @classmethod
     def _read(cls, raw: Mapping[str, Any]) -> Metadata:
-        annotations = raw.get("annotations") or {}
-        asked = names.REQUESTED_AT_ANNOTATIONS if annotations else ()
-        tokens = [_shortened(f"{annotations[key]}") for key in asked if annotations.get(key)]
         generation = raw.get("generation")
-        return cls(
+        told = cls(
             name=str(raw.get("name") or ""),
             namespace=str(raw.get("namespace") or ""),
             uid=str(raw.get("uid") or ""),
             generation=generation if isinstance(generation, int) else 0,
             resource_version=str(raw.get("resourceVersion") or ""),
             creation_timestamp=str(raw.get("creationTimestamp") or ""),
+            requested_at=None,
+        )
+        if not (annotations := raw.get("annotations")):
+            return told  # as of nearly all
+        asked = names.REQUESTED_AT_ANNOTATIONS
+        tokens = [_shortened(f"{annotations[key]}") for key in asked if annotations.get(key)]
+        return replace(
+            told,
             requested_at=_shortened(",".join(tokens)) or None,
             send_test=_token(annotations, names.SEND_TEST_ANNOTATION),
             send_test_to=_text(annotations, names.SEND_TEST_TO_ANNOTATION)[:_ADDRESS_LIMIT] or None,
@@ -143,7 +148,7 @@ def _shortened(token: str) -> str:
 
 
 def _text(annotations: Mapping[str, Any], key: str) -> str:
-    return str(annotations.get(key) or "") if annotations else ""
+    return str(annotations.get(key) or "")
 
 
 def _token(annotations: Mapping[str, Any], key: str) -> str | None:

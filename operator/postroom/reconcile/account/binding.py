@@ -182,9 +182,11 @@ class Plan:
         # Whoever signs in with a Secret of ours would have nothing left to sign in with.
         needed = [name for name in self._before.secrets if reference_to("Secret", name) in own]
         children, secrets = children_of(self._before, self.states, wanted, [*held, *needed])
-        status = api.BindingStatus(name=name, default_name=default, keys=keys, secrets=secrets)
-        fields = {"binding": status if status != api.NOTHING else None}
-        return Followed(verdicts, fields, children, not_withdrawn(children, self.states))
+        status = None
+        if name or default or keys or secrets:
+            status = api.BindingStatus(name=name, default_name=default, keys=keys, secrets=secrets)
+        found = not_withdrawn(children, self.states)
+        return Followed(verdicts, {"binding": status}, children, found)
 
     def _there(self, name: str | None, wanted: Mapping[str, object]) -> str | None:
         """Return the name of a Secret that is wanted and, for all that is known, is there."""

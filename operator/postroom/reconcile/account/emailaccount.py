@@ -208,6 +208,9 @@ def _concluding(
     # What the steps found, as status will have it.
     status = stored.model_validate({**fields}, by_name=True)
     primary = next(iter(status.identities), None)
+    results = launch.results_of(status)
+    compared = results or (stored.launch is not None and stored.launch.basis is not None)
+    basis = view.basis if compared else None
 
     def conclude(
         conditions: Sequence[Condition], before: CommonStatus, now: datetime
@@ -216,9 +219,9 @@ def _concluding(
             conditions,
             effective,
             primary.display_name if primary is not None else None,
-            launch.results_of(status),
+            results,
             status.forwarding,
-            view.basis,
+            basis,
             may_send=view.world.outbound.messages is not None,
             under_way=status.last_test is not None and status.last_test.in_flight is not None,
         )
@@ -243,7 +246,9 @@ def _fields(view: AccountView, added: Sequence[Contribution]) -> dict[str, objec
     resolved = list(view.resolved)
     # What was said to other credentials was not looked at for what is secret of these.
     reported = (resolved == before.resolved_refs and before.last_probe) or _UNPROBED
-    probes = ProtocolProbes(smtp=smtp.facts(reported.smtp), imap=imap.facts(reported.imap))
+    probes = before.last_probe
+    if smtp.report or read:
+        probes = ProtocolProbes(smtp=smtp.facts(reported.smtp), imap=imap.facts(reported.imap))
     fields: dict[str, object] = {
         "address": spec.address,
         # Unless the spec asks to be it, which `defaults.told` tells the end of.
@@ -254,7 +259,7 @@ def _fields(view: AccountView, added: Sequence[Contribution]) -> dict[str, objec
         "resolved_refs": resolved,
         "imap_server": (read and read.server) or (before.imap_server if spec.imap else None),
         "imap_tls": (read and read.tls) or (before.imap_tls if spec.imap else None),
-        "last_probe": probes if smtp.report or read else before.last_probe,
+        "last_probe": probes,
         "consumer": spec.consumer.name if spec.consumer and dependencies.has_address else None,
         "last_message_time": before.last_message_time,
         "recent_messages": before.recent_messages,

@@ -46,8 +46,8 @@ class Known:
 
     `sender` is as whom it sends as far as domains tell. `results` are what became of messages that
     were sent as it, latest first; `under_way` tells of a test message whose end is not there yet.
-    `basis` is what a message would be sent with now. `may_send` tells whether messages of
-    postroom's own are sent at all.
+    `basis` is what a message would be sent with now; None where none was sent that it could be held
+    against. `may_send` tells whether messages of postroom's own are sent at all.
     """
 
     conditions: Sequence[Condition]
@@ -55,7 +55,7 @@ class Known:
     display_name: str | None
     results: tuple[MessageResult, ...]
     forwarding: ForwardingState | None
-    basis: MessageBasis
+    basis: MessageBasis | None
     may_send: bool
     under_way: bool = False
 
@@ -292,7 +292,7 @@ def _tested_with(known: Known, before: launch.Launch | None) -> MessageBasis | N
 
 
 def _tested(known: Known, basis: MessageBasis | None) -> Found:
-    if basis == known.basis:
+    if basis is not None and basis == known.basis:
         return Found(_DONE, "A message went out with the present spec, server and credentials.")
     if not known.may_send:
         return Found(_UNKNOWN, _NO_MESSAGES)

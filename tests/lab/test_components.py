@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,23 @@ def test_their_order_has_no_meaning(scope: str, tmp_path: Path) -> None:
     assert arguments(other) == flags
     key = json.dumps
     assert sorted(map(key, one)) == sorted(map(key, other))
+
+
+def test_what_removes_the_operator_forgets_no_kind(tmp_path: Path) -> None:
+    page = " ".join((ROOT / "docs" / "install.md").read_text().replace("\\\n", "").split())
+    command = r"kubectl delete ([a-z,]+) -n postroom-system -l app.kubernetes.io/part-of=postroom"
+    (kinds,) = re.findall(command, page)
+    objects = [
+        each
+        for number, parts in enumerate(([], components("cluster")))
+        for each in made(tmp_path / str(number), "cluster", parts)
+    ]
+    ours = [each for each in objects if each["metadata"].get("namespace") == "postroom-system"]
+    assert {each["kind"].lower() for each in ours} == set(kinds.split(","))
+    bound = [each for each in objects if each["kind"] == "ClusterRoleBinding"]
+    assert "kubectl delete clusterrolebinding -l app.kubernetes.io/part-of=postroom" in page
+    for each in ours + bound:
+        assert each["metadata"]["labels"]["app.kubernetes.io/part-of"] == "postroom"
 
 
 @pytest.mark.parametrize(

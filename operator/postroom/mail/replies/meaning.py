@@ -81,6 +81,7 @@ _OFFERS_NONE_THAT_IT_WANTS = (
     "The server wants a sign-in before it takes mail, and offers none here: use the submission "
     "port (587 or 465), and set credentialsRef or oauth."
 )
+_CODES_DIFFER = "Read the server's log first: of its two codes one says yes, or that it passes."
 _CODE_STAYS = "The code says that it stays, the words that it passes: it is taken as passing."
 _WORDS_UNKNOWN = (
     "Read the server's words first, in its log if need be: postroom goes by the code here, and "
@@ -218,6 +219,16 @@ class _Reply:
         object.__setattr__(self, "said", without_supposed(spoken(self.words)))
 
     @property
+    def codes_differ(self) -> bool:
+        """Whether the enhanced code is of another class than 5xx, as it must not be (RFC 2034)."""
+        return self.code[:1] == "5" and self.enhanced is not None and self.enhanced[0] != "5"
+
+    @property
+    def of_class(self) -> str | None:
+        """The enhanced code as of the code's class: what it is about is right all the same."""
+        return f"5{self.enhanced[1:]}" if self.enhanced and self.codes_differ else self.enhanced
+
+    @property
     def code_stays(self) -> bool:
         """Whether the code says that it stays: 5xx, or AUTHENTICATIONFAILED and the like."""
         if self.protocol is model.Protocol.SMTP:
@@ -239,7 +250,7 @@ class _Reply:
             and row.reaches(about.stage)
             and (not row.codes or self.code in row.codes or f"{self.code[:1]}xx" in row.codes)
             and (not row.results or self.result in row.results)
-            and row.enhanced in (None, self.enhanced)
+            and row.enhanced in (None, self.enhanced, self.of_class)
             and row.response in (None, self.response)
             and row.sign_in in (None, about.sign_in)
             and row.app_password_shaped in (None, about.app_password_shaped)
@@ -254,7 +265,7 @@ def _meaning_of(reply: _Reply) -> Meaning:
 
     Whichever it is, words that say that it passes outrank what says that it stays.
     """
-    about, riddle = reply.circumstances, False
+    about, riddle, unclear = reply.circumstances, False, False
     row = next((candidate for candidate in specific_rows() if reply.fits(candidate)), None)
     if row is None:
         family = family_of(reply.protocol, about.stage, about.sign_in, reply.said)
@@ -272,11 +283,14 @@ def _meaning_of(reply: _Reply) -> Meaning:
         if row is None:
             # A stage at which no command is sent: nothing there can be a reply.
             return meaning_of_cause(Cause.PROTOCOL_ERROR)
+        guessed = row.cause in _GUESSED and family is None
         by_class = not row.hint or row.only_at_provider
-        riddle = row.cause in _GUESSED and by_class and family is None and is_riddle(reply.said)
+        riddle = guessed and by_class and is_riddle(reply.said)
+        unclear = guessed and (riddle or reply.codes_differ or row.codes == ("5xx",))
     meaning = _of_row(row, about)
-    if riddle:
-        meaning = replace(meaning, hint=f"{_WORDS_UNKNOWN} {meaning.hint}", unclear=True)
+    if unclear:
+        first = _WORDS_UNKNOWN if riddle else _CODES_DIFFER if reply.codes_differ else ""
+        meaning = replace(meaning, hint=f"{first} {meaning.hint}".strip(), unclear=True)
     if not meaning.conclusive:
         meaning = replace(meaning, wait=suggested_wait(reply.words) or meaning.wait)
     if not meaning.conclusive:

@@ -205,3 +205,65 @@ def test_words_that_say_what_the_code_says_are_no_riddle(words: str) -> None:
     for sign_in in SignIn:
         found = meaning_of_smtp(535, words, Circumstances(sign_in=sign_in))
         assert "words" not in found.hint and not found.unclear
+
+
+#: What Cyrus SASL says beside "authentication failed", as Postfix and Cyrus IMAP hand it on.
+CYRUS = {
+    "generic failure": Cause.AUTH_TEMPORARY_FAILURE,
+    "no memory available": Cause.AUTH_TEMPORARY_FAILURE,
+    "overflowed buffer": Cause.AUTH_TEMPORARY_FAILURE,
+    "no mechanism available": Cause.AUTH_MECHANISM_UNSUPPORTED,
+    "bad protocol / cancel": Cause.AUTH_MECHANISM_UNSUPPORTED,
+    "invalid parameter supplied": Cause.AUTH_TEMPORARY_FAILURE,
+    "transient failure (e.g., weak key)": Cause.AUTH_TEMPORARY_FAILURE,
+    "integrity check failed": Cause.AUTH_MECHANISM_UNSUPPORTED,
+    "SASL library is not initialized": Cause.AUTH_TEMPORARY_FAILURE,
+    "authentication failure": Cause.AUTHENTICATION_FAILED,
+    "mechanism too weak for this user": Cause.AUTH_MECHANISM_UNSUPPORTED,
+    "encryption needed to use mechanism": Cause.AUTH_REQUIRES_TLS,
+    "passphrase expired": Cause.PASSWORD_EXPIRED,
+    "account disabled": Cause.ACCOUNT_DISABLED,
+    "user not found": Cause.AUTHENTICATION_FAILED,
+    "version mismatch with plug-in": Cause.AUTH_TEMPORARY_FAILURE,
+    "remote authentication server unavailable": Cause.AUTH_TEMPORARY_FAILURE,
+    "user exists, but no verifier for user": Cause.AUTH_MECHANISM_UNSUPPORTED,
+    "passphrase locked": Cause.ACCOUNT_LOCKED,
+    "error when parsing configuration file": Cause.AUTH_TEMPORARY_FAILURE,
+}
+
+
+@pytest.mark.parametrize("words", CYRUS)
+def test_a_fault_of_a_server_s_sasl_is_no_wrong_password(words: str) -> None:
+    """https://manpages.debian.org/bookworm/libsasl2-dev/sasl_errors.3.en.html"""
+    for found in (
+        meaning_of_smtp(535, f"5.7.8 Error: authentication failed: {words}"),
+        meaning_of_imap(f"Login failed: {words}"),
+    ):
+        assert found.cause is CYRUS[words]
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "cause", "unclear"),
+    [
+        # A class of its own, which RFC 2034 section 4 forbids: the code stays, the other passes.
+        (535, "4.7.8 Error", Cause.AUTHENTICATION_FAILED, True),
+        (535, "4.7.0 authentication failed", Cause.AUTHENTICATION_FAILED, True),
+        (535, "2.7.0 Authentication successful", Cause.AUTHENTICATION_FAILED, True),
+        (535, "4.7.8 Wrong password", Cause.AUTHENTICATION_FAILED, False),
+        (535, "4.3.2 no", Cause.AUTH_TEMPORARY_FAILURE, False),
+        (535, "4.4.3 no", Cause.AUTH_TEMPORARY_FAILURE, False),
+        (535, "4.2.2 no", Cause.MAILBOX_FULL, False),
+        (535, "5.7.8 Error", Cause.AUTHENTICATION_FAILED, False),
+        # Codes that are no verdict on credentials by any standard.
+        (552, "no", Cause.AUTHENTICATION_FAILED, True),
+        (530, "5.7.0 Authentication required", Cause.AUTHENTICATION_FAILED, True),
+        (501, "5.5.2 no", Cause.AUTH_MECHANISM_UNSUPPORTED, False),
+        (501, "5.5.4 no", Cause.AUTH_MECHANISM_UNSUPPORTED, False),
+        (501, "5.5.2 Wrong password", Cause.AUTHENTICATION_FAILED, False),
+    ],
+)
+def test_what_is_refused_by_codes_that_contradict_is_unclear(
+    code: int, text: str, cause: Cause, unclear: bool
+) -> None:
+    found = meaning_of_smtp(code, text, Circumstances(encrypted=True))
+    assert (found.cause, found.unclear) == (cause, unclear)

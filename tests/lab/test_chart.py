@@ -26,6 +26,7 @@ import typer.main
 import yaml
 
 from lab.helm import CHART, ROOT, helm, kustomized, refusal, rendered, template
+from postroom.api.names import Kind
 from postroom.cli.main import app
 from postroom.concurrency.shards import Shard
 from postroom.deliver_settings import SHARED
@@ -44,6 +45,8 @@ ADDED = {
     "app.kubernetes.io/version",
     "helm.sh/chart",
 }
+#: What keeps a definition where it is, for Helm, and for Argo CD, which prunes it all the same.
+KEPT = {"helm.sh/resource-policy": "keep", "argocd.argoproj.io/sync-options": "Prune=false"}
 #: The component or directory of a feature, and the value that asks for it.
 FEATURES = {
     "": "",
@@ -109,7 +112,7 @@ def comparable(objects: list[dict[str, Any]]) -> Objects:
             for rule in (*each["spec"]["variables"], *each["spec"]["validations"]):
                 rule["expression"] = " ".join(rule["expression"].split())
         if each["kind"] == "CustomResourceDefinition":
-            assert metadata.pop("annotations", None) in (None, {"helm.sh/resource-policy": "keep"})
+            assert metadata.pop("annotations", None) in (None, KEPT)
         if each["kind"] in ("Deployment", "StatefulSet"):
             # The order of flags has no meaning.
             (operator,) = each["spec"]["template"]["spec"]["containers"]
@@ -573,6 +576,15 @@ def test_the_commands_and_values_of_the_pages_are_good(tmp_path: Path) -> None:
         path.write_text(json.dumps(values or shown))
         assert template("--values", path) != template()
         template.cache_clear()
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_definitions_are_kept_by_whoever_would_remove_them(keep: bool) -> None:
+    objects = rendered("--set", f"crds.keep={json.dumps(keep)}", definitions=True)
+    kept = [each for each in objects if each["kind"] == "CustomResourceDefinition"]
+    assert len(kept) == len(Kind)
+    for each in kept:
+        assert each["metadata"].get("annotations") == (KEPT if keep else None)
 
 
 def test_lint_is_content() -> None:

@@ -111,5 +111,5 @@ def number_in(stored: Mapping[str, Any] | None) -> int:
     """Return how many shards there are by the Lease of the whole scope; one, where it has none."""
     annotations = ((stored or {}).get("metadata") or {}).get("annotations") or {}
     text = str(annotations.get(NUMBER_ANNOTATION, "1"))
-    number = int(text) if text.isascii() and text.isdigit() else 1
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MOST)) else 1
     return number if 1 <= number <= MOST else 1

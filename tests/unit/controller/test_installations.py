@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from postroom.concurrency.shards import Shard
@@ -532,5 +532,69 @@ def test_no_history_has_two_at_work_and_those_who_stay_find_one(
         world.frozen.clear()
         await world.go_on(GIVEN_UP_AFTER + 60)
         assert sum(each.works for each in world.running) == 1
+
+    asyncio.run(live())
+
+
+class Guarded(World):
+    """Whoever works looks on, and is started again where it ends for another one."""
+
+    async def go_on(self, seconds: float = RETRY_PERIOD) -> None:
+        for number in range(int(seconds / RETRY_PERIOD)):
+            await super().go_on()
+            if number % int(LOOK_PERIOD / RETRY_PERIOD):
+                continue
+            for process in [each for each in self.running if each.works]:
+                try:
+                    await process.others._look_on()
+                except OtherInstallation:
+                    await self.stop(process)
+                    self.start(process.place, process.shard)
+
+    def check(self) -> None:
+        """For a moment two may work: a Lease that is deleted tells nothing."""
+
+
+_blows = st.sampled_from(["start", "start", "go on", "delete", "revoke", "grant", "freeze", "kill"])
+
+
+@settings(max_examples=60, deadline=None)
+@example([("start", 0), ("go on", 1), ("start", 1), ("go on", 1), ("delete", 0)], 1)
+@given(st.lists(st.tuples(_blows, st.integers(0, 8)), max_size=20), st.integers(0, 2**32))
+def test_whatever_is_deleted_revoked_or_granted_one_works_in_the_end_and_stays(
+    blows: list[tuple[str, int]], seed: int
+) -> None:
+    async def live() -> None:
+        world = Guarded(seed)
+        for verb, what in blows:
+            place = PLACES[what % 3]
+            if verb == "start":
+                world.start(place)
+            elif verb == "go on":
+                await world.go_on(RETRY_PERIOD * (4 * what + 1))
+            elif verb == "delete":
+                world.leases.stored.pop((place, "postroom"), None)
+                # Others look before its holder has renewed it.
+                for process in [*world.running] * 2:
+                    if process.place != place and process not in world.frozen:
+                        await process.step()
+            elif verb == "revoke":
+                world.leases.installed.discard(place)
+            elif verb == "grant":
+                world.leases.installed.add(place)
+            elif world.running:
+                process = world.running[what % len(world.running)]
+                if verb == "freeze":
+                    world.frozen ^= {process}
+                else:
+                    await world.stop(process, orderly=False)
+        world.leases.installed, world.frozen = set(PLACES), set()
+        for place in set(PLACES) - {each.place for each in world.running}:
+            world.start(place)
+        await world.go_on(GIVEN_UP_AFTER + 120)
+        working = [each for each in world.running if each.works]
+        assert len(working) == 1
+        await world.go_on(120)
+        assert [each for each in world.running if each.works] == working
 
     asyncio.run(live())

@@ -192,7 +192,7 @@ async def test_who_may_not_use_the_lease_is_no_standby(status: int) -> None:
     assert process.joined and process.found.obstacle is None
 
 
-@pytest.mark.parametrize("text", ["", "0", "-2", "65", "three", "²", "1e1"])
+@pytest.mark.parametrize("text", ["", "0", "-2", "65", "three", "²", "1e1", "9" * 5000])
 def test_a_number_that_is_none_counts_as_one(text: str) -> None:
     assert number_in({"metadata": {"annotations": {NUMBER_ANNOTATION: text}}}) == 1
 

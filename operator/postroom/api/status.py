@@ -169,3 +169,8 @@ class ResolvedReference(Model):
         default=None,
         description="For a Secret or ConfigMap: the version whose content was used.",
     )
+
+    @property
+    def place(self) -> tuple[str, str | None, str]:
+        """What it is, whatever its version."""
+        return self.kind, self.namespace, self.name

@@ -40,11 +40,11 @@ async def assess(
     }
     verdicts = (check.problem,) if check.problem else check.verdicts
     if check.problem is None:
-        fields["resolved_refs"] = list(check.resolved)
+        fields["resolved_refs"] = list(check.told(resource))
         verdicts = (EVERY_REFERENCE_FOUND, *verdicts) if check.resolved else verdicts
     if (report := check.report) is not None:
         # What was said to other credentials was not looked at for what is secret of these.
-        same = status.resolved_refs == fields["resolved_refs"]
+        same = status.resolved_refs == list(check.resolved)
         fields["server"] = report.server or status.server
         fields["tls"] = report.tls or status.tls
         fields["last_probe"] = check.facts(status.last_probe if same else None)

@@ -90,14 +90,25 @@ async def test_a_refusal_is_not_told_of_what_is_tried_next(
 
 
 @pytest.mark.parametrize(("key", "spec", "condition"), PLACES)
+@pytest.mark.parametrize("restarts", [False, True])
 async def test_what_works_is_not_taken_back_by_a_server_that_is_away(
-    key: Key, spec: dict[str, Any], condition: ConditionType
+    key: Key, spec: dict[str, Any], condition: ConditionType, restarts: bool
 ) -> None:
     world = await placed(key, spec)
     await world.look(key)
     put(world, 2)
     world.probes.away = AWAY
-    assert verdict(await world.look(key), condition) == ("True", "AuthenticationSucceeded")
+    for _ in range(2):
+        status = await world.look(key)
+        assert verdict(status, condition) == ("True", "AuthenticationSucceeded")
+        # Which is said of the one that was tried.
+        assert versions(status) == ["1"]
+    if restarts:
+        world.restart()
+    world.probes.away = None
+    world.probes.dialled.clear()
+    assert versions(await world.look(key)) == ["2"]
+    assert set(sent(world)) == {"password-2"}
 
 
 class ChangedMeanwhile(Probes):

@@ -86,6 +86,9 @@ class Plan:
         hindered_by = sender.hindrance(found)
         decided = sender.decide(self.sender, hindered_by, before)
         if decided.address is not None:
+            if self.access is not None and not self.access.is_proven:
+                # What an application has works, or did; the new login may not.
+                return self._held()
             if self.access is not None:
                 return self._published(decided, self.access)
         elif hindered_by is not None and self._passes(hindered_by):
@@ -105,8 +108,11 @@ class Plan:
 
     @property
     def look_again(self) -> timedelta | None:
-        """How soon to try again what could not be written."""
-        return _RETRY if ChildState.UNAVAILABLE in self.states.values() else None
+        """How soon to try again what could not be written, or look whether the server has taken
+        its new login, which is no other verdict."""
+        access, spec = self.access, self.resource.spec
+        awaits = access is not None and not access.is_proven and not spec.signs_in
+        return _RETRY if awaits or ChildState.UNAVAILABLE in self.states.values() else None
 
     # -- the three ways -----------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from postroom.api.conditions import ConditionType, is_true
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import EffectiveSender
 from postroom.api.mailserver import TLSMode
@@ -23,7 +24,7 @@ from postroom.api.resource import EmailAccount, InvalidSpec, MailServer
 from postroom.api.send_limits import SendPlan
 from postroom.concurrency.bounded import remembered
 from postroom.mail.connect.tls import certificates_in
-from postroom.mail.report import Endpoint
+from postroom.mail.report import Endpoint, ProbeReport
 from postroom.reconcile.account.sender import forbids
 from postroom.reconcile.account.steps import AccountView
 from postroom.reconcile.signing_in.probing import AnyCredentials
@@ -52,13 +53,14 @@ class Access:
     """How one gets to send: where to, and signed in as whom.
 
     `secret` is the Secret that the account itself signs in with. `refusal` tells why credentials
-    may not be copied.
+    may not be copied; `is_proven` whether a server took them, as they are now.
     """
 
     endpoint: Endpoint
     credentials: AnyCredentials | None
     secret: SecretContent | None = None
     refusal: str | None = None
+    is_proven: bool = True
 
 
 async def access_of(view: AccountView) -> Access | None:
@@ -90,7 +92,8 @@ async def access_of(view: AccountView) -> Access | None:
     attempt = view.smtp.attempt or check.attempt
     endpoint, credentials = attempt.endpoint, attempt.credentials
     refusal = await _refusal(view, resource, server) if credentials is not None else None
-    return Access(endpoint, None if refusal else credentials, refusal=refusal)
+    copied = None if refusal else credentials
+    return Access(endpoint, copied, refusal=refusal, is_proven=_is_proven(copied, None, server))
 
 
 async def _own(view: AccountView, endpoint: Endpoint, credentials: AnyCredentials | None) -> Access:
@@ -104,7 +107,23 @@ async def _own(view: AccountView, endpoint: Endpoint, credentials: AnyCredential
             f"Secret {reference.name} (spec.credentialsRef) may not be copied into a binding: let "
             f"its owner annotate it postroom.dev/allow: {ALLOW_BINDING}, or remove spec.binding."
         )
-    return Access(endpoint, credentials, secret, refusal)
+    proven = _is_proven(credentials, view.smtp.report, view.resource)
+    return Access(endpoint, credentials, secret, refusal, proven)
+
+
+def _is_proven(
+    credentials: AnyCredentials | None,
+    report: ProbeReport | None,
+    holder: EmailAccount | MailServer,
+) -> bool:
+    """Whether a server took just these credentials: now, or when `holder` was looked at last."""
+    if not isinstance(credentials, Credentials):
+        return True
+    if report is not None and report.authenticated is not None:
+        return report.authenticated
+    status = holder.status
+    is_known = all(each in status.resolved_refs for each in credentials.resolved)
+    return is_known and is_true(status.conditions, ConditionType.SMTP_AUTHENTICATED)
 
 
 async def _refusal(view: AccountView, resource: EmailAccount, server: MailServer) -> str | None:

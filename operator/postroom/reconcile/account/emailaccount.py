@@ -256,7 +256,7 @@ def _fields(view: AccountView, added: Sequence[Contribution]) -> dict[str, objec
         "inbound": spec.inbound_settings,
         "server_name": dependencies.server.metadata.name if dependencies.server else None,
         "server_namespace": dependencies.server_namespace,
-        "resolved_refs": resolved,
+        "resolved_refs": list(view.told),
         "imap_server": (read and read.server) or (before.imap_server if spec.imap else None),
         "imap_tls": (read and read.tls) or (before.imap_tls if spec.imap else None),
         "last_probe": probes,

@@ -34,14 +34,14 @@ class AccountView:
 
     @property
     def resolved(self) -> tuple[ResolvedReference, ...]:
-        """What the account's references led to, each once.
+        """What the account's references led to, each once."""
+        return _each_once(self.dependencies.resolved, self.smtp.resolved, self.imap.resolved)
 
-        Of what changed between two reads the first counts: what was said to the earlier content
-        must not be told of the later one, which is tried next.
-        """
-        resolved = (*self.dependencies.resolved, *self.smtp.resolved, *self.imap.resolved)
-        places = {(each.kind, each.namespace, each.name): each for each in reversed(resolved)}
-        return tuple(each for each in dict.fromkeys(resolved) if each in places.values())
+    @property
+    def told(self) -> tuple[ResolvedReference, ...]:
+        """The same, as status is to have it beside the verdicts that count."""
+        checks = (self.smtp.told(self.resource), self.imap.told(self.resource))
+        return _each_once(self.dependencies.resolved, *checks)
 
     @property
     def basis(self) -> MessageBasis:
@@ -67,6 +67,15 @@ class AccountView:
         """Whether somebody asks for a look that was not made yet."""
         asked = self.resource.metadata.requested_at
         return asked not in (None, self.resource.status.last_handled_reconcile_at)
+
+
+def _each_once(*parts: tuple[ResolvedReference, ...]) -> tuple[ResolvedReference, ...]:
+    """Of what changed between two reads the first counts: what was said to the earlier content must
+    not be told of the later one, which is tried next."""
+    found: dict[object, ResolvedReference] = {}
+    for each in (each for part in parts for each in part):
+        found.setdefault(each.place, each)
+    return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,25 @@ class ProtocolCheck:
             repeated=sign_in if refusals >= retrying.ATTEMPTS else frozenset(),
         )
 
+    def told(self, resource: EmailAccount | MailServer) -> tuple[ResolvedReference, ...]:
+        """What status is to say that the references led to: in the place of credentials that no
+        server has answered to yet those that a success which stands is about."""
+        answered = self.report is not None and self.report.authenticated is not None
+        if self.attempt is None or self.credentials is None or answered:
+            return self.resolved
+        stored = find(resource.status.conditions, self.attempt.protocol.authenticated)
+        if (
+            stored is None
+            or stored.status is not ConditionStatus.TRUE
+            or stored.observed_generation != resource.metadata.generation
+        ):
+            return self.resolved
+        before = {each.place: each for each in resource.status.resolved_refs}
+        untried = self.credentials.resolved
+        return tuple(
+            before.get(each.place, each) if each in untried else each for each in self.resolved
+        )
+
     def facts(self, before: ProbeFacts | None) -> ProbeFacts | None:
         """How far the probe came, for status; `before` is what status has of the same."""
         mark = self.attempt.mark if self.attempt is not None else None

@@ -6,13 +6,18 @@ from __future__ import annotations
 import base64
 import ssl
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import trustme
 
 from postroom.api.conditions import ConditionType
+from postroom.api.mailserver import ProbeStage
+from postroom.api.masked import Masked
 from postroom.api.names import Key, Kind
+from postroom.api.reasons import Reason
+from postroom.mail.report import ProbeReport
 from unit.reconcile.account.test_relations import FALLBACK, RELAY_ADDRESS
 from unit.reconcile.binding_worlds import BindingWorld
 from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, SERVER, message, verdict
@@ -120,7 +125,55 @@ async def server_login(**uses: Any) -> tuple[BindingWorld, Any]:
     del world.spec["credentialsRef"], world.spec["imap"]
     world.add(ACCOUNT, **world.spec)
     world.secrets["mailbox"] = replace(world.secrets["mailbox"], **uses)
+    await world.look(SERVER)
     return world, await world.evaluate(ACCOUNT)
+
+
+def rotate(world: BindingWorld, version: str, password: str) -> None:
+    """Put another password into the Secret of the login, which its owner lets be copied."""
+    data = {"username": Masked("me"), "password": Masked(password)}
+    before = world.secrets["mailbox"]
+    world.secrets["mailbox"] = replace(before, resource_version=version, data=data)
+
+
+AWAY = ProbeReport(ProbeStage.CONNECT, Reason.CONNECTION_TIMEOUT, "Away.", conclusive=False)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_of_its_own_what_no_server_has_taken_is_not_published(restarts: bool) -> None:
+    world = BindingWorld(**ASKED)
+    assert verdict(await world.evaluate(ACCOUNT), BINDING) == ("True", "SecretProjected")
+    rotate(world, "2", "next")
+    world.probes.away = AWAY
+    for _ in range(2):
+        status = await world.evaluate(ACCOUNT)
+        assert verdict(status, BINDING) == ("True", "SecretProjected")
+        assert written(world)["password"] == "p"
+        if restarts:
+            world.restart()
+    world.probes.away = None
+    await world.evaluate(ACCOUNT)
+    assert written(world)["password"] == "next"
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_of_its_server_what_that_was_not_proven_with_is_not_published(
+    restarts: bool,
+) -> None:
+    world, _ = await server_login(allowed_uses=frozenset({"binding"}))
+    assert written(world)["password"] == "p"
+    rotate(world, "2", "next")
+    if restarts:
+        world.restart()
+    status = await world.evaluate(ACCOUNT)
+    assert verdict(status, BINDING) == ("True", "SecretProjected")
+    assert written(world)["password"] == "p"
+    # That the server takes it is no other verdict, of which anybody would be told.
+    assert world.outcome is not None and world.outcome.next_check is not None
+    assert world.outcome.next_check <= timedelta(seconds=30)
+    await world.look(SERVER)
+    await world.evaluate(ACCOUNT)
+    assert written(world)["password"] == "next"
 
 
 async def test_a_servers_credentials_are_copied_with_their_owners_word_only() -> None:

@@ -142,7 +142,8 @@ def _trial(look: _Look, text: str, unasked: Outcome = Outcome.TIMEOUT) -> spf_in
 def _judged_by_trial(look: _Look, found: spf.Reach) -> Judgement:
     """All that is required stands there: see whether it passes when receivers evaluate it."""
     text, fault = look.records[0], spf_faults.of_reach(found)
-    doubtful = fault is not None or found.unknown or spf_faults.may_refuse(text)
+    voids = max(found.family_voids) > spf.VOID_LOOKUP_LIMIT
+    doubtful = fault is not None or found.unknown or voids or spf_faults.may_refuse(text)
     trial = _trial(look, text) if doubtful else spf_includes.Trial(0, ())
     refused = spf_faults.of_trial(trial)
     if refused is not None:
@@ -150,6 +151,10 @@ def _judged_by_trial(look: _Look, found: spf.Reach) -> Judgement:
     ends = spf_chains.of_others(found)
     if ends:
         return _ends_at_others(look, found, ends, trial)
+    if fault is None and not found.unknown and voids:
+        fault = spf_faults.of_voids(trial)
+        if fault is not None:
+            return _void_for_required(look, fault)
     if fault is not None and fault.code in _BUDGET and trial.all_pass:
         what = "looks up more than two names that do not exist"
         if found.lookups > spf.LOOKUP_LIMIT:
@@ -221,11 +226,28 @@ def _ends_at_others(
     return faulty(RecordState.WRONG, reason, cause, look.records, value)
 
 
+def _void_for_required(look: _Look, fault: spf_faults.SPFFault) -> Judgement:
+    """Lookups that find nothing for one version of IP end the evaluation before somebody who is
+    required passes: what is required first does, unless it runs into that by itself."""
+    offer = _offered(look, look.records)
+    if offer.value is not None and _trial(look, offer.value).all_pass:
+        return _faulty(look, fault)
+    message = (
+        f"The {where(look.planned)} {fault.sentence}. No record is offered: what spec.spf requires "
+        "comes to as many by itself. Only who publishes that can mend it; until then leave it out "
+        "of spec.spf."
+    )
+    cause = Cause(fault.code, message, external(), Evidence.SHOWN)
+    return faulty(RecordState.WRONG, fault.reason, cause, look.records, look.records[0])
+
+
 def _offered(look: _Look, existing: Sequence[str]) -> spf_merge.Offer:
     """Merge what is required into records, so that it passes by the result."""
 
     def refuses(text: str) -> bool:
-        if spf_chains.of_others(spf.reach(text, look.others, look.planned.name)):
+        found = spf.reach(text, look.others, look.planned.name)
+        voids = max(found.family_voids) > spf.VOID_LOOKUP_LIMIT >= found.void_lookups
+        if voids or spf_chains.of_others(found):
             return not _trial(look, text).all_pass
         return spf_faults.may_refuse(text) and spf_faults.of_trial(_trial(look, text)) is not None
 

@@ -114,6 +114,20 @@ def of_trial(trial: Trial) -> SPFFault | None:
     return SPFFault(Code.SPF_SHADOWED, Reason.REQUIRED_MECHANISM_MISSING, sentence)
 
 
+def of_voids(trial: Trial) -> SPFFault | None:
+    """Find who is required and yet gets permerror, as more than two lookups find nothing for the
+    version of the address (RFC 7208 section 4.6.4)."""
+    ended = [ip for ip, verdict in trial.failing if verdict.result is spf.ResultCode.PERM_ERROR]
+    if not ended:
+        return None
+    version = 6 if ":" in ended[0] else 4
+    sentence = (
+        f"looks up more than two names that have no address for IPv{version} clients, so that "
+        f"{ended[0]}, which is required to pass, gets permerror"
+    )
+    return SPFFault(Code.SPF_VOID, Reason.VOID_LOOKUP_LIMIT_EXCEEDED, sentence)
+
+
 #: What a record does to a sender that it does not let pass (RFC 7208 section 2.6).
 _SAYS = {
     spf.ResultCode.FAIL: "refuses",

@@ -107,6 +107,61 @@ def test_names_without_addresses_of_one_family() -> None:
     ]
 
 
+ONE_FAMILY = {(f"h{n}.net", "A"): [f"203.0.113.{n}"] for n in range(3)}
+SIX = {("spf.provider.net", "TXT"): ["v=spf1 ip4:198.51.100.0/24 ip6:2001:db8::/48 -all"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "provider", "code"),
+    [
+        # The provider's IPv6 senders come to three hosts without an AAAA first,
+        ("a:h0.net a:h1.net a:h2.net {}", SIX, "SPF_VOID"),
+        ("include:hosts.net {}", SIX, "SPF_VOID"),
+        # or they pass before that, or are none, or there are two such hosts.
+        ("{} a:h0.net a:h1.net a:h2.net", SIX, "SPF_VOID_FOR_ONE_FAMILY"),
+        ("a:h0.net a:h1.net a:h2.net {}", {}, "SPF_VOID_FOR_ONE_FAMILY"),
+        ("a:h0.net a:h1.net {}", SIX, None),
+    ],
+)
+def test_lookups_that_find_nothing_for_the_version_of_who_is_required(
+    text: str, provider: dict[Key, list[str]], code: str | None
+) -> None:
+    hosts = {("hosts.net", "TXT"): ["v=spf1 a:h0.net a:h1.net a:h2.net -all"]}
+    made = f"v=spf1 {text.format(OURS)} ~all"
+    zone = with_spf(made, records={**ONE_FAMILY, **hosts, **provider})
+    report = look(zone)
+    found = next(iter(about_spf(report)), None)
+    assert (found and found.code) == code
+    assert (record(report, "spf").state is RecordState.VALID) is (code != "SPF_VOID")
+    if found is None or code != "SPF_VOID":
+        return
+    assert "for IPv6 clients, so that 2001:db8::, which is required to pass, gets" in found.message
+    assert found.fix is not None
+    zone.apply(found.fix)
+    report = look(zone)
+    assert record(report, "spf").state is RecordState.VALID
+    assert passing(zone, made) <= passing(zone, found.fix.value)
+
+
+def test_what_is_required_may_come_to_as_many_by_itself() -> None:
+    own = "v=spf1 a:h0.net a:h1.net a:h2.net ip6:2001:db8::/48 -all"
+    two = {
+        ("spf.provider.net", "TXT"): ["v=spf1 a:h0.net a:h1.net ip6:2001:db8:1::/48 -all"],
+        ("b.net", "TXT"): ["v=spf1 a:h2.net ip6:2001:db8::/48 -all"],
+    }
+    spec = {"includes": ["spf.provider.net", "b.net"]}
+    text = "v=spf1 include:spf.provider.net include:b.net ~all"
+    zone = with_spf(text, records={**ONE_FAMILY, **two})
+    report = look(zone, spf=spec)
+    found = about_spf(report)[0]
+    assert (found.code, record(report, "spf").state) == ("SPF_VOID", RecordState.WRONG)
+    assert "No record is offered: what spec.spf requires comes to as many" in found.message
+    # Of an include that lets nobody of these pass by itself nobody is required.
+    alone = {**ONE_FAMILY, ("spf.provider.net", "TXT"): [own]}
+    report = look(with_spf("v=spf1 include:spf.provider.net ip4:192.0.2.7 ~all", records=alone))
+    assert record(report, "spf").state is RecordState.VALID
+
+
 @pytest.mark.parametrize("mechanism", ["a:gone{n}.net", "mx:gone{n}.net", "exists:gone{n}.net"])
 def test_lookups_that_find_nothing(mechanism: str) -> None:
     terms = " ".join(mechanism.format(n=n) for n in range(3))

@@ -145,6 +145,18 @@ async def test_an_alert_is_shown_whenever_it_was_told(name: str) -> None:
     assert (report.server_text, report.reason.value) == (shown, reason)
 
 
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (b"* NO " + ALERT + b"\r\n", "stall"),
+        (b"* OK " + ALERT + b"\r\n", "read", answer(b"OK x", b"NO other"), "stall"),
+    ],
+)
+async def test_nothing_is_shown_of_what_is_no_imap_server(steps: tuple[Step, ...]) -> None:
+    report, _ = await probed(*steps)
+    assert (report.reason.value, report.server_text) == ("UnexpectedGreeting", None)
+
+
 async def test_an_alert_in_a_session_that_works_changes_nothing() -> None:
     steps = imap_until_login(after=(*SIGNED_IN, *OPENED))
     report, _ = await probed(*steps)

@@ -292,10 +292,12 @@ def _meaning_of(reply: _Reply) -> Meaning:
         first = _WORDS_UNKNOWN if riddle else _CODES_DIFFER if reply.codes_differ else ""
         meaning = replace(meaning, hint=f"{first} {meaning.hint}".strip(), unclear=True)
     if not meaning.conclusive:
-        meaning = replace(meaning, wait=suggested_wait(reply.words) or meaning.wait)
-    if not meaning.conclusive:
-        return meaning
+        return replace(meaning, wait=suggested_wait(reply.words) or meaning.wait)
     by_code = reply.response in _PASSING_RESPONSES and row.response is None
+    # A sign-in that is refused by one of two codes is refused; a message may go another time.
+    by_code |= (
+        reply.codes_differ and about.stage in _TEMPORARY and about.stage is not model.Stage.AUTH
+    )
     return _softened(meaning, reply, (*row.text, *row.despite), by_code=by_code)
 
 

@@ -157,19 +157,21 @@ class SessionState:
             mailbox=self.echo_filter.mailbox(self.mailbox),
             retry_after=end.retry_after,
             cause=end.cause,
-            server_text=self._told(answered=end.cause is not None) if failed else None,
+            server_text=self._told(end) if failed else None,
             fix=self.echo_filter.sentence(end.fix, self.tls),
             needs_someone=end.needs_someone,
             unclear=end.unclear,
         )
 
-    def _told(self, *, answered: bool) -> str | None:
+    def _told(self, end: Failure) -> str | None:
         """The server's words in a form that may be shown: its answer, if that was the end, and what
         it told beside its answers; None where there are none."""
-        answer = [self.said] if answered and self.said is not None else []
+        answer = [self.said] if end.cause is not None and self.said is not None else []
+        # What speaks another protocol is not shown at all.
+        beside = self.beside() if end.reason is not Reason.UNEXPECTED_GREETING else ()
         login = self.login
         secrets, names = ((login.password,), (login.username,)) if login else ((), ())
-        said = "\n".join(dict.fromkeys([*answer, *self.beside()]))
+        said = "\n".join(dict.fromkeys([*answer, *beside]))
         return normalised(said, secrets, names) or None
 
     def keep_login_out_of_the_clear(self) -> None:

@@ -16,6 +16,8 @@ _ABOUT_THE_SENDER = frozenset(
 )
 #: What says nothing of a sender, even when it passes.
 _ABOUT_THE_RECIPIENT = frozenset({Cause.RECIPIENT_REJECTED, Cause.RECIPIENT_MAILBOX_FULL})
+#: Why another message may be taken.
+_PASSING = frozenset({Reason.TEMPORARY_FAILURE, Reason.SERVICE_UNAVAILABLE})
 #: An address that can stand in an envelope without quoting and without SMTPUTF8: printable, and
 #: neither a space nor an angle bracket, so that nothing can follow it.
 _MAILBOX = re.compile(r"[!-;=?-~]{1,64}@[!-;=?-~]{1,255}")
@@ -53,8 +55,13 @@ def answer_to_sender(code: int, text: str, meaning: Meaning, message: str) -> An
 
 
 def answer_to_message(code: int, text: str, meaning: Meaning, message: str) -> Answer:
-    """Judge an error reply to a message or to its envelope."""
-    acceptance = Acceptance.DEFERRED if 400 <= code <= 499 else Acceptance.REFUSED
+    """Judge an error reply to a message or to its envelope.
+
+    What a server says to pass, with a code that says that it stays, passes; a limit that is
+    reached is told as that, with either.
+    """
+    passing = 400 <= code <= 499 or (not meaning.conclusive and meaning.reason in _PASSING)
+    acceptance = Acceptance.DEFERRED if passing else Acceptance.REFUSED
     return Answer(acceptance, meaning.reason, message, code, enhanced_code(text))
 
 

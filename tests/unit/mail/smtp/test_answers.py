@@ -70,7 +70,38 @@ def test_whatever_is_said_of_a_sender_is_one_of_four(code: int, text: str) -> No
         assert code >= 500
         assert answer.reason.value == "SenderNotAuthorized"
     whole = answer_to_message(code, text, meaning, "x.")
-    assert whole.acceptance is (Acceptance.DEFERRED if code < 500 else Acceptance.REFUSED)
+    passes = not meaning.conclusive and meaning.reason.value in (
+        "TemporaryFailure",
+        "ServiceUnavailable",
+    )
+    wanted = Acceptance.DEFERRED if code < 500 or passes else Acceptance.REFUSED
+    assert whole.acceptance is wanted
+
+
+@pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DATA])
+@pytest.mark.parametrize(
+    ("code", "text", "acceptance"),
+    [
+        (554, "5.7.1 Greylisted, try again later", Acceptance.DEFERRED),
+        (554, "5.3.0 Temporary failure", Acceptance.DEFERRED),
+        (550, "Server is down for maintenance", Acceptance.DEFERRED),
+        # The class of the enhanced code is another one than the code's (RFC 2034 section 4).
+        (550, "4.7.1 no", Acceptance.DEFERRED),
+        (550, "2.0.0 no", Acceptance.DEFERRED),
+        (550, "5.7.1 no", Acceptance.REFUSED),
+        (550, "5.4.5 Daily user sending limit exceeded", Acceptance.REFUSED),
+        (550, "5.7.1 Client host blocked using zen.spamhaus.org", Acceptance.REFUSED),
+        (451, "5.7.1 no", Acceptance.DEFERRED),
+    ],
+)
+def test_what_passes_by_its_words_is_no_refusal_of_the_message(
+    stage: Stage, code: int, text: str, acceptance: Acceptance
+) -> None:
+    meaning = meaning_of_smtp(code, text, Circumstances(stage, authenticated=True))
+    assert answer_to_message(code, text, meaning, "x.").acceptance is acceptance
+    if acceptance is Acceptance.DEFERRED:
+        sender = answer_to_sender(code, text, meaning, "x.")
+        assert sender.acceptance is not Acceptance.REFUSED
 
 
 def received(wire: bytes) -> bytes:

@@ -28,6 +28,8 @@ from postroom.dns.names import fits_into_query
 #: these explain nothing the many that are each unlikely.
 NEAR_LIMIT = 24
 PROBES_LIMIT = 62
+#: Most questions that are asked beyond these, as what was found may be a wildcard's.
+DOUBTS_LIMIT = 8
 #: How often answers may raise further questions.
 PROBE_ROUNDS = 3
 _BECAUSE_LIMIT = 8
@@ -67,7 +69,9 @@ def probes(case: Case, left: int = PROBES_LIMIT, *, search: bool = True) -> tupl
     likely = [probe for probe in ordered if probe.priority < FAR]
     near = _unasked(case, likely)
     if near:
-        return near[: max(min(left, NEAR_LIMIT), 0)]
+        # What a wildcard answers must be known as that: nobody can take it away.
+        doubts = _unasked(case, (probe for probe in likely if probe.priority == 0))
+        return near[: max(min(left, NEAR_LIMIT), min(len(doubts), DOUBTS_LIMIT))]
     asked = (case.seen.answers.get(probe.question) for probe in likely)
     # Where servers answer badly, the many unlikely questions would only be lost as well.
     heard = all(answer is None or answer.conclusive for answer in asked)

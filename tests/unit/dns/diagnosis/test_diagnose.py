@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from postroom.api.sendingdomain import RecordState
-from postroom.dns.answers import Answer, Outcome, Question, Zone
+from postroom.dns.answers import Answer, Outcome, Question, RecordType, Zone
 from postroom.dns.diagnosis.case import Case
 from postroom.dns.diagnosis.diagnose import (
     FAULTY,
@@ -19,6 +19,7 @@ from postroom.dns.diagnosis.diagnose import (
     diagnosed,
     probes,
 )
+from postroom.dns.diagnosis.synthesis import invented_name
 from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Context
 from unit.dns.diagnosis_looks import KEY, OTHER_KEY, PROVIDER, case_of, plan
@@ -89,6 +90,23 @@ def test_no_more_is_asked_than_is_left(left: int) -> None:
     case, _ = fresh("dmarc", {})
     assert len(probes(case, left)) == max(left, 0)
     assert probes(case, left) == probes(case)[: max(left, 0)]
+
+
+@pytest.mark.parametrize("left", [-1, 0, 1, 5])
+def test_whether_it_is_a_wildcards_is_asked_though_nothing_is_left(left: int) -> None:
+    """Else a fix would take away what stands nowhere."""
+    name, beside = "k1._domainkey.example.com", invented_name("_domainkey.example.com")
+    there = {(each, "A"): ["192.0.2.77"] for each in (name, beside)}
+    case, names = fresh("dkim-k1", there)
+    found = names.answer(Question(name, RecordType.A), authenticated=False)
+    case = replace(case, seen=case.seen.with_answers([found]))
+    asked = probes(case, left)
+    assert (Question(beside, RecordType.A) in asked, len(asked)) == (True, max(left, 1))
+    answers = [names.answer(question, authenticated=False) for question in asked]
+    judged, _ = diagnosed(replace(case, seen=case.seen.with_answers(answers)))
+    assert judged.cause is not None
+    assert judged.cause.fix is not None
+    assert (judged.cause.code, judged.cause.fix.remove) == ("WILDCARD_MASKS", [])
 
 
 @pytest.mark.parametrize("state", sorted(set(RecordState) - FAULTY))

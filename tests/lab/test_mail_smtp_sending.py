@@ -160,6 +160,7 @@ BROKEN: dict[str, tuple[tuple[Step, ...], str]] = {
     "half a reply": ((b"250-canary\r\n", "stall"), "ConnectionTimeout"),
     "half a reply, closed": ((b"25", "close"), "ProbeInconclusive"),
     "no verdict": ((b"334 canary\r\n", "stall"), "ProbeInconclusive"),
+    "a yes by one code alone": ((b"250 5.7.1 canary\r\n", "stall"), "ProbeInconclusive"),
 }
 
 

@@ -54,7 +54,7 @@ def reach(settings: Settings, api_server: str, timing: Timing | None = None) -> 
     policies = HttpsPolicyFetcher(policy, dns.resolve_host, trust=trust, shard=shard)
     exchange = HttpsExchange(
         policy,
-        dns.resolve_host,
+        resolve,
         generic_hosts=settings.allow_token_hosts,
         trust=trust,
         shard=shard,

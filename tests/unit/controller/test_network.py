@@ -12,6 +12,9 @@ from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.controller import network
 from postroom.controller.network import networks_of, reach
 from postroom.dns.asking.resolver import DnsAsker
+from postroom.mail.connect.dial import Resolve
+from postroom.mail.connect.guard import DialPolicy
+from postroom.mail.oauth.exchange import HttpsExchange
 from postroom.mail.report import Endpoint
 from postroom.settings import load
 
@@ -66,9 +69,20 @@ async def test_services_are_dialled_in_a_cluster_with_a_domain_of_its_own(
             looks.append(host)
             return ()
 
+    class Exchange(HttpsExchange):
+        def __init__(self, guard: DialPolicy, resolve: Resolve, **options: Any) -> None:
+            looked_up.append(resolve)
+            super().__init__(guard, resolve, **options)
+
+    looked_up: list[Resolve] = []
     monkeypatch.setattr(network, "DnsAsker", Asker)
+    monkeypatch.setattr(network, "HttpsExchange", Exchange)
     monkeypatch.setattr(network, "search_domains", lambda: ("svc.k8s.corp", "k8s.corp"))
     out = reach(load({}, {}), "")
+    # Token endpoints may be Services as well.
+    await looked_up[0]("keycloak.mail.svc")
+    assert looks == ["keycloak.mail.svc.k8s.corp", "keycloak.mail.svc"]
+    looks.clear()
     await out.mail.probe(Endpoint("a.mail.svc", 25, TLSMode.NONE, "a.mail.svc", None, "mail"), None)
     assert looks == ["a.mail.svc.k8s.corp", "a.mail.svc"]
     assert network.dial_policy(load({}, {}), "").cluster_domains == ("k8s.corp", "cluster.local")

@@ -28,9 +28,11 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 _LEADING_DOT = re.compile(rb"(?m)^\.")
 
 
-def accepts(code: int) -> bool:
-    """Whether a reply within a transaction is positive (RFC 5321 section 4.2.1)."""
-    return 200 <= code <= 299 and code not in _OF_OTHERS
+def accepts(code: int, text: str) -> bool:
+    """Whether a reply within a transaction is positive (RFC 5321 section 4.2.1), and its enhanced
+    code, which must be of the same class (RFC 2034 section 4), does not deny that."""
+    positive = 200 <= code <= 299 and code not in _OF_OTHERS
+    return positive and (enhanced_code(text) or "2").startswith("2")
 
 
 def answer_to_sender(code: int, text: str, meaning: Meaning, message: str) -> Answer:

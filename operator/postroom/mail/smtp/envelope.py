@@ -52,7 +52,7 @@ async def _ask(session: SmtpSession, asked: AskSenders, answers: dict[str, Answe
             stage = session.state.stage
             raise Failure(stage, answer.reason, answer.message, False, CLOSING, enhanced)
         reply = await session.command(b"RSET")
-        if not accepts(reply.code):
+        if not accepts(reply.code, reply.message):
             raise refusal(session, Stage.SEND, reply)
 
 
@@ -62,7 +62,7 @@ async def _verdict(session: SmtpSession, sender: str, recipient: str) -> Answer:
         (Stage.RCPT, b"RCPT", f"TO:<{recipient}>"),
     ):
         reply = await session.command(word, argument.encode())
-        if not accepts(reply.code):
+        if not accepts(reply.code, reply.message):
             meaning, wrong = session.meaning(stage, reply)
             message = in_full(wrong, meaning.hint)
             return answer_to_sender(reply.code, reply.message, meaning, message)

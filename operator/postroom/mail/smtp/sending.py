@@ -82,7 +82,7 @@ class _Handover:
             (Stage.RCPT, (b"RCPT", f"TO:<{self._message.recipient}>".encode())),
         ):
             reply = await session.command(*words)
-            if not answers.accepts(reply.code):
+            if not answers.accepts(reply.code, reply.message):
                 self._note_refusal(stage, reply)
                 return
         reply = await session.command(b"DATA")
@@ -97,7 +97,7 @@ class _Handover:
         await session.within(ProbeStage.DONE, self._patience, content)
         self.all_sent = True
         reply = await session.reply("the message", self._patience, session.client.final_reply())
-        if answers.accepts(reply.code):
+        if answers.accepts(reply.code, reply.message):
             place = session.state.place
             self.answer = answers.accepted(place, "the message", reply.code, reply.message)
         else:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from postroom.mail.operations import Acceptance
 from postroom.mail.replies import Cause, Circumstances, Stage, meaning_of_smtp
 from postroom.mail.smtp.answers import (
+    accepts,
     answer_to_message,
     answer_to_sender,
     fits_an_envelope,
@@ -59,6 +60,24 @@ def test_a_bare_refusal_of_rcpt_is_held_against_nobody(text: str) -> None:
         assert meaning.cause is Cause.SEND_REFUSED
         assert answer_to_sender(550, text, meaning, "x.").acceptance is acceptance
     assert meaning.reason.value == "MessageRejected"
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "yes"),
+    [
+        (250, "2.0.0 queued", True),
+        (250, "queued as 5.7.1", True),
+        (251, "", True),
+        (252, "2.1.5 maybe", True),
+        (250, "5.7.1 Rejected as spam", False),
+        (250, "4.7.1 Greylisted", False),
+        (354, "go on", False),
+        (221, "2.0.0 bye", False),
+        (235, "2.7.0 welcome", False),
+    ],
+)
+def test_a_yes_is_one_by_both_codes(code: int, text: str, yes: bool) -> None:
+    assert accepts(code, text) is yes
 
 
 @given(code=st.integers(400, 599), text=st.text(max_size=80))

@@ -7,6 +7,7 @@ can be handed out that receivers get through, it is said what to do instead.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from itertools import takewhile
 
 from postroom.dns.spf.budget import Fetched, Reach, canonical, reach
@@ -161,8 +162,11 @@ def _drafted(
     found = reach(draft.text, others, domain)
     lacking = required.missing_from(found)
     if lacking:
-        first = found.most_voids > VOID_LOOKUP_LIMIT
-        draft.edit(_insertion(found.record, lacking, first=first))
+        alone = reach(" ".join([VERSION, *lacking]), others, domain)
+        place = _Place.LAST if alone.dependent else _Place.AFTER_INCLUDES
+        if found.most_voids > VOID_LOOKUP_LIMIT:
+            place = _Place.FIRST
+        draft.edit(_insertion(found.record, lacking, place))
     return draft
 
 
@@ -279,16 +283,26 @@ def _admissions(record: Record, lacking: Sequence[str]) -> list[Edit]:
     return edits
 
 
-def _insertion(record: Record, lacking: Sequence[str], *, first: bool) -> list[Edit]:
-    """Insert mechanisms after the last include, else after the version.
+class _Place(Enum):
+    """Where mechanisms are inserted: before all others where lookups that find nothing may end the
+    evaluation, behind all that let somebody pass where those themselves may end it, as an include
+    does whose name depends on the message, and is not there for each."""
 
-    Always before any term that refuses: it could refuse what is required; and `first` of all
-    where lookups that find nothing may end the evaluation. What of it stands after the ``all``,
-    where it does nothing, is taken out.
+    FIRST = "first"
+    AFTER_INCLUDES = "after includes"
+    LAST = "last"
+
+
+def _insertion(record: Record, lacking: Sequence[str], place: _Place) -> list[Edit]:
+    """Insert mechanisms after the last include, else after the version, or at another `place`.
+
+    Always before any term that refuses: it could refuse what is required. What of it stands after
+    the ``all``, where it does nothing, is taken out.
     """
     head = list(takewhile(lambda term: term.passes and term.name != "all", record.effective))
-    includes = [term for term in head if term.name == "include" and not first]
-    anchor = includes[-1].end if includes else len(VERSION)
+    if place is not _Place.LAST:
+        head = [term for term in head if term.name == "include" and place is not _Place.FIRST]
+    anchor = head[-1].end if head else len(VERSION)
     added = " ".join(lacking)
     edits = [Edit(anchor, anchor, f" {added}", f"adds {quoted(added)}")]
     keys = {term.key for term in parse(f"{VERSION} {added}").terms}

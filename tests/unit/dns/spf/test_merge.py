@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import partial
 
 import pytest
 
 from postroom.dns import spf
+from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.spf import Fetched, Requirement
 from postroom.dns.spf.merge import merge, presentation
 
@@ -23,6 +25,41 @@ OTHERS = {
     "gone.net": Fetched(missing=True),
     "theirs.net": Fetched(("v=spf1 include:gone.net",)),
 }
+
+
+@pytest.mark.parametrize(
+    ("existing", "merged"),
+    [
+        # Whoever passes does so before an include that is not there for each message,
+        ("v=spf1 ip4:203.0.113.7 exp=e.net a:h.net ?all", "ip4:203.0.113.7 exp=e.net a:h.net W"),
+        ("v=spf1 include:c.net mx redirect=c.net", "include:c.net mx W redirect=c.net"),
+        ("v=spf1 mx", "mx W"),
+        ("v=spf1 ~all", "W ~all"),
+        # and what refuses comes after what is required all the same.
+        ("v=spf1 mx -a include:c.net -all", "mx W -a include:c.net -all"),
+    ],
+)
+def test_what_may_end_the_evaluation_itself_is_put_behind_who_passes(
+    existing: str, merged: str
+) -> None:
+    made = "v=spf1 ip4:198.51.100.0/24 include:%{s}.vendor.net -all"
+    others = {**OTHERS, "vendor.net": Fetched((made,)), "h.net": Fetched(ipv4=("192.0.2.9",))}
+    found = merge([existing], Requirement(("vendor.net",), (), "~all"), others)
+    assert found.value is not None
+    assert found.value.replace("include:vendor.net", "W").startswith(f"v=spf1 {merged}")
+
+    def answer(name: str, kind: RecordType, text: str) -> Answer:
+        there = {"d.net": (text,), "vendor.net": (made,)}
+        values = there.get(name, ()) if kind is RecordType.TXT else ()
+        outcome = Outcome.FOUND if values else Outcome.NX_DOMAIN
+        return Answer(Question(name, kind), outcome, values)
+
+    for address in ("203.0.113.7", "198.51.100.1"):
+        results = [
+            spf.check_host_with(address, "a@d.net", "d.net", partial(answer, text=text)).result
+            for text in (existing, found.value)
+        ]
+        assert results[0] is not spf.ResultCode.PASS or results[1] is spf.ResultCode.PASS
 
 
 @pytest.mark.parametrize(

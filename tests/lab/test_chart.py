@@ -631,7 +631,7 @@ def test_rights_follow_the_settings_and_the_namespaces() -> None:
     assert [role["metadata"]["namespace"] for role in roles] == ["a", "b"]
     for role in roles:
         (rule,) = [rule for rule in role["rules"] if "secrets" in rule["resources"]]
-        assert rule["verbs"] == ["get", "list", "watch"]
+        assert rule["verbs"] == ["watch", "list", "get"]
     bound = rendered("--set", "settings.namespaces={a,b},settings.allowBindings=true")
     assert {
         each["metadata"]["namespace"]

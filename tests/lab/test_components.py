@@ -17,8 +17,6 @@ from lab.helm import ROOT, kustomized
 
 INSTALL = ROOT / "manifests" / "install"
 Objects = list[dict[str, Any]]
-#: A patch reaches only what an earlier component has brought; docs/install.md says so of this one.
-_AFTER_THE_WORKER = "watch-secrets"
 _WORKLOADS = ("Deployment", "StatefulSet")
 
 
@@ -30,7 +28,7 @@ def components(scope: str) -> list[Path]:
         described = (place / "kustomization.yaml").read_text()
         if yaml.load(described, Loader=yaml.CSafeLoader)["kind"] == "Component":
             found.append(place)
-    assert {"shards", _AFTER_THE_WORKER} < {place.name for place in found}
+    assert {"shards", "watch-secrets"} < {place.name for place in found}
     return found
 
 
@@ -65,14 +63,13 @@ def names(objects: Objects) -> set[tuple[str, str]]:
 @pytest.mark.parametrize("scope", ["cluster", "namespaced"])
 def test_their_order_has_no_meaning(scope: str, tmp_path: Path) -> None:
     parts = components(scope)
-    backwards = [part for part in reversed(parts) if part.name != _AFTER_THE_WORKER]
-    backwards.append(next(part for part in parts if part.name == _AFTER_THE_WORKER))
     one, other = (
         made(tmp_path / str(number), scope, order)
-        for number, order in enumerate((parts, backwards))
+        for number, order in enumerate((parts, parts[::-1]))
     )
     flags = arguments(one)
     assert {"--allow-bindings", "--metrics-auth", "--watch-secrets"} < flags["postroom"]
+    assert "--watch-secrets" in flags["postroom-deliver"]
     assert arguments(other) == flags
     key = json.dumps
     assert sorted(map(key, one)) == sorted(map(key, other))
@@ -93,6 +90,23 @@ def test_what_removes_the_operator_forgets_no_kind(tmp_path: Path) -> None:
     assert "kubectl delete clusterrolebinding -l app.kubernetes.io/part-of=postroom" in page
     for each in ours + bound:
         assert each["metadata"]["labels"]["app.kubernetes.io/part-of"] == "postroom"
+
+
+@pytest.mark.parametrize("scope", ["cluster", "namespaced"])
+def test_the_worker_watches_secrets_where_the_operator_does(scope: str, tmp_path: Path) -> None:
+    worker = next(part for part in components(scope) if part.parent.name == "deliver")
+    objects = made(tmp_path / "alone", scope, [worker])
+    assert not any("--watch-secrets" in flags for flags in arguments(objects).values())
+    verbs = [
+        rule["verbs"]
+        for each in objects
+        if each["kind"] in ("Role", "ClusterRole")
+        for rule in each["rules"]
+        if "secrets" in rule["resources"]
+    ]
+    assert verbs == [["get"]] * 2
+    # How the one is told of the other is nothing that anybody sees.
+    assert not any(each["metadata"].get("annotations") for each in objects)
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,9 @@ async def test_credentials_are_not_sent_in_the_clear() -> None:
 START_TLS: dict[str, tuple[tuple[Step, ...], str, bool]] = {
     "454": (("read", b"454 4.7.0 canary\r\n", "stall"), "HandshakeFailed", False),
     "502": (("read", b"502 5.5.1 canary\r\n", "stall"), "HandshakeFailed", True),
+    # It has greeted: it is an SMTP server, whatever this is.
+    "a yes to something else": (("read", b"250 canary\r\n", "stall"), "HandshakeFailed", True),
+    "no reply": (("read", b"canary\r\n", "stall"), "HandshakeFailed", True),
     "silence": (("read", "stall"), "HandshakeFailed", False),
     "silence after 220": (("read", b"220 go\r\n", "stall"), "HandshakeFailed", False),
     "closed": (("read", "close"), "HandshakeFailed", True),
@@ -122,6 +125,8 @@ async def test_servers_that_fail_at_starttls(name: str) -> None:
     assert verdict(report) == ("TLS", reason, conclusive)
     assert not any(b"AUTH" in one for one in server.received)
     assert ECHO not in report.message
+    # What is said to pass is waited for first.
+    assert report.fix.startswith("Wait") is (name == "454")
 
 
 async def test_a_stripped_starttls_ends_the_probe() -> None:

@@ -95,6 +95,11 @@ class SmtpSession:
 
     def _not_smtp(self, found: str) -> Failure:
         """What is no reply; `found` is what is wrong with it."""
+        if self.state.stage is ProbeStage.TLS and found != TOO_LONG:
+            # It has greeted, and answered EHLO.
+            wrong = f"{self.state.place} offers STARTTLS, but answers it neither with yes nor no:"
+            fix = "use the port for implicit TLS (465), or mend the server."
+            return self.state.failure(Reason.HANDSHAKE_FAILED, wrong, fix)
         if found == TOO_LONG:
             wrong = (
                 f"{self.state.place} answers with more than postroom takes, 8,192 octets a line "

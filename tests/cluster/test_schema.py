@@ -649,3 +649,15 @@ def test_unseen_objects_wait(plane: ControlPlane, namespace: str) -> None:
     assert plane.kubectl(*command, check=False).returncode != 0
     shown = plane.kubectl("get", "postroom", "-n", namespace).stdout
     assert "Pending" in shown
+
+
+def test_a_field_without_a_value_is_refused_by_server_side_apply(installed: ControlPlane) -> None:
+    """So `postroom check` refuses it, too (tests/unit/cli/test_manifests.py)."""
+    spec: dict[str, Any] = {"address": "a@example.com", "imap": None}
+    account = {"apiVersion": API_VERSION, "kind": "EmailAccount", "metadata": {"name": "a"}}
+    text = json.dumps({**account, "spec": spec})
+    trial = ("apply", "--server-side", "--dry-run=server", "-n", "default", "-f", "-")
+    refused = installed.kubectl(*trial, input=text, check=False)
+    assert "spec.imap in body must be of type object" in refused.stderr
+    spec["imap"] = {"host": "imap.example.com"}
+    installed.kubectl(*trial, input=json.dumps({**account, "spec": spec}))

@@ -155,10 +155,31 @@ def _file_resource(
     for field_ in unknown:
         message = f"{field_}: is not a field of this kind{hint(field_, _TOP_FIELDS)}"
         found.complaints.append(manifest.complaint((field_,), message))
+    spec, problems = manifest.raw.get("spec"), list[Problem]()
     try:
-        refuse_parameters(parse_spec(known, manifest.raw.get("spec")))
+        refuse_parameters(parse_spec(known, spec))
     except InvalidSpec as error:
-        found.complaints += [_place(manifest, problem) for problem in error.problems]
+        problems += error.problems
+    told = {problem.path for problem in problems}
+    problems += [problem for problem in _without_value(spec) if problem.path not in told]
+    found.complaints += [_place(manifest, problem) for problem in problems]
+
+
+def _without_value(spec: object) -> Iterator[Problem]:
+    """The fields of a spec that are written and null, at any depth.
+
+    Server-side apply, and so Flux and Helm, refuses them; without it the API server drops them, so
+    that `imap:` would be an account that reads no mailbox.
+    """
+    places: list[tuple[tuple[str | int, ...], object]] = [(("spec",), spec)]
+    for place, value in places:
+        if isinstance(value, dict):
+            places += [((*place, name), inner) for name, inner in value.items()]
+        elif isinstance(value, list):
+            places += [((*place, number), inner) for number, inner in enumerate(value)]
+        elif value is None and len(place) > 1:
+            message = "has no value: give it one ({} where its defaults are meant), or leave it out"
+            yield Problem(place, message)
 
 
 def _place(manifest: Manifest, problem: Problem) -> Complaint:

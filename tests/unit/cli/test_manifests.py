@@ -250,6 +250,27 @@ def test_no_sentence_speaks_of_python(kind: Kind) -> None:
                     assert problem.message[0].islower(), problem
 
 
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ("spf:", "spec.spf: has no value"),
+        ("dmarc: {policy: }", "spec.dmarc.policy: must be"),
+        (
+            "dkim: [{selector: k1, cname: k1.example.net, publicKey: }]",
+            "spec.dkim[0].publicKey: has",
+        ),
+        ("provider: null", "spec.provider: has no value"),
+    ],
+)
+def test_a_field_without_a_value_is_refused_once(tmp_path: Path, fields: str, told: str) -> None:
+    """As by server-side apply; without that the API server drops it, and nobody learns of it."""
+    found = read(tmp_path, f"{GOOD.rstrip()}\n  {fields}\n")
+    (complaint,) = found.complaints
+    assert complaint.message.startswith(told)
+    assert complaint.line == len(GOOD.rstrip().splitlines()) + 1
+    assert found.exit_code(empty=False) == 2
+
+
 def test_one_bad_object_does_not_hide_the_others(tmp_path: Path) -> None:
     bad = GOOD.replace("good", "bad").replace("send.example.com", "x")
     found = read(tmp_path, f"{bad}---\n{GOOD}")

@@ -7,15 +7,16 @@ from datetime import timedelta
 _LONGEST_WAIT = timedelta(days=1)
 #: Exchange Online, in milliseconds.
 _BACK_OFF = re.compile(r"suggested backoff time: (\d{1,12}) milliseconds")
-#: Anyone: "try again in 92 seconds", "wait one hour".
+#: Anyone: "try again in 92 seconds", "wait one hour", "retry after 1h", "in 5-10 minutes".
 _IN_A_WHILE = re.compile(
-    r"\b(?:in|for|after|wait)\s(?:about |at least |another )?(\d{1,5}|an?|one) ?(sec|min|hour|day)"
+    r"\b(?:in|for|after|wait)\s(?:about |at least |another )?(?:\d{1,5} ?(?:-|to) ?)?"
+    r"(\d{1,5}|an?|one) ?(sec|min|hour|day|(?<=\d)(?:[smhd]|hrs?)\b|(?<=\d )hrs?\b)"
 )
 _UNITS = {
-    "sec": timedelta(seconds=1),
-    "min": timedelta(minutes=1),
-    "hou": timedelta(hours=1),
-    "day": timedelta(days=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
 }
 
 
@@ -28,4 +29,4 @@ def suggested_wait(words: str) -> timedelta | None:
     if found is None:
         return None
     number = 1 if found[1].startswith(("a", "o")) else int(found[1])
-    return min(number * _UNITS[found[2][:3]], _LONGEST_WAIT)
+    return min(number * _UNITS[found[2][0]], _LONGEST_WAIT)

@@ -103,7 +103,8 @@ PASSING = (
     "El teu compte està bloquejat temporalment",
     "Torneu-ho a provar més tard", "Auth server did not reply",
     "The authentication daemon is not running", "Unknown error",
-    "Not now", "PAM: module is unknown",
+    "Not now", "PAM: module is unknown", "Login locked for 30m", "Account locked for 2 hrs",
+    "Banned 24h", "Locked out, 3h left",
 )  # fmt: skip
 
 
@@ -124,6 +125,12 @@ def test_what_passes_is_no_wrong_password(said: str) -> None:
 )
 def test_who_bars_a_sign_in_does_not_blame_the_password(said: str, cause: Cause) -> None:
     assert meaning_of_smtp(535, said).cause is cause
+
+
+@pytest.mark.parametrize("said", ["Account locked (ref 12d)", "Account locked by rule 5 s"])
+def test_a_mark_that_looks_like_a_time_is_none(said: str) -> None:
+    found = meaning_of_smtp(535, said)
+    assert (found.cause, found.conclusive) == (Cause.ACCOUNT_LOCKED, True)
 
 
 @pytest.mark.parametrize("said", ["ip가 차단", "您的ip已被封禁", "smtp接続"])

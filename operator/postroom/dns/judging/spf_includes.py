@@ -159,10 +159,10 @@ def try_required(
 ) -> Trial:
     """Evaluate a record as receivers do, for an address of everyone who is required.
 
-    One address of each network that the requirement names, directly or by its includes, and of
-    each part of them that the record seems to leave out, unless no include lets it pass by itself:
-    that all of them together are too much is a fault of the record. `unasked` is what comes of
-    names that nobody asked for, as they depend on the message.
+    One address of each network that the requirement names, directly or by its includes, of some of
+    those who pass by it, and of each part of them that the record seems to leave out, unless no
+    include lets it pass by itself: that all of them together are too much is a fault of the record.
+    `unasked` is what comes of names that nobody asked for, as they depend on the message.
     """
     named = [f"include:{include}" for include in wanted.includes]
     named += map(spf.mechanism_for, wanted.networks)
@@ -172,6 +172,8 @@ def try_required(
         required = passed(spf.parse(together, domain), version, others, domain).spans
         there = passed(spf.parse(text, domain), version, others, domain, required).spans
         spans = without(required, there)[:_LEFT_OUT_LIMIT]
+        # Hosts of a and mx, and who passes by all, stand in no network.
+        spans += required[:_LEFT_OUT_LIMIT]
         addresses += [str(address_of(first)) for first, _ in spans]
     addresses += [str(network.network_address) for network in wanted.networks]
     addresses += [str(network.network_address) for network in _stated(wanted, others, domain)]

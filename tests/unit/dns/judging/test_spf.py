@@ -109,6 +109,10 @@ def test_names_without_addresses_of_one_family() -> None:
 
 ONE_FAMILY = {(f"h{n}.net", "A"): [f"203.0.113.{n}"] for n in range(3)}
 SIX = {("spf.provider.net", "TXT"): ["v=spf1 ip4:198.51.100.0/24 ip6:2001:db8::/48 -all"]}
+SIX_BY_HOST = {
+    ("spf.provider.net", "TXT"): ["v=spf1 ip4:198.51.100.0/24 a:out.provider.net -all"],
+    ("out.provider.net", "AAAA"): ["2001:db8::"],
+}
 
 
 @pytest.mark.parametrize(
@@ -117,6 +121,7 @@ SIX = {("spf.provider.net", "TXT"): ["v=spf1 ip4:198.51.100.0/24 ip6:2001:db8::/
         # The provider's IPv6 senders come to three hosts without an AAAA first,
         ("a:h0.net a:h1.net a:h2.net {}", SIX, "SPF_VOID"),
         ("include:hosts.net {}", SIX, "SPF_VOID"),
+        ("a:h0.net a:h1.net a:h2.net {}", SIX_BY_HOST, "SPF_VOID"),
         # or they pass before that, or are none, or there are two such hosts.
         ("{} a:h0.net a:h1.net a:h2.net", SIX, "SPF_VOID_FOR_ONE_FAMILY"),
         ("a:h0.net a:h1.net a:h2.net {}", {}, "SPF_VOID_FOR_ONE_FAMILY"),

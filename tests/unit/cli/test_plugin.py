@@ -45,7 +45,19 @@ def stored() -> dict[Key, dict[str, Any]]:
             name = one["metadata"]["name"]
             # The others have fewer fields.
             if one["kind"] in set(Kind) and name.startswith("full-"):
-                objects[Key(Kind(one["kind"]), one["metadata"].get("namespace", ""), name)] = one
+                metadata = {"namespace": "mail", **one["metadata"]}
+                key = Key(Kind(one["kind"]), metadata["namespace"], name)
+                objects[key] = {**one, "metadata": metadata}
+                if key.kind is Kind.SENDING_DOMAIN:
+                    # Of other words nobody would publish anything.
+                    told = {"type": "TXT", "name": "example.com", "state": "Missing"}
+                    status = objects[key]["status"]
+                    status["zone"] = "example.com"
+                    status["records"] = [{**record, **told} for record in status["records"]]
+                if key.kind is Kind.EMAIL_ACCOUNT:
+                    # Of one that is switched off nothing can be asked.
+                    spec = {**one["spec"], "connection": "Connected", "suspend": False}
+                    objects[key]["spec"] = spec
     return objects
 
 
@@ -135,7 +147,8 @@ def told_by(key: Key, raw: Mapping[str, Any], capsys: pytest.CaptureFixture[str]
                 plugin.main(command)
                 raise SystemExit
             out, err = capsys.readouterr()
-            assert out or err, command
+            # Steering in the place of a record's type or of an outcome leaves nothing to print.
+            assert out or (err and command[0] in ("records", "test", "backfill")), (command, err)
             yield out + err
 
 
@@ -146,7 +159,8 @@ def test_what_a_status_holds_steers_no_terminal(
     """Everywhere at once, and at one place alone, as the rest is read then."""
     raw = stored()[key]
     places = list(texts_of(raw.get("status", {}), ("status",)))
-    for chosen in (places, *([one] for one in places[:: len(places) // 3 + 1])):
+    published = [one for one in places if one[:2] == ("status", "records") and one[-1] == "value"]
+    for chosen in (places, *([one] for one in (*places[:: len(places) // 3 + 1], *published))):
         for told in told_by(key, with_steering(raw, chosen), capsys):
             steering = {mark for mark in told if not (mark.isprintable() or mark == LINE_END)}
             assert (steering, told if steering else "") == (set(), "")

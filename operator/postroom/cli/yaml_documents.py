@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from postroom.cli.json_texts import values_in, without_pairs
 from postroom.cli.manifest_files import SIZE_LIMIT, content_of
 from postroom.cli.text_places import Region, SourceText
 from postroom.log import on_one_line
@@ -127,12 +128,21 @@ def documents(file: Path, complaints: list[Complaint]) -> Iterator[Manifest]:
 
 
 def _read(name: str, content: str, complaints: list[Complaint]) -> Iterator[Manifest]:
-    """Read all documents of a text; behind one that is broken it goes on with the next."""
-    # A byte order mark is no part of the text, nor of its first line.
-    text, begin, broken = SourceText(content.removeprefix("\ufeff")), 0, 0
-    while begin < len(text.content):
+    """Read all documents of a text; a byte order mark is no part of it, nor of its first line."""
+    text = SourceText(without_pairs(content.removeprefix("\ufeff")))
+    for begin, end in values_in(text.content) or [(0, len(text.content))]:
+        yield from _read_part(name, text, begin, end, complaints)
+
+
+def _read_part(
+    name: str, text: SourceText, begin: int, end: int, complaints: list[Complaint]
+) -> Iterator[Manifest]:
+    """Read the documents from one place to another; behind one that is broken it goes on with the
+    next."""
+    broken = 0
+    while begin < end:
         try:
-            for node in yaml.compose_all(text.content[begin:], Loader=yaml.CSafeLoader):
+            for node in yaml.compose_all(text.content[begin:end], Loader=yaml.CSafeLoader):
                 # Renderers leave documents that are empty, or hold comments alone.
                 if node is not None and node.tag != "tag:yaml.org,2002:null":
                     yield from _manifests(name, node, text, begin, complaints)
@@ -141,8 +151,8 @@ def _read(name: str, content: str, complaints: list[Complaint]) -> Iterator[Mani
             mark = error.problem_mark or error.context_mark
             met = begin + mark.index if mark is not None else begin
             # What begins a document: YAML 1.2.2 section 9.1.2.
-            start = START.search(text.content, max(begin + 1, text.start_of_line(met)))
-            behind = start.start() if start is not None else len(text.content)
+            start = START.search(text.content, max(begin + 1, text.start_of_line(met)), end)
+            behind = start.start() if start is not None else end
             span, message = _no_yaml(text, met, behind, error)
             region = text.region(*span)
             complaint = Complaint(name, region.start.line, message, region)

@@ -5,6 +5,7 @@ errors."""
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -293,3 +294,39 @@ def test_documents_without_content_are_passed_over(tmp_path: Path) -> None:
     file.write_text("---\n---\n# Source: a.yaml\n---\nkind: A\n---\nnull\n---\n...\n---\n")
     assert [manifest.raw for manifest in documents(file, complaints)] == [{"kind": "A"}]
     assert complaints == []
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.text(st.sampled_from("aé😀\\\\\"'#:{}\\n ")),
+            st.text(st.sampled_from("aé😀\\\\\"'#:{}\\n u")) | st.integers(),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.sampled_from(["", " ", "\n", "\r\n\t"]),
+    st.booleans(),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_json_is_read_as_kubectl_reads_it(
+    tmp_path: Path, values: list[dict[str, Any]], between: str, escaped: bool
+) -> None:
+    """One value after the other, and characters as two escapes, as many programs write them."""
+    text = between.join(json.dumps(value, ensure_ascii=escaped) for value in values)
+    found, complaints = read(tmp_path, text)
+    assert complaints == []
+    assert [manifest.raw for manifest in found] == values
+
+
+def test_values_of_json_have_their_lines(tmp_path: Path) -> None:
+    found, _ = read(tmp_path, '{"a": "\\ud83d\\ude00"}\n{\n"b": 1\n}{"c": 2}')
+    assert [manifest.line_of((name,)) for manifest, name in zip(found, "abc", strict=True)] == [
+        1, 3, 4
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["{a: '\\ud83d\\ude00'}", "a: '{\\ud83d\\ude00}'"])
+def test_what_is_no_json_stays_as_it_stands(tmp_path: Path, text: str) -> None:
+    (found,), complaints = read(tmp_path, text)
+    assert (complaints, "\\ud83d\\ude00" in found.raw["a"]) == ([], True)

@@ -47,6 +47,18 @@ class Taker:
 _OF_NAMESPACE = re.compile(r"/namespaces/[^/]+(?=/)")
 #: A change of what is in them is noticed at the next look, too.
 _SOURCES = ("/secrets", "/configmaps")
+_SOURCE_REFUSED = (
+    "grant this service account list and watch on secrets and configmaps, or take --watch-secrets "
+    "away; changes are seen at the next look"
+)
+#: Collections without whose watch everything else can go on, with what is to be done.
+_DISPENSABLE = {
+    **dict.fromkeys(_SOURCES, _SOURCE_REFUSED),
+    "/customresourcedefinitions": (
+        "grant this service account list and watch on customresourcedefinitions of "
+        "apiextensions.k8s.io; until then definitions that are installed or replaced go unnoticed"
+    ),
+}
 _CHANGES = ("ADDED", "MODIFIED", "DELETED")
 #: Objects between two pauses in which everything else goes on.
 _AT_ONCE = 8
@@ -143,9 +155,9 @@ def session(
 
 
 class Refused(aiohttp.ClientConnectionError):
-    """One of several namespaces, or what objects refer to, may not be watched. To kopf that a
-    collection may not be read is the end of everything, and that there is no way to it is no more
-    than a reason to try again."""
+    """One of several namespaces, what objects refer to, or definitions may not be watched. To kopf
+    that a collection may not be read is the end of everything, or of its watch, and that there is
+    no way to it is no more than a reason to try again."""
 
 
 def _bearing_refusals(*, several: bool) -> aiohttp.ClientMiddlewareType:
@@ -156,18 +168,14 @@ def _bearing_refusals(*, several: bool) -> aiohttp.ClientMiddlewareType:
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         response, path = await handler(request), request.url.path
-        of_source = path.endswith(_SOURCES)
-        alone = of_source or (several and _OF_NAMESPACE.search(path))
+        to_do = _DISPENSABLE.get(path[path.rindex("/") :])
+        alone = to_do or (several and _OF_NAMESPACE.search(path))
         if response.status != HTTPStatus.FORBIDDEN or request.method != "GET" or not alone:
             return response
         response.release()
-        if of_source and path not in told:
+        if to_do and path not in told:
             told.add(path)
-            logger.warning(
-                "%s may not be watched: grant this service account list and watch on secrets and "
-                "configmaps, or take --watch-secrets away; changes are seen at the next look",
-                path,
-            )
+            logger.warning("%s may not be watched: %s", path, to_do)
         raise Refused(f"{path} may not be read")
 
     return bear

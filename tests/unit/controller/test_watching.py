@@ -277,6 +277,24 @@ async def test_without_the_right_to_watch_secrets_everything_else_goes_on(
     assert all("list and watch" in message for message in caplog.messages)
 
 
+@pytest.mark.parametrize("query", ["", "?watch=true"])
+async def test_without_the_right_to_watch_definitions_everything_else_goes_on(
+    query: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a refusal kopf would give that watch up, and not notice that it was granted."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"kind": "Status", "code": 403}, status=403)
+
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    async with cluster_at(handler, tmp_path) as cluster, cluster.watch_session() as session:
+        for _ in range(2):
+            with pytest.raises(aiohttp.ClientConnectionError, match=f"{path} may not be read"):
+                await session.get(f"{cluster.server}{path}{query}")
+    (message,) = caplog.messages
+    assert "list and watch on customresourcedefinitions of apiextensions.k8s.io" in message
+
+
 async def test_how_a_watch_is_answered_is_told_to_whoever_takes_in_what_it_brings(
     tmp_path: Path,
 ) -> None:

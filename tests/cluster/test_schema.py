@@ -653,7 +653,11 @@ def test_unseen_objects_wait(plane: ControlPlane, namespace: str) -> None:
 
 def test_a_field_without_a_value_is_refused_by_server_side_apply(installed: ControlPlane) -> None:
     """So `postroom check` refuses it, too (tests/unit/cli/test_manifests.py)."""
-    spec: dict[str, Any] = {"address": "a@example.com", "imap": None}
+    spec: dict[str, Any] = {
+        "address": "a@example.com",
+        "credentialsRef": {"name": "a"},
+        "imap": None,
+    }
     account = {"apiVersion": API_VERSION, "kind": "EmailAccount", "metadata": {"name": "a"}}
     text = json.dumps({**account, "spec": spec})
     trial = ("apply", "--server-side", "--dry-run=server", "-n", "default", "-f", "-")

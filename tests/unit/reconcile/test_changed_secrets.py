@@ -200,3 +200,21 @@ async def test_so_it_is_with_authorities() -> None:
     assert found[0] == "Unknown"
     world.probes.away = WELL
     assert verdict(await world.look(SERVER), ConditionType.READY) == ("True", "Succeeded")
+    world.version, world.probes.away = "3", AWAY
+    status = await world.look(SERVER)
+    # A success stands, as one of those that were tried.
+    assert versions(status) == ["2"]
+    assert verdict(status, ConditionType.TLS_VERIFIED) == ("True", "CertificateValid")
+    world.probes.away = WELL
+    assert versions(await world.look(SERVER)) == ["3"]
+
+
+async def test_what_blocks_an_attempt_is_said_of_what_it_would_be_made_with() -> None:
+    world = MailWorld()
+    world.add_secret("login", username="apikey", password="SG.x")
+    world.add(SERVER, provider="SendGrid", **_SIGNS_IN)
+    assert versions(await world.look(SERVER)) == ["1"]
+    world.add_secret("login", version="2", username="me", password="SG.x")
+    status = await world.look(SERVER)
+    assert versions(status) == ["2"]
+    assert verdict(status, SMTP) != ("True", "AuthenticationSucceeded")

@@ -15,7 +15,7 @@ from postroom.api.conditions import Condition, ConditionStatus, ConditionType, V
 from postroom.api.credentials_reference import CredentialsReference
 from postroom.api.emailaccount_status import ProtocolProbes, SyncPhase
 from postroom.api.findings import Finding
-from postroom.api.mailserver import MailServerSpec, ProbeFacts, TLSMode
+from postroom.api.mailserver import MailServerSpec, ProbeFacts, ProbeStage, TLSMode
 from postroom.api.oauth import OAuth
 from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount, MailServer
@@ -137,20 +137,22 @@ class ProtocolCheck:
         )
 
     def told(self, resource: EmailAccount | MailServer) -> tuple[ResolvedReference, ...]:
-        """What status is to say that the references led to: in the place of credentials that no
-        server has answered to yet those that a success which stands is about."""
-        answered = self.report is not None and self.report.authenticated is not None
-        if self.attempt is None or self.credentials is None or answered:
+        """What status is to say that the references led to: in the place of what no server was
+        tried with yet that which a success that stands is about."""
+        attempt, report = self.attempt, self.report
+        if attempt is None or self.is_blocked:
             return self.resolved
-        stored = find(resource.status.conditions, self.attempt.protocol.authenticated)
-        if (
-            stored is None
-            or stored.status is not ConditionStatus.TRUE
-            or stored.observed_generation != resource.metadata.generation
+        own = self.credentials.resolved if self.credentials is not None else ()
+        untried: list[ResolvedReference] = []
+        if (report is None or report.authenticated is None) and _stands(
+            resource, attempt.protocol.authenticated
         ):
-            return self.resolved
+            untried += own
+        if (report is None or not probing.reached(report, ProbeStage.CONNECT)) and _stands(
+            resource, ConditionType.TLS_VERIFIED
+        ):
+            untried += (each for each in self.resolved if each not in own)
         before = {each.place: each for each in resource.status.resolved_refs}
-        untried = self.credentials.resolved
         return tuple(
             before.get(each.place, each) if each in untried else each for each in self.resolved
         )
@@ -265,6 +267,16 @@ def _is_new(
     stored, facts = _failed(resource, about), _facts_before(attempt, resource)
     refused = facts.refused if facts is not None else None
     return stored is not None and stored.reason in retrying.REFUSALS and refused != attempt.mark
+
+
+def _stands(resource: EmailAccount | MailServer, about: ConditionType) -> bool:
+    """Whether status tells of a success of this generation."""
+    stored = find(resource.status.conditions, about)
+    return (
+        stored is not None
+        and stored.status is ConditionStatus.TRUE
+        and stored.observed_generation == resource.metadata.generation
+    )
 
 
 def _failed(resource: EmailAccount | MailServer, about: ConditionType) -> Condition | None:

@@ -37,6 +37,7 @@ def filled(at: datetime) -> Memory:
     memory.at_mailbox = next(iter(SyncPhase)), at
     memory.probes = {"SMTP": RecentProbe(("x", 1), at, REPORT)}
     memory.sends, memory.sent_at = {"token": TAKEN}, {"token": at}
+    memory.looks_for_overdue = {"token": at}
     memory.pauses = {"h": Pause("SMTP", REPORT, at, at + timedelta(hours=1), ("x",), None)}
     memory.due = {"SMTP": at}
     memory.identities = IdentityLook(("x",), at, timedelta(minutes=1))

@@ -15,7 +15,7 @@ import aiohttp
 
 from postroom import __version__
 from postroom.api.names import API_VERSION, GROUP, VERSION, Key, Kind
-from postroom.controller import api_paths, json_lists, no_answer, page_sizes, watching
+from postroom.controller import api_paths, json_lists, no_answer, watching
 from postroom.controller.client_library import config as kube_config
 from postroom.controller.kubeconfig import Connection, ConnectionSettingsError, connection
 from postroom.controller.transport import ApiTransport, Response, TooLarge
@@ -134,10 +134,10 @@ class Cluster:
             query = [*selected, ("limit", str(size))]
             query += [("continue", token)] if token else []
             try:
-                # Fewer can only be asked for once: what then comes is read.
-                text = await self.text(path, query, accept, bounded=size > page_sizes.FEWER)
+                # One has to be read, however large it is.
+                text = await self.text(path, query, accept, bounded=size > 1)
             except TooLarge:
-                size = page_sizes.FEWER
+                size = max(size // 4, 1)
                 continue
             token = ""
             try:

@@ -214,10 +214,10 @@ async def test_who_no_longer_leads_writes_nothing_but_its_lease(tmp_path: Path) 
     assert [one.partition(" ")[0] for one in asked] == ["GET", "PUT", "POST", "PUT"]
 
 
+@pytest.mark.parametrize(("octets", "tried"), [(10, []), (600, [50]), (2500, [50, 12])])
 async def test_a_page_of_large_objects_is_asked_for_anew_with_fewer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    octets: int, tried: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twenty that are together too large are read, too: there is no other way to see them."""
     monkeypatch.setattr(page_sizes, "PAGE_LIMIT", 10_000)
     asked: list[tuple[int, int]] = []
 
@@ -226,7 +226,7 @@ async def test_a_page_of_large_objects_is_asked_for_anew_with_fewer(
         asked.append((begin, size))
         end = min(begin + size, 60)
         items = [
-            {"metadata": {"namespace": "mail", "name": f"s-{each}", "labels": {"a": "x" * 600}}}
+            {"metadata": {"namespace": "mail", "name": f"s-{each}", "labels": {"a": "x" * octets}}}
             for each in range(begin, end)
         ]
         more = str(end) if end < 60 else ""
@@ -235,8 +235,21 @@ async def test_a_page_of_large_objects_is_asked_for_anew_with_fewer(
     async with cluster_at(handler, tmp_path) as cluster:
         found = await cluster.list_metadata(Kind.MAIL_SERVER, None)
     assert sorted(key.name for key in found) == sorted(f"s-{each}" for each in range(60))
-    few = page_sizes.FEWER
-    assert asked == [(0, json_lists.PAGE), (0, few), (few, few), (2 * few, few)]
+    size = [50, 12, 3][len(tried)]
+    assert asked == [(0, each) for each in tried] + [(at, size) for at in range(0, 60, size)]
+
+
+async def test_one_object_is_read_however_large_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_sizes, "PAGE_LIMIT", 100)
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        item = {"metadata": {"namespace": "mail", "name": "smtp", "labels": {"a": "x" * 600}}}
+        return web.json_response({"items": [item], "metadata": {}})
+
+    async with cluster_at(handler, tmp_path) as cluster:
+        assert await cluster.list_metadata(Kind.MAIL_SERVER, None)
 
 
 async def test_leases_come_from_all_pages_whoever_has_filled_the_first(tmp_path: Path) -> None:

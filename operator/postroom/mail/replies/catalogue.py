@@ -6,7 +6,7 @@ from functools import cache
 
 from postroom.api.data_files import InvalidData, read
 from postroom.mail.replies.causes import Cause
-from postroom.mail.replies.model import CauseEntry, Causes, Replies, ReplyRow
+from postroom.mail.replies.model import CauseEntry, Causes, Protocol, Replies, ReplyRow, Stage
 
 _PACKAGE = "postroom.mail.replies"
 #: The files of rows, in the order in which they are tried: from one provider's wording to the
@@ -56,6 +56,17 @@ def general_rows() -> tuple[ReplyRow, ...]:
     """The other rows: what a code means, in general or at a provider."""
     known = {row.id for row in specific_rows()}
     return tuple(row for row in rows() if row.id not in known)
+
+
+@cache
+def rows_at(protocol: Protocol, stage: Stage) -> tuple[tuple[ReplyRow, ...], tuple[ReplyRow, ...]]:
+    """Of the specific and of the general rows those that a reply at a stage may be judged by:
+    each reply is held against them until one fits."""
+
+    def reaching(found: tuple[ReplyRow, ...]) -> tuple[ReplyRow, ...]:
+        return tuple(row for row in found if row.protocol is protocol and row.reaches(stage))
+
+    return reaching(specific_rows()), reaching(general_rows())
 
 
 @cache

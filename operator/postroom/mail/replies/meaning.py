@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from postroom.api.reasons import Reason
 from postroom.mail.replies import model
-from postroom.mail.replies.catalogue import causes, general_rows, specific_rows
+from postroom.mail.replies.catalogue import causes, rows_at
 from postroom.mail.replies.causes import Cause
 from postroom.mail.replies.families import family_of, is_riddle, passes, spoken, without_supposed
 from postroom.mail.replies.waits import suggested_wait
@@ -243,12 +243,10 @@ class _Reply:
         return self.result is not model.Result.NO or self.response in _PASSING_RESPONSES
 
     def fits(self, row: model.ReplyRow) -> bool:
-        """Whether all that the row names is so."""
+        """Whether all that the row names is so, of which `rows_at` has seen to two."""
         about = self.circumstances
         return (
-            row.protocol is self.protocol
-            and row.reaches(about.stage)
-            and (not row.codes or self.code in row.codes or f"{self.code[:1]}xx" in row.codes)
+            (not row.codes or self.code in row.codes or f"{self.code[:1]}xx" in row.codes)
             and (not row.results or self.result in row.results)
             and row.enhanced in (None, self.enhanced, self.of_class)
             and row.response in (None, self.response)
@@ -266,10 +264,11 @@ def _meaning_of(reply: _Reply) -> Meaning:
     Whichever it is, words that say that it passes outrank what says that it stays.
     """
     about, riddle, unclear = reply.circumstances, False, False
-    row = next((candidate for candidate in specific_rows() if reply.fits(candidate)), None)
+    specific, general = rows_at(reply.protocol, about.stage)
+    row = next((candidate for candidate in specific if reply.fits(candidate)), None)
     if row is None:
         family = family_of(reply.protocol, about.stage, about.sign_in, reply.said)
-        row = next((candidate for candidate in general_rows() if reply.fits(candidate)), None)
+        row = next((candidate for candidate in general if reply.fits(candidate)), None)
         if family is not None:
             soft = row and not (row.failure_class or causes()[row.cause].failure_class).hard
             # That a password is wrong tells less than a row that knows what stays, and than a code

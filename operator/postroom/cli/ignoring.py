@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of a repository is passed over: hidden entries, and what ``.gitignore`` or flags name."""
 
+import fnmatch
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +9,8 @@ from pathlib import Path
 
 from postroom.cli.file_types import is_folder
 
-_PARTS = {"/**/": "/(?:.*/)?", "**/": "(?:.*/)?", "/**": "/.*", "*": "[^/]*", "?": "[^/]"}
-_SPECIAL = re.compile(r"/\*\*/|\*\*/|/\*\*|\*|\?")
+#: Any number of folders, in the place of the pattern of a name.
+_FOLDERS = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Rule:
     """A line of a ``.gitignore``, below the folder that it stands in; the last that fits counts."""
 
     top: Path
-    pattern: re.Pattern[str]
+    names: Sequence[re.Pattern[str] | None]
     ignored: bool
     only_folders: bool
 
@@ -25,7 +26,17 @@ class Rule:
         """Whether the line speaks of this entry."""
         if self.only_folders and not is_folder(entry):
             return False
-        return bool(self.pattern.fullmatch(entry.relative_to(self.top).as_posix()))
+        parts = entry.relative_to(self.top).parts
+        # Name by name, so that no pattern takes longer than it is long, times as deep as it goes.
+        reached = {0}
+        for number, name in enumerate(self.names, 1):
+            if name is not _FOLDERS:
+                fitting = (at for at in reached if at < len(parts) and name.match(parts[at]))
+                reached = {at + 1 for at in fitting}
+            elif reached:
+                # At the end it stands for what is in a folder, and not for the folder.
+                reached = set(range(min(reached) + (number == len(self.names)), len(parts) + 1))
+        return len(parts) in reached
 
 
 def rules(top: Path, lines: Sequence[str]) -> list[Rule]:
@@ -38,13 +49,17 @@ def rules(top: Path, lines: Sequence[str]) -> list[Rule]:
         ignored, text = not text.startswith("!"), text.removeprefix("!")
         only_folders, text = text.endswith("/"), text.rstrip("/")
         anchored, text = "/" in text, text.removeprefix("/")
-        pattern, begin = "" if anchored else "(?:.*/)?", 0
-        for special in _SPECIAL.finditer(text):
-            pattern += re.escape(text[begin : special.start()]) + _PARTS[special[0]]
-            begin = special.end()
-        pattern += re.escape(text[begin:])
-        found.append(Rule(top, re.compile(pattern, re.DOTALL), ignored, only_folders))
+        said = text.split("/")
+        # Alone it is as good as one star.
+        names = [_FOLDERS if name == "**" != text else _pattern(name) for name in said]
+        if not anchored:
+            names.insert(0, _FOLDERS)
+        found.append(Rule(top, tuple(names), ignored, only_folders))
     return found
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    return re.compile(fnmatch.translate(name.replace("[", "[[]")))
 
 
 def of_folder(folder: Path) -> list[Rule]:

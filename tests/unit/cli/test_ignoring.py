@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A check of a repository: what is not ours is passed over quietly, and nothing of ours is."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,21 @@ def test_a_repository_without_ours_is_well(tmp_path: Path, target: str, code: in
     put(tmp_path, other_yaml="apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n")
     found = CheckInput([str(tmp_path / target)], "mail").read()
     assert exit_code(found, world_of(found, load({}, {}))) == code
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "fits"),
+    [
+        ("*a" * 12 + "b", "a" * 200, False),
+        ("*a" * 12 + "b", "a" * 200 + "b", True),
+        ("*" * 40 + "b", "a" * 200, False),
+        ("**/" * 20 + "x", "a/" * 100 + "y", False),
+        ("**/" * 20 + "x", "a/" * 100 + "x", True),
+        ("**/*a" * 20 + "b", "a" * 100 + "/a" * 100, False),
+    ],
+)
+def test_no_pattern_takes_for_ever(pattern: str, name: str, fits: bool, tmp_path: Path) -> None:
+    (rule,) = ignoring.rules(tmp_path, [pattern])
+    begun = time.process_time()
+    assert rule.fits(tmp_path / name) is fits
+    assert time.process_time() - begun < 5

@@ -294,9 +294,8 @@ def _meaning_of(reply: _Reply) -> Meaning:
         return replace(meaning, wait=suggested_wait(reply.words) or meaning.wait)
     by_code = reply.response in _PASSING_RESPONSES and row.response is None
     # A sign-in that is refused by one of two codes is refused; a message may go another time.
-    by_code |= (
-        reply.codes_differ and about.stage in _TEMPORARY and about.stage is not model.Stage.AUTH
-    )
+    another_time = about.stage in _TEMPORARY and about.stage is not model.Stage.AUTH
+    by_code |= reply.codes_differ and another_time
     return _softened(meaning, reply, (*row.text, *row.despite), by_code=by_code)
 
 

@@ -139,7 +139,7 @@ def _drop_rules(node: dict[str, Any]) -> None:
 
 
 def _tell_defaults_of_items(node: dict[str, Any], *, listed: bool = False) -> None:
-    """Say in words what an item of a list has by default, and have the API server not fill it in.
+    """Tell in words what an item of a list has by default, and have the API server not fill it in.
 
     Whoever compares what was applied with what stands takes a list of a custom resource as a whole:
     `kubectl apply` would change it each time, and Argo CD show a difference for ever. What was

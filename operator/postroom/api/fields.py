@@ -128,8 +128,7 @@ _WIDE = re.compile(r"\\u([0-9a-f]{4})")
 
 def _matches(pattern: str) -> str:
     """Write a pattern as a CEL expression; RE2 writes ``\\x{2028}`` for ``\\u2028``."""
-    translated = _WIDE.sub(r"\\x{\1}", pattern)
-    return f'self.matches(r"{translated}")'
+    return 'self.matches(r"' + _WIDE.sub(r"\\x{\1}", pattern) + '")'
 
 
 #: Durations in the schema; Go's parser, which CEL uses, reads the same. So few digits cannot
@@ -163,9 +162,8 @@ def _duration_of(text: str) -> timedelta:
 
 def format_duration(value: timedelta) -> str:
     """Write a duration the way users do: ``1h30m``; the inverse of `parse_duration`."""
-    total = int(value.total_seconds())
-    hours, rest = divmod(total, 3600)
-    minutes, seconds = divmod(rest, 60)
+    minutes, seconds = divmod(int(value.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
     parts = zip((hours, minutes, seconds), "hms", strict=True)
     return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
 
@@ -176,9 +174,8 @@ def _bounded_duration(shortest: str, longest: str, example: str, *, zero: str = 
     `zero` says what 0s means, where it is allowed.
     """
     least, most = parse_duration(shortest), parse_duration(longest)
-    sentence = f"must be a duration from {shortest} to {longest}, such as {example}"
-    if zero:
-        sentence += f"; or 0s {zero}"
+    or_zero = f"; or 0s {zero}" if zero else ""
+    sentence = f"must be a duration from {shortest} to {longest}, such as {example}{or_zero}"
 
     def check(value: object) -> timedelta:
         try:
@@ -287,9 +284,8 @@ HostName = Annotated[
         mend=as_host,
     ),
 ]
-#: A TCP port. Strict, as `Switch`: the API server takes neither "587" nor "yes" either.
+#: A TCP port; and true or false. Strict: the API server takes neither "587" nor "yes" either.
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
-#: True or false.
 Switch = Annotated[bool, Field(strict=True)]
 #: The name of an object in the same namespace.
 ObjectName = Annotated[

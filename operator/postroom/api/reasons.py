@@ -2,8 +2,7 @@
 """The reason catalogue: stable names for every cause that a condition can carry.
 
 A reason is API: it is never renamed. `CATALOGUE` says what each means and what to do about it;
-``docs/reasons.md`` and ``postroom explain`` are made from it.
-"""
+``docs/reasons.md`` and ``postroom explain`` are made from it."""
 
 from enum import StrEnum
 from typing import NamedTuple

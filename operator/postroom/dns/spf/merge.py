@@ -163,9 +163,9 @@ def _drafted(
     lacking = required.missing_from(found)
     if lacking:
         alone = reach(" ".join([VERSION, *lacking]), others, domain)
-        place = _Place.LAST if alone.dependent else _Place.AFTER_INCLUDES
+        place = _Position.LAST if alone.dependent else _Position.AFTER_INCLUDES
         if found.most_voids > VOID_LOOKUP_LIMIT:
-            place = _Place.FIRST
+            place = _Position.FIRST
         draft.edit(_insertion(found.record, lacking, place))
     return draft
 
@@ -283,7 +283,7 @@ def _admissions(record: Record, lacking: Sequence[str]) -> list[Edit]:
     return edits
 
 
-class _Place(Enum):
+class _Position(Enum):
     """Where mechanisms are inserted: before all others where lookups that find nothing may end the
     evaluation, behind all that let somebody pass where those themselves may end it, as an include
     does whose name depends on the message, and is not there for each."""
@@ -293,15 +293,15 @@ class _Place(Enum):
     LAST = "last"
 
 
-def _insertion(record: Record, lacking: Sequence[str], place: _Place) -> list[Edit]:
+def _insertion(record: Record, lacking: Sequence[str], place: _Position) -> list[Edit]:
     """Insert mechanisms after the last include, else after the version, or at another `place`.
 
     Always before any term that refuses: it could refuse what is required. What of it stands after
     the ``all``, where it does nothing, is taken out.
     """
     head = list(takewhile(lambda term: term.passes and term.name != "all", record.effective))
-    if place is not _Place.LAST:
-        head = [term for term in head if term.name == "include" and place is not _Place.FIRST]
+    if place is not _Position.LAST:
+        head = [term for term in head if term.name == "include" and place is not _Position.FIRST]
     anchor = head[-1].end if head else len(VERSION)
     added = " ".join(lacking)
     edits = [Edit(anchor, anchor, f" {added}", f"adds {quoted(added)}")]

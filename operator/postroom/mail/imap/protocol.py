@@ -105,13 +105,9 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         loop = asyncio.get_running_loop()
         super().__init__(loop, self._lost)
         self.greeting: asyncio.Future[bytes] = loop.create_future()
-        self._buffer = bytearray()
-        self._read = 0
-        self._searched = 0
-        self._received = 0
-        self._lines = 0
-        self._line_limit = LINE_LIMIT
-        self._received_before = 0
+        self._buffer, self._line_limit = bytearray(), LINE_LIMIT
+        self._read = self._searched = 0
+        self._received = self._received_before = self._lines = 0
         self._in_flight: dict[str, _Command] = {}
         self._ended: ConnectionEnded | None = None
         self._continuations: list[Continuation] = []
@@ -252,8 +248,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self._end(Ending.MALFORMED)
         # Once per chunk and not per line, which would copy the rest for each.
         del self._buffer[: self._read]
-        self._searched -= self._read
-        self._read = 0
+        self._searched, self._read = self._searched - self._read, 0
 
     def _at_the_switch(self) -> bool:
         """Whether STARTTLS is answered, so that nothing more may come in the clear."""

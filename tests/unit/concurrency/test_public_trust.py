@@ -57,3 +57,13 @@ def test_a_want_of_means_is_told(unread: Path, monkeypatch: Patch) -> None:
     monkeypatch.setattr("ssl.create_default_context", lambda: Starved(ssl.PROTOCOL_TLS_CLIENT))
     with pytest.raises(Shortage):
         public_context()
+
+
+def test_the_interpreter_does_not_choose_the_cipher_suites() -> None:
+    """Debian's Python takes some that python.org's does not, without forward secrecy."""
+    left_to_openssl = ssl.create_default_context()
+    left_to_openssl.set_ciphers("DEFAULT")
+    names = {str(suite["name"]) for suite in public_context().get_ciphers()}
+    assert names < {str(suite["name"]) for suite in left_to_openssl.get_ciphers()}
+    assert [name for name in names if not name.startswith(("TLS_", "ECDHE-", "DHE-"))] == []
+    assert [name for name in names if name.endswith("-SHA")] == []

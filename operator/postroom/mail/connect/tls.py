@@ -13,7 +13,7 @@ from postroom.concurrency import threads
 from postroom.concurrency.acting import party
 from postroom.concurrency.bounded import BoundedMap
 from postroom.concurrency.flights import Flights
-from postroom.concurrency.public_trust import public_context
+from postroom.concurrency.public_trust import CIPHERS, public_context
 from postroom.concurrency.shortage import Shortage, shortage_in
 from postroom.concurrency.tls_faults import TLSFault, fault_in
 from postroom.mail.connect.certificate_faults import (
@@ -86,6 +86,7 @@ def build_context(ca_bundle: str | None) -> ssl.SSLContext:
             context = public_context()
         else:
             context = ssl.create_default_context(cadata=certificates_in(ca_bundle))
+            context.set_ciphers(CIPHERS)
     except (OSError, ValueError) as error:
         raise shortage_in(error) or _unreadable_bundle() from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2

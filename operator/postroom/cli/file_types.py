@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a path leads to, also where we may not look: `pathlib` raises for a folder that lets nobody
+"""What a path leads to, also where we may not look: `Path` raises for a folder that lets nobody
 in, and for a name that is longer than any file's."""
 
 import errno

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import cast
 
 from postroom.api import names, status
@@ -21,7 +22,7 @@ from postroom.reconcile.tenancy.addresses import Contention
 from postroom.reconcile.world import World
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Dependencies:
     """The objects that an account stands on, as far as they exist.
 
@@ -97,8 +98,9 @@ class Dependencies:
         """Name one of these objects for whoever reads the account's status."""
         return called(resource, self.namespace)
 
-    @property
+    @cached_property
     def resolved(self) -> tuple[status.ResolvedReference, ...]:
+        """Server and domain; asked for by whatever is compared and by what is told."""
         found = ((self.server, self.server_namespace), (self.domain, None))
         resolved = [
             status.ResolvedReference(

@@ -17,7 +17,7 @@ import pytest
 
 from postroom.api.names import Kind
 from postroom.concurrency.shards import Shard
-from postroom.controller import lifecycle
+from postroom.controller import lifecycle, overlaps
 from postroom.controller.inbound import process
 from postroom.controller.lease import LeaderElection, LeaseLost
 from postroom.deliver_settings import DeliverSettings, load
@@ -217,6 +217,8 @@ async def test_whoever_lost_its_lease_hands_over_and_writes_nothing_any_more(
 ) -> None:
     turn, mailbox = Turn(), Mailbox([MESSAGE])
     monkeypatch.setattr(lifecycle.Lifecycle, "_election", lambda life: turn)
+    # The API server of this test has no Leases, by which workers of other scopes would be seen.
+    monkeypatch.setattr(overlaps.Overlaps, "join", turn.acquire)
     with application() as tickets:
         furnish(api, tickets.port)
         api.set_status(ACCOUNT, "support", judged())

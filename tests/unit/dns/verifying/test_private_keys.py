@@ -162,7 +162,9 @@ def test_nothing_repeats_it(place: tuple[Key, str], secret: str, alone: bool) ->
     (where, shape) = place
     report = look(zone_with(where, shape.format(secret), alone=alone), **MORE)
     bare = re.sub(r"-----[A-Z ]*-----|\\n|\\010", "", secret)
-    assert not (pieces(bare) - _PUBLIC) & pieces(told(report)), told(report)
+    # The last letter of the mask is no part of a key, and may be what stood before it in one.
+    repeated = set[str]().union(*map(pieces, told(report).split(dkim.MASK)))
+    assert not (pieces(bare) - _PUBLIC) & repeated, told(report)
 
 
 @pytest.mark.parametrize("form", LONG)

@@ -79,17 +79,19 @@ class Mailbox:
 
 @dataclass
 class Application:
-    """Takes messages, answering what it is told to, and waits for `answering` first."""
+    """Takes messages, answering the first ones what it is told to, and waits for `answering`
+    first."""
 
     port: int = 0
-    status: int = 204
+    first: list[int] = field(default_factory=list)
     taken: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     answering: threading.Event = field(default_factory=threading.Event)
 
     async def post(self, request: web.Request) -> web.Response:
+        status = self.first.pop(0) if self.first else 204
         self.taken.append((dict(request.headers), await request.read()))
         await asyncio.to_thread(self.answering.wait)
-        return web.Response(status=self.status, headers={"Set-Cookie": "one=two"})
+        return web.Response(status=status, headers={"Set-Cookie": "one=two"})
 
     async def serve(self, started: threading.Event, stop: asyncio.Event) -> None:
         app = web.Application()

@@ -170,14 +170,13 @@ async def test_nothing_of_a_message_is_in_logs_and_metrics(
     asked = {"health_address": place, "log_level": "debug"}
     common = settings.common.model_copy(update=asked)
     with application() as tickets:
-        tickets.status = 503
+        tickets.first = [503]
         furnish(api, tickets.port)
         api.set_status(ACCOUNT, "support", judged())
         worker = settings.model_copy(update={"common": common})
         async with delivering(worker, Mailbox([MESSAGE])):
             await until(lambda: tickets.taken)
             assert await asked_at(place, "/readyz") == "ok"
-            tickets.status = 204
             await until(lambda: len(tickets.taken) > 1)
             metrics = ""
             while "postroom_deliver_delivered_total{" not in metrics:

@@ -15,7 +15,7 @@ import aiohttp
 
 from postroom import __version__
 from postroom.api.names import API_VERSION, GROUP, VERSION, Key, Kind
-from postroom.controller import api_paths, json_lists, no_answer, watching
+from postroom.controller import api_paths, json_lists, no_answer, page_sizes, watching
 from postroom.controller.client_library import config as kube_config
 from postroom.controller.kubeconfig import Connection, ConnectionSettingsError, connection
 from postroom.controller.transport import ApiTransport, Response, TooLarge
@@ -137,7 +137,7 @@ class Cluster:
                 # One has to be read, however large it is.
                 text = await self.text(path, query, accept, bounded=size > 1)
             except TooLarge:
-                size = max(size // 4, 1)
+                size = page_sizes.fewer(size)
                 continue
             token = ""
             try:

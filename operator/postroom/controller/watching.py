@@ -134,8 +134,10 @@ def session(
                 response.content = cast("aiohttp.StreamReader", _News(response.content, taker))
             else:
                 response.take, response.at_a_time, response.sizes = taker.take, at_a_time, sizes
-                if request.url.query.get("limit") != str(page_sizes.FEWER):
-                    fewer = request.url.update_query(limit=page_sizes.FEWER)
+                response.objects = int(request.url.query.get("limit", page_sizes.PAGE))
+                # One has to be read, however large it is.
+                if response.objects > 1:
+                    fewer = request.url.update_query(limit=page_sizes.fewer(response.objects))
                     response.fewer = functools.partial(made.get, fewer)
         return response
 
@@ -194,7 +196,9 @@ class _WatchResponse(aiohttp.ClientResponse):
     at_a_time: asyncio.Lock
     #: Told how large a page was.
     sizes: page_sizes.PageSizes
-    #: Asks for a page of fewer objects; None: this is one.
+    #: For how many objects it was asked.
+    objects: int
+    #: Asks for a page of fewer; None: there are none.
     fewer: Callable[[], AbstractAsyncContextManager[aiohttp.ClientResponse]] | None = None
 
     async def json(self, **options: Any) -> Any:
@@ -206,28 +210,28 @@ class _WatchResponse(aiohttp.ClientResponse):
             return answer
         fewer = self.fewer
         async with self.at_a_time:
-            body = await (self._whole() if fewer is None else self._bounded())
-            if body is not None or fewer is None:
-                text = (body or b"").decode("utf-8", "replace")
-                return await self._taken_in(text, self.take)
-        self.sizes.too_large(self.url.path)
+            text = await (self._whole() if fewer is None else self._bounded())
+            if text is not None or fewer is None:
+                return await self._taken_in(text or "", self.take)
+        self.sizes.too_large(self.url.path, self.objects)
         async with fewer() as smaller:
             if smaller.status != HTTPStatus.OK:
                 # kopf looks at the status of its own request only; this one it tries again.
                 raise aiohttp.ClientConnectionError(f"{smaller.status} for a smaller page")
             return await smaller.json()
 
-    async def _whole(self) -> bytes:
+    async def _whole(self) -> str:
         """Return the body, which is kept nowhere else."""
         body, self._body = await self.read(), b""
-        return body
+        return body.decode("utf-8", "replace")
 
-    async def _bounded(self) -> bytes | None:
+    async def _bounded(self) -> str | None:
         """Return the body; None: it is too large, and was given up."""
         read = await page_sizes.read_page(self.content.iter_chunked(page_sizes.PIECE))
         if read is None:
             self.close()
-        return read
+            return None
+        return read.decode("utf-8", "replace")
 
     async def _taken_in(self, text: str, take: Take) -> dict[str, Any]:
         """Take in the entries of a list, and return the list without them."""

@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from postroom.controller import page_sizes
 from postroom.controller.watching import Refusals, Taker
 from unit.controller.test_client import cluster_at
 
@@ -136,7 +137,7 @@ async def paging(
     async def handler(request: web.Request) -> web.StreamResponse:
         limit, begin = request.query["limit"], int(request.query.get("continue", "0"))
         limits.append(limit)
-        if refused and limit == "20":
+        if refused and limit != "500":
             return web.json_response({"kind": "Status", "code": refused}, status=refused)
         end = begin + int(limit)
         metadata = {"continue": str(end)} if end < len(things) else {}
@@ -161,8 +162,26 @@ async def listed(session: aiohttp.ClientSession, url: str) -> None:
             token = (await answer.json())["metadata"].get("continue")
 
 
-@pytest.mark.parametrize(("size", "asked"), [(100, ["500"]), (2**20, ["500", "20", "20", "20"])])
-async def test_a_page_that_is_too_large_is_asked_for_with_fewer_objects(
+TRIED = ["500", "125", "31", "7", "1"]
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_sizes, "PAGE_LIMIT", 10_000)
+
+
+@pytest.mark.usefixtures("small_pages")
+@pytest.mark.parametrize(
+    ("size", "asked"),
+    [
+        (20, TRIED[:1]),
+        (800, [*TRIED[:4], *["5"] * 11]),
+        (2000, [*TRIED[:5], *["2"] * 30]),
+        # Each of them is more than is read of several.
+        (20_000, [*TRIED[:5], *["1"] * 59]),
+    ],
+)
+async def test_a_page_that_is_too_large_is_asked_for_with_fewer_objects_down_to_one(
     size: int, asked: list[str], tmp_path: Path
 ) -> None:
     async with paging(size, tmp_path) as (session, server, limits, taken):
@@ -170,14 +189,15 @@ async def test_a_page_that_is_too_large_is_asked_for_with_fewer_objects(
         assert (limits, taken) == (asked, [f"t{number:02}" for number in range(60)])
 
 
+@pytest.mark.usefixtures("small_pages")
 async def test_the_next_list_begins_with_the_size_that_was_read(tmp_path: Path) -> None:
-    async with paging(2**20, tmp_path) as (session, server, limits, taken):
+    async with paging(20_000, tmp_path) as (session, server, limits, taken):
         for _ in range(2):
             await listed(session, f"{server}{ALL}")
-        assert limits == ["500", *["20"] * 6]
+        assert limits == [*TRIED, *["1"] * 119]
         assert len(taken) == 120
     # What is large in one collection is not in another.
-    async with paging(2**20, tmp_path) as (session, server, limits, _):
+    async with paging(20_000, tmp_path) as (session, server, limits, _):
         await listed(session, f"{server}{ALL}")
         await listed(session, f"{server}{OURS}")
         assert limits.count("500") == 2

@@ -342,3 +342,19 @@ async def test_who_hangs_up_in_the_clear_is_no_firewall(how: str) -> None:
         report = await probes(server.port).probe(endpoint(server.port), None)
     assert outcome(report) == ("Greeting", "ProbeInconclusive")
     assert "firewall" not in report.message
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_who_hangs_up_once_is_not_judged_by_it(protocol: str) -> None:
+    """As under load, or where one of several servers behind a name is at fault."""
+    made, shaken = server_of(issued(ROOT)), list[str | None]()
+
+    def refuse_first(_: object, name: str | None, __: ssl.SSLContext) -> int | None:
+        shaken.append(name)
+        return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR if len(shaken) == 1 else None
+
+    made.sni_callback = refuse_first
+    report, _ = await probed(made, protocol, ROOT.pem)
+    assert len(shaken) == 2
+    assert (*outcome(report), report.conclusive) == ("TLS", "HandshakeFailed", False)
+    assert "finished one right after it" in report.message

@@ -84,6 +84,8 @@ FAILURES: dict[str, tuple[tuple[Step, ...], tuple[str, str, bool]]] = {
     "silence": (("read", "stall"), ("TLS", "HandshakeFailed", False)),
     "silence after ok": (("read", answer(b"OK"), "stall"), ("TLS", "HandshakeFailed", False)),
     "closed": (("read", "close"), ("TLS", "ProbeInconclusive", False)),
+    "reset": (("read", "reset"), ("TLS", "ProbeInconclusive", False)),
+    "closed in the answer": (("read", b"A1 O", "close"), ("TLS", "ProbeInconclusive", False)),
     "closed after ok": (("read", answer(b"OK"), "close"), ("TLS", "HandshakeFailed", True)),
     "reset after ok": (("read", answer(b"OK"), "reset"), ("TLS", "HandshakeFailed", True)),
     "goes on in the clear": (

@@ -107,8 +107,12 @@ START_TLS: dict[str, tuple[tuple[Step, ...], str, bool]] = {
     "no reply": (("read", b"canary\r\n", "stall"), "HandshakeFailed", True),
     "silence": (("read", "stall"), "HandshakeFailed", False),
     "silence after 220": (("read", b"220 go\r\n", "stall"), "HandshakeFailed", False),
-    "closed": (("read", "close"), "HandshakeFailed", True),
+    # Nothing was said of TLS: as after any command, and as in IMAP.
+    "closed": (("read", "close"), "ProbeInconclusive", False),
+    "reset": (("read", "reset"), "ProbeInconclusive", False),
+    "closed in the reply": (("read", b"220 g", "close"), "ProbeInconclusive", False),
     "closed after 220": (("read", b"220 go\r\n", "close"), "HandshakeFailed", True),
+    "reset after 220": (("read", b"220 go\r\n", "reset"), "HandshakeFailed", True),
     "goes on in the clear": (
         ("read", b"220 go\r\n", "read", b"250 AUTH PLAIN\r\n", "stall"),
         "HandshakeFailed",

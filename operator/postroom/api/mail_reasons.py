@@ -21,10 +21,10 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         KEEPS_LOOKING,
     ),
     "ResourcesExhausted": (
-        "postroom itself lacks memory, threads or descriptors to look with; it says nothing of "
-        "the server, and the last verdict stands.",
+        "postroom itself lacks memory, threads or descriptors to look with, or certificate "
+        "authorities to judge by; it says nothing of the server, and the last verdict stands.",
         "Where it stays so, give the operator more: its memory limit, its limits of open files and "
-        "processes.",
+        "processes, or the package ca-certificates, as the message says.",
     ),
     "ReadForbidden": (
         "postroom may not read a Secret, ConfigMap or Service that the object refers to; it says "

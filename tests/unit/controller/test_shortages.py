@@ -23,6 +23,7 @@ from postroom.api.conditions import ConditionStatus, ConditionType
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
+from postroom.concurrency import public_trust
 from postroom.concurrency.shortage import Shortage
 from postroom.concurrency.threads import to_its_end
 from postroom.controller.policy_fetch import HttpsPolicyFetcher
@@ -147,7 +148,7 @@ async def dns_over_https(want: BaseException, patch: Patch) -> str:
 
 
 async def authorities_of_a_resolver(want: BaseException, patch: Patch) -> str:
-    patch.setattr("ssl.create_default_context", raising(want))
+    patch.setattr(public_trust, "client_context", raising(want))
     return await asked(SocketTransport(), HttpsServer("https://127.0.0.1:9/"))
 
 
@@ -210,7 +211,7 @@ async def at_a_second_sight(want: BaseException, patch: Patch) -> str:
 
 
 async def reading_a_bundle(want: BaseException, patch: Patch) -> str:
-    patch.setattr("ssl.create_default_context", raising(want))
+    patch.setattr(tls, "client_context", raising(want))
     trust = tls.TrustStore()
     bundle = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     return no_verdict(await report_of(trust.context(bundle)))
@@ -222,8 +223,11 @@ async def public_authorities(want: BaseException, patch: Patch) -> str:
     class Empty(ssl.SSLContext):
         load_verify_locations = raising(want)
 
-    patch.setattr("ssl.create_default_context", lambda **_: Empty(ssl.PROTOCOL_TLS_CLIENT))
-    known = SimpleNamespace(cafile="/etc/authorities.pem")
+        def load_default_certs(self, *_: object) -> None:
+            """Pass over all."""
+
+    patch.setattr(public_trust, "client_context", lambda: Empty(ssl.PROTOCOL_TLS_CLIENT))
+    known = SimpleNamespace(cafile="/etc/authorities.pem", capath=None)
     patch.setattr("ssl.get_default_verify_paths", lambda: known)
     trust = tls.TrustStore()
     told = no_verdict(await report_of(trust.context(None)))

@@ -11,6 +11,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+from postroom.concurrency.public_trust import take_versions
 from postroom.concurrency.shortage import shortage_in
 from postroom.mail.connect.certificate import ShownFacts, shown_facts
 from postroom.mail.report import Endpoint
@@ -74,7 +75,7 @@ def _accepting_anything(requested: list[bool]) -> ssl.SSLContext:
     with warnings.catch_warnings():
         # The ssl module deprecates the versions that are looked for.
         warnings.simplefilter("ignore", DeprecationWarning)
-        context.minimum_version = ssl.TLSVersion.TLSv1
+        take_versions(context, ssl.TLSVersion.TLSv1)
     # Not those that show no certificate: a server that prefers them offers others as well.
     context.set_ciphers("ALL:!aNULL:@SECLEVEL=0")
     context.options |= getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0x4)

@@ -13,7 +13,7 @@ from postroom.concurrency import threads
 from postroom.concurrency.acting import party
 from postroom.concurrency.bounded import BoundedMap
 from postroom.concurrency.flights import Flights
-from postroom.concurrency.public_trust import CIPHERS, public_context
+from postroom.concurrency.public_trust import client_context, public_context, suite_names
 from postroom.concurrency.shortage import Shortage, shortage_in
 from postroom.concurrency.tls_faults import TLSFault, fault_in
 from postroom.mail.connect.certificate_faults import (
@@ -83,18 +83,11 @@ def build_context(ca_bundle: str | None) -> ssl.SSLContext:
     """
     try:
         if ca_bundle is None:
-            context = public_context()
-        else:
-            context = ssl.create_default_context(cadata=certificates_in(ca_bundle))
-            context.set_ciphers(CIPHERS)
+            return public_context()
+        context = client_context()
+        context.load_verify_locations(cadata=certificates_in(ca_bundle))
     except (OSError, ValueError) as error:
         raise shortage_in(error) or _unreadable_bundle() from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # As Python 3.13 has it: what the user names may be trusted, be it an intermediate or a leaf.
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    # As Python before 3.13 has it: many private authorities lack what RFC 5280 asks of them, and
-    # a verdict must not depend on the interpreter.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
 
@@ -151,8 +144,14 @@ def failure_of(
         return Failure(ProbeStage.TLS, reason, wrong, fix=f"{where_tls_begins}.")
     if fault is TLSFault.CERTIFICATE_WANTED or (sight and sight.wants_certificate):
         return wants_certificate(place)
-    if sight is not None and sight.version is not None:
+    ours = fault in (TLSFault.LEGACY_RENEGOTIATION, TLSFault.SMALL_KEY_EXCHANGE)
+    if sight is not None and sight.version is not None and (ours or not _would_do(sight)):
         return _not_acceptable(fault, place, sight)
+    if sight is not None and sight.version is not None and fault is not TLSFault.OTHER:
+        # Neither what we accept nor the server's settings tell the two handshakes apart.
+        wrong = f"{place} failed in a TLS handshake, and finished one right after it:"
+        fix = "look at its load, and whether all servers behind the name are set up alike."
+        return Failure(ProbeStage.TLS, reason, wrong, conclusive=False, fix=fix)
     # What fails whatever the client accepts, or was not tried again.
     if fault is TLSFault.TOO_OLD:
         reason = Reason.PROTOCOL_TOO_OLD
@@ -176,6 +175,11 @@ def failure_of(
         wrong = f"TLS with {place} could not be negotiated:"
         fix = "check the server's TLS settings and that the port is the right one for the TLS mode."
     return Failure(ProbeStage.TLS, reason, wrong, fix=fix)
+
+
+def _would_do(sight: Sight) -> bool:
+    """Whether we accept the version and the cipher suite that a server has chosen."""
+    return sight.version == "TLSv1.3" or (not sight.is_old and sight.cipher in suite_names())
 
 
 def wants_certificate(place: str) -> Failure:

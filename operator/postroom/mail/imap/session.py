@@ -121,6 +121,7 @@ class ImapSession:
         if "STARTTLS" not in self.capabilities:
             raise self._no_start_tls("does not offer STARTTLS")
         self.state.stage = ProbeStage.TLS
+        result = ""
         try:
             async with PeerDeadline(self.state.deadlines.tls):
                 result, lines = await self.protocol.run("STARTTLS")
@@ -129,7 +130,13 @@ class ImapSession:
         except TimeoutError:
             raise self.state.unfinished_tls() from None
         except ConnectionEnded as ended:
-            raise self._ended(ended.ending, self.protocol.farewell) from None
+            lost = self.protocol.lost_by or ConnectionResetError()
+            if ended.ending is not Ending.CLOSED:
+                raise self._ended(ended.ending, self.protocol.farewell) from None
+            if result == "OK":
+                raise await self.state.tls_failure(lost, ask_for_tls) from None
+            # As after any command: nothing was said of TLS.
+            raise await self.state.gone(lost) from None
         except OSError as error:
             raise await self.state.tls_failure(error, ask_for_tls) from None
         if result != "OK":

@@ -48,6 +48,10 @@ class Injected(Exception):
     """More came in the clear than the answer to STARTTLS: RFC 3207 section 4.2."""
 
 
+class Unanswered(Exception):
+    """The connection is gone before STARTTLS was answered: no handshake has begun."""
+
+
 class SmtpClient(aiosmtplib.SMTP):
     """A client on a connected socket.
 
@@ -139,7 +143,8 @@ class SmtpClient(aiosmtplib.SMTP):
     async def secure(self, context: ssl.SSLContext, server_name: str) -> None:
         """Go on over TLS, where the server offers STARTTLS.
 
-        Raises `Injected` where more comes before it than the server's answer.
+        Raises `Injected` where more comes before it than the server's answer, and `Unanswered`
+        where the server goes before it has answered.
         """
         await read_all(self.transport)
         listener = self._closing_reply
@@ -153,6 +158,8 @@ class SmtpClient(aiosmtplib.SMTP):
             closing = self._closing()
             if isinstance(error, aiosmtplib.SMTPServerDisconnected) and closing is not None:
                 raise aiosmtplib.SMTPResponseException(*closing) from None
+            if listener is not None and not listener.answered:
+                raise Unanswered from error
             raise
         if self.protocol is not None and isinstance(self.transport, asyncio.Transport):
             # What was said in the clear is forgotten.

@@ -72,6 +72,11 @@ class ClosingReply(asyncio.Protocol):
             waiting += self._transport.get_write_buffer_size()
         return waiting
 
+    @property
+    def answered(self) -> bool:
+        """Whether all of the reply that was expected last has come."""
+        return self._ended
+
     def expect_reply(self) -> None:
         """From now on comes the reply to a command."""
         self._reply.clear()

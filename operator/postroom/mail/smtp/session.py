@@ -20,7 +20,7 @@ from postroom.mail.replies import Meaning, Stage, enhanced_code, meaning_of_smtp
 from postroom.mail.session.capabilities import known_keywords, known_mechanisms
 from postroom.mail.session.sasl import circumstances
 from postroom.mail.session.state import SessionState, recognised
-from postroom.mail.smtp.client import TOO_LONG, Injected, SmtpClient, ask_for_tls
+from postroom.mail.smtp.client import TOO_LONG, Injected, SmtpClient, Unanswered, ask_for_tls
 from postroom.mail.smtp.closing_reply import AMBIGUOUS
 
 AnswerT = TypeVar("AnswerT")
@@ -150,6 +150,9 @@ class SmtpSession:
             raise self.state.unfinished_tls() from None
         except Injected:
             raise self.state.injected("use the port for implicit TLS (465)") from None
+        except Unanswered as unanswered:
+            # As after any command: nothing was said of TLS (RFC 5321 section 3.8).
+            raise await self.state.gone(unanswered) from None
         except aiosmtplib.SMTPResponseException as error:
             refused = "offers STARTTLS, but answers it with"
             raise self._refuses_us(error.code, error.message, refused) from None

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from postroom.api.mailserver import TLSMode
 from postroom.api.reasons import Reason
 from postroom.mail.connect.dial import Failure
+from postroom.mail.connect.handshake import Sight
 from postroom.mail.connect.tls import (
     BUNDLE_LIMIT,
     TrustStore,
@@ -59,6 +60,36 @@ def test_what_handshake_errors_mean(error: Exception, reason: Reason, word: str)
     found = failure_of(error, MAIL, None, "do that")
     assert found.reason is reason
     assert word in found.message
+
+
+GOOD = [Sight(version="TLSv1.3"), Sight(version="TLSv1.2", cipher="ECDHE-RSA-AES128-GCM-SHA256")]
+STRICT = [Sight(version="TLSv1.2", cipher="ECDHE-RSA-AES128-SHA"), Sight(version="TLSv1.1")]
+OF_ONE_HANDSHAKE = [
+    ConnectionResetError(),
+    ssl.SSLError(8, "UNEXPECTED_EOF_WHILE_READING"),
+    ssl.SSLError(1, "[SSL: TLSV1_ALERT_INTERNAL_ERROR] x"),
+    ssl.SSLError(1, "[SSL: TLSV1_UNRECOGNIZED_NAME] x"),
+    ssl.SSLError(1, "[SSL: TLSV1_ALERT_PROTOCOL_VERSION] x"),
+]
+
+
+@pytest.mark.parametrize("error", OF_ONE_HANDSHAKE, ids=str)
+def test_who_finishes_the_next_handshake_as_we_want_it_is_not_judged_by_one(
+    error: Exception,
+) -> None:
+    for sight in GOOD:
+        found = failure_of(error, MAIL, None, "do that", sight)
+        assert (found.reason, found.conclusive) == (Reason.HANDSHAKE_FAILED, False)
+        assert "cipher" not in found.message and "TLS 1.2" not in found.message
+    for sight in STRICT:
+        assert failure_of(error, MAIL, None, "do that", sight).conclusive
+
+
+def test_who_refuses_us_alone_is_not_told_of_cipher_suites_that_are_good() -> None:
+    refusal = ssl.SSLError(1, "[SSL: SSLV3_ALERT_HANDSHAKE_FAILURE] x")
+    for sight in GOOD:
+        found = failure_of(refusal, MAIL, None, "do that", sight)
+        assert found.conclusive and "cipher" not in found.message
 
 
 BROKEN = [

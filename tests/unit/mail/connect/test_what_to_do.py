@@ -31,7 +31,8 @@ def test_how_tls_failed_is_told_with_what_to_do(
 ) -> None:
     monkeypatch.setattr(tls, "fault_in", lambda error: fault)
     old = Sight(version="TLSv1")
-    for sight in (None, Sight(), Sight(version="TLSv1.2", cipher="AES128-SHA"), old):
+    new = Sight(version="TLSv1.3", cipher="TLS_AES_256_GCM_SHA384")
+    for sight in (None, Sight(), Sight(version="TLSv1.2", cipher="AES128-SHA"), old, new):
         end = tls.failure_of(OSError(), MAIL, None, "use another port", sight)
         assert end.wrong.endswith(":") and end.fix.endswith("."), end
 

@@ -204,5 +204,7 @@ def unmergeable(case: Case, text: str) -> str | None:
 
 def _offer_from(case: Case, wanted: spf.Requirement, text: str) -> spf_merge.Offer:
     others = spf_judge.others_of(case.planned, wanted, [text], case.seen)
-    plan = case.context.plan
-    return spf_merge.offered((text,), case.planned, wanted, others, plan, lambda _: False)
+    # It stands where nobody passes by it, so that it has nothing to lose.
+    return spf_merge.offered(
+        (text,), case.planned, wanted, others, case.context.plan, lambda _: False, lambda _: ()
+    )

@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed
+from functools import partial
 
 from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
@@ -12,7 +13,7 @@ from postroom.dns import spf
 from postroom.dns.answers import Answer, Outcome, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
-from postroom.dns.judging import spf_chains, spf_faults, spf_includes, spf_merge
+from postroom.dns.judging import spf_chains, spf_faults, spf_includes, spf_losses, spf_merge
 from postroom.dns.judging.fixes import external, replacing, wait
 from postroom.dns.judging.judgement import (
     Cause,
@@ -244,15 +245,18 @@ def _void_for_required(look: _Look, fault: spf_faults.SPFFault) -> Judgement:
 def _offered(look: _Look, existing: Sequence[str]) -> spf_merge.Offer:
     """Merge what is required into records, so that it passes by the result."""
 
+    name, others = look.planned.name, look.others
+
     def refuses(text: str) -> bool:
-        found = spf.reach(text, look.others, look.planned.name)
+        found = spf.reach(text, others, name)
         voids = max(found.family_voids) > spf.VOID_LOOKUP_LIMIT >= found.void_lookups
         if voids or spf_chains.of_others(found):
             return not _trial(look, text).all_pass
         return spf_faults.may_refuse(text) and spf_faults.of_trial(_trial(look, text)) is not None
 
+    losers = partial(spf_losses.losers, look.records, look.wanted, others, name, look.seen)
     plan = look.context.plan
-    return spf_merge.offered(existing, look.planned, look.wanted, look.others, plan, refuses)
+    return spf_merge.offered(existing, look.planned, look.wanted, others, plan, refuses, losers)
 
 
 def _may_find_nothing(look: _Look, found: spf.Reach) -> Finding:

@@ -5,14 +5,14 @@ What a record was plainly meant to say is read out of it first, so that nothing 
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 
 from postroom.dns import spf
 from postroom.dns.finding_codes import Code
-from postroom.dns.judging import spf_chains, spf_faults
+from postroom.dns.judging import spf_chains, spf_faults, spf_losses
 from postroom.dns.names import canonical
 from postroom.dns.requirements import VALUE_LIMIT, DomainPlan, PlannedRecord
 from postroom.dns.spf.merge import Merged, merge
@@ -144,21 +144,71 @@ def offered(
     others: Mapping[str, spf.Fetched],
     plan: DomainPlan,
     refuses: Callable[[str], bool],
+    losers: Callable[[str], Sequence[str]],
 ) -> Offer:
     """Merge what is required into the records, and see that receivers get through the result.
 
     `refuses` tells of a record whether what is required fails by it, which then has to come first.
-    Dead ends of others stay, and whoever passes before them.
+    `losers` are addresses that pass now and would not by a record: sooner what is required has a
+    place behind them. Dead ends of others stay, and whoever passes before them.
     """
     required = {canonical(include) for include in wanted.includes}
-    passable = spf_chains.up_to_dead_ends(existing, others, planned.name, required)
-    for admit in (False, True):
-        offer = _offered(existing, planned, wanted, passable, plan, admit=admit)
-        if offer.value is not None:
-            offer = _ends_last(offer, offer.value, others, planned.name)
-        if offer.value is None or not refuses(offer.value):
-            break
-    return offer
+    name = planned.name
+    passable = spf_chains.up_to_dead_ends(existing, others, name, required)
+    named = [f"include:{include}" for include in wanted.includes]
+    named += [spf.mechanism_for(network) for network in wanted.networks]
+    sure = [term for term in named if spf_losses.get_through(f"{VERSION} {term}", others, name)]
+    tried: list[_Tried] = []
+    for first in (None, named, sure):
+        put = None if first is None else {mechanism: mechanism in first for mechanism in named}
+        offer = _offered(existing, planned, wanted, passable, plan, put)
+        if offer.value is None:
+            if first is sure:
+                continue
+            return offer
+        for made in _by_ends(offer, offer.value, others, name):
+            value = made.value or offer.value
+            lost = losers(value)
+            fails = refuses(value)
+            if not lost and not fails:
+                return made
+            tried.append(_Tried(made, lost, fails, first is None))
+    best = min(tried, key=lambda trial: (len(trial.lost), trial.fails, trial.own))
+    lost = next((trial.lost for trial in tried if trial.lost), ())
+    if lost and (best.fails or not best.offer.left_out):
+        return _taking_away(best.offer, lost[0])
+    return best.offer
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A record that was tried: who loses by it, whether what is required fails, and whether it is
+    what a merge comes to by itself."""
+
+    offer: Offer
+    lost: Sequence[str]
+    fails: bool
+    own: bool
+
+
+def _taking_away(offer: Offer, address: str) -> Offer:
+    """No record: what is required would end the evaluation of who passes now."""
+    why = (
+        f"No record is offered: {address} passes now, and would not by one that authorises what "
+        "spec.spf requires, as receivers come to a fault of that first. Only who publishes that "
+        "can mend it; until then leave it out of spec.spf."
+    )
+    return Offer(None, offer.candidate, why)
+
+
+def _by_ends(
+    offer: Offer, value: str, others: Mapping[str, spf.Fetched], domain: str
+) -> Iterator[Offer]:
+    """Yield the record with what leads to a fault of others behind all others, and where it is."""
+    moved = _ends_last(offer, value, others, domain)
+    yield moved
+    if moved.moved:
+        yield replace(offer, ends=moved.ends)
 
 
 def _ends_last(offer: Offer, value: str, others: Mapping[str, spf.Fetched], domain: str) -> Offer:
@@ -177,12 +227,11 @@ def _offered(
     wanted: spf.Requirement,
     others: Mapping[str, spf.Fetched],
     plan: DomainPlan,
-    *,
-    admit: bool,
+    put: Mapping[str, bool] | None,
 ) -> Offer:
     name = planned.name
     texts = [record for text in existing for record in records_in(text, others, name)]
-    cleaned = [_cleaned(text, wanted, others, name, admit=admit) for text in texts]
+    cleaned = [_cleaned(text, wanted, others, name, put) for text in texts]
     full = [spf.parse(text) for text in existing if len(text) == _STRING_LIMIT]
     lost = [_CUT for record in full if record.all_term is None and record.redirect is None]
     cut = [clause for _, clauses in cleaned for clause in clauses]
@@ -211,12 +260,12 @@ def _cleaned(
     wanted: spf.Requirement,
     others: Mapping[str, spf.Fetched],
     domain: str,
-    *,
-    admit: bool,
+    put: Mapping[str, bool] | None,
 ) -> tuple[str, tuple[str, ...]]:
     """Take out of one record what no merge would leave alone, or would have to go round.
 
-    Also says what does not pass any more.
+    Also says what does not pass any more. `put` tells of what is required whether to put it before
+    all others, or behind them; None: where a merge would.
     """
     text = parted(text)
     found = spf.reach(text, others, domain)
@@ -225,17 +274,26 @@ def _cleaned(
     for cost in spf_faults.in_a_circle(found):
         if cost.name not in includes:
             edits[cost.start] = leaving_out(cost.start, cost.term, "leads in a circle")
-    if admit:
-        for term in spf.parse(text, domain).effective:
-            required = term.target in includes if term.name == "include" else False
-            if required or term.network in wanted.networks:
-                edits[term.start] = removal(term.start, term.text, "is put before what refuses it")
-        first = [f"include:{include}" for include in wanted.includes]
-        first += [spf.mechanism_for(network) for network in wanted.networks]
-        put = f" {' '.join(first)}"
-        edits[len(VERSION)] = Edit(len(VERSION), len(VERSION), put, "puts first what is required")
+    if put is not None:
+        edits |= dict(_put(text, domain, put))
     said = tuple(clause for edit in edits.values() for clause in edit.left_out)
     return (apply(text, list(edits.values())) if edits else text), said
+
+
+def _put(text: str, domain: str, first: Mapping[str, bool]) -> Iterator[tuple[int, Edit]]:
+    """Put what is required before all others, or behind them unless it stands there already."""
+    keys = {term.key: term.text for term in spf.parse(" ".join([VERSION, *first]), domain).terms}
+    terms = [term for term in spf.parse(text, domain).effective if term.name != "all"]
+    there = {keys[term.key]: term for term in terms if term.key in keys}
+    for term in terms:
+        if first.get(keys.get(term.key, "")):
+            yield term.start, removal(term.start, term.text, "is put before what refuses it")
+    before = [mechanism for mechanism in first if first[mechanism]]
+    behind = [mechanism for mechanism in first if not first[mechanism] and mechanism not in there]
+    end = terms[-1].end if terms else len(VERSION)
+    for number, (at, added) in enumerate(((len(VERSION), before), (end, behind)), 1):
+        if added:
+            yield -number, Edit(at, at, f" {' '.join(added)}", "puts where it does no harm")
 
 
 def records_in(text: str, others: Mapping[str, spf.Fetched], domain: str) -> list[str]:

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No SPF fix ends the evaluation of who passes now by a fault of what is required.
+
+Covers: what is required goes first only where nobody runs into it; else it stands behind who
+passes, or no record is offered, and it is said why; whom names that depend on the message let pass.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from postroom.api.findings import FixAction
+from postroom.dns import spf
+from postroom.dns.answers import Answer, Question, RecordType
+from postroom.dns.judging.judgement import Judgement
+from postroom.dns.judging.spf_losses import get_through
+from unit.dns.judging_looks import DOMAIN, Key, Names, plan_of
+
+APEX: Key = (DOMAIN, "TXT")
+OTHERS: dict[Key, list[str]] = {
+    ("ours.net", "TXT"): ["v=spf1 ip4:198.51.100.0/24 ip6:2001:db8::/32 -all"],
+    ("leaf.net", "TXT"): ["v=spf1 ip4:203.0.113.0/25 ?all"],
+    ("loop.net", "TXT"): ["v=spf1 ip4:192.0.2.1 include:loop.net -all"],
+    ("dead.net", "TXT"): ["v=spf1 ip4:192.0.2.2 include:gone.dead.net -all"],
+    ("deeper.net", "TXT"): ["v=spf1 ip4:192.0.2.3 include:dead.net -all"],
+    ("voids.net", "TXT"): ["v=spf1 a:n1.void.net a:n2.void.net ip4:192.0.2.5 -all"],
+    ("hosts.net", "TXT"): [
+        "v=spf1 a:h1.net a:h2.net a:h3.net ip4:192.0.2.7 ip6:2001:db8:7::1 -all"
+    ],
+    ("lists.net", "TXT"): ["v=spf1 exists:%{i}.list.net ip4:192.0.2.10 -all"],
+    ("each.net", "TXT"): ["v=spf1 include:%{i}.each.net ip4:192.0.2.11 -all"],
+    ("198.51.100.3.each.net", "TXT"): ["v=spf1 ip4:198.51.100.3 -all"],
+    ("203.0.113.9.list.net", "A"): ["127.0.0.2"],
+    **{(f"h{number}.net", "A"): [f"203.0.113.8{number}"] for number in (1, 2, 3)},
+}
+REQUIRED = tuple(name for name, kind in OTHERS if kind == "TXT" and name[0].isalpha())
+TERMS = (
+    *(f"{mark}include:{name}" for mark in ("", "~") for name in (*REQUIRED, "%{i}.each.net")),
+    "include:%{l}.each.net",
+    "exists:%{i}.list.net",
+    "-exists:%{l}.list.net",
+    "a:n8.void.net",
+    "~a:n9.void.net",
+    "a:h1.net",
+    "-a:h2.net",
+    "ptr",
+    "ip4:198.51.100.3",
+    "~ip4:192.0.2.0/29",
+    "ip4:192.0.2.0/28",
+    "~ip6:2001:db8::/32",
+    "ip6:2001:db8::5",
+)
+CLIENTS = (
+    *(f"192.0.2.{number}" for number in (1, 2, 3, 5, 7, 10, 11)),
+    *(f"203.0.113.{number}" for number in (9, 81, 82, 83)),
+    "198.51.100.3",
+    "198.51.100.9",
+    "2001:db8::5",
+    "2001:db8:7::1",
+    "9.9.9.9",
+)
+SENDERS = (f"someone@{DOMAIN}", f"198.51.100.3@{DOMAIN}")
+
+
+def passing(names: Names) -> set[tuple[str, str]]:
+    """Who passes, as receivers decide it."""
+
+    def source(name: str, kind: RecordType) -> Answer:
+        return names.answer(Question(name, kind), authenticated=False)
+
+    return {
+        (client, sender)
+        for client in CLIENTS
+        for sender in SENDERS
+        if spf.check_host_with(client, sender, DOMAIN, source).result is spf.ResultCode.PASS
+    }
+
+
+def judged(record: str, *includes: str) -> tuple[Names, Judgement]:
+    names = Names({**OTHERS, APEX: [f"v=spf1 {record}"]})
+    return names, names.judged(plan_of(spf={"includes": list(includes)}), "spf")
+
+
+@pytest.mark.parametrize(
+    ("record", "required", "made"),
+    [
+        (
+            "a:h1.net ~ip4:192.0.2.0/24 ip4:198.51.100.3 -all",
+            ["each.net"],
+            "a:h1.net ~ip4:192.0.2.0/24 ip4:198.51.100.3 include:each.net -all",
+        ),
+        # What depends on the message ends the evaluation of whoever has no record there.
+        (
+            "~a:n8.void.net include:leaf.net ~all",
+            ["each.net"],
+            "~a:n8.void.net include:leaf.net include:each.net ~all",
+        ),
+        # What surely evaluates goes first all the same.
+        (
+            "~ip4:198.51.100.0/24 ip4:192.0.2.0/28 -include:dead.net -all",
+            ["each.net", "ours.net"],
+            "include:ours.net ~ip4:198.51.100.0/24 ip4:192.0.2.0/28 -include:dead.net "
+            "include:each.net -all",
+        ),
+    ],
+)
+def test_what_may_end_the_evaluation_stands_behind_who_passes(
+    record: str, required: list[str], made: str
+) -> None:
+    names, found = judged(record, *required)
+    before = passing(names)
+    assert found.value == f"v=spf1 {made}"
+    assert found.cause is not None and found.cause.fix is not None
+    names.apply(found.cause.fix)
+    assert before <= passing(names)
+
+
+@pytest.mark.parametrize(
+    ("record", "required", "address"),
+    [
+        # The dead end that is there ends the evaluation before who is required, if that comes last.
+        ("a:h1.net -include:dead.net ~include:ours.net ~all", "deeper.net", "203.0.113.81"),
+        # IPv6 senders of theirs come to three hosts without an address of IPv6.
+        (
+            "include:ours.net ~include:leaf.net ~include:hosts.net ip6:2001:db8::5 ~all",
+            "hosts.net",
+            "2001:db8::",
+        ),
+        # A redirect is followed behind all mechanisms, so that there is no place behind it.
+        ("a:h1.net redirect=ours.net", "each.net", "198.51.100.0"),
+    ],
+)
+def test_no_record_is_offered_where_each_takes_a_pass_away(
+    record: str, required: str, address: str
+) -> None:
+    _, found = judged(record, required)
+    assert found.cause is not None and found.cause.fix is not None
+    assert found.cause.fix.action is FixAction.EXTERNAL
+    assert f"{address} passes now, and would not by one that" in found.message
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "through"),
+    [
+        ("include:ours.net", True),
+        ("include:dead.net", False),
+        ("include:loop.net", False),
+        ("include:voids.net", False),
+        ("include:lists.net", False),
+        ("include:each.net", False),
+        ("a:nobody.saw.net", True),
+    ],
+)
+def test_what_nobody_runs_into(mechanism: str, through: bool) -> None:
+    void = spf.Fetched(missing=True, ipv4=(), ipv6=())
+    there = {
+        name: spf.Fetched((texts[0],)) for (name, kind), texts in OTHERS.items() if kind == "TXT"
+    }
+    there |= dict.fromkeys(("n1.void.net", "n2.void.net", "gone.dead.net"), void)
+    assert get_through(f"v=spf1 {mechanism}", there, DOMAIN) is through
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.sampled_from(TERMS), min_size=1, max_size=4, unique=True),
+    st.sampled_from(("-all", "~all", "redirect=ours.net", "redirect=hosts.net")),
+    st.lists(st.sampled_from(REQUIRED), min_size=1, max_size=2, unique=True),
+)
+def test_a_fix_takes_from_nobody_whatever_is_required(
+    terms: list[str], end: str, required: list[str]
+) -> None:
+    names, found = judged(" ".join([*terms, end]), *required)
+    fix = found.cause.fix if found.cause is not None else None
+    if fix is None or fix.action in (FixAction.EXTERNAL, FixAction.WAIT):
+        return
+    before = passing(names)
+    names.apply(fix)
+    # Who is told that he does not pass any more is no surprise.
+    assert before <= passing(names) or "leaves out" in found.message, (fix, found.message)

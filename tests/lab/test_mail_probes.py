@@ -13,6 +13,7 @@ import gc
 from asyncio.sslproto import SSLProtocol
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ from postroom.api.reasons import Reason
 from postroom.lab.lab import IMAPS_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT, Lab
 from postroom.lab.operator_process import free_port
 from postroom.mail.connect.dial import Deadlines
+from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.imap.protocol import GuardedProtocol
 from postroom.mail.limits.hosts import HOST_LIMIT
 from postroom.mail.limits.peers import REFUSALS_OF_ADDRESS
@@ -202,6 +204,29 @@ async def test_other_names_of_a_server_do_not_overdraw_the_budget_either() -> No
     assert other.reason is Reason.AUTHENTICATION_REJECTED
     auths = sum(one.startswith(b"AUTH") for one in server.received)
     assert (auths, len(said)) == (REFUSALS_OF_ADDRESS + 1, REFUSALS_OF_ADDRESS + 1)
+
+
+async def test_neither_do_other_spellings_of_its_address() -> None:
+    """An address in IPv4 may be published as one in IPv6, which reaches the same server."""
+    steps = smtp_until_auth(b"AUTH PLAIN", after=("read", b"535 5.7.8 no\r\n"))
+    async with Hostile(*steps, context=context(), implicit=True) as server:
+        spelt = list[str]()
+
+        async def resolve(host: str) -> tuple[str, ...]:
+            spelt.append(("127.0.0.1", "::ffff:127.0.0.1")[len(spelt) % 2])
+            return (spelt[-1],)
+
+        policy = DialPolicy((ip_network("127.0.0.0/8"),), frozenset({server.port}))
+        asking, where = NetworkProbes(policy, resolve, SOON, quiet=0), endpoint(server.port)
+        reports = [
+            await asking.probe(
+                replace(where, host=f"a{number}.example.net", tls=TLSMode.IMPLICIT), LOGIN
+            )
+            for number in range(REFUSALS_OF_ADDRESS + 2)
+        ]
+    assert {report.reason for report in reports[:-2]} == {Reason.AUTHENTICATION_REJECTED}
+    assert {report.reason for report in reports[-2:]} == {Reason.HOST_AUTH_COOLDOWN}
+    assert len(set(spelt)) == 2
 
 
 async def test_logins_that_are_under_way_count_as_refused_until_it_is_known() -> None:

@@ -285,6 +285,12 @@ def unwrapped(address: Address) -> Address:
     return inner or address
 
 
+def same_for_all_spellings(address: str) -> str:
+    """What an address is counted under: one in IPv4 has several spellings in IPv6, which whoever
+    runs a zone may publish, and all of which reach one server."""
+    return str(unwrapped(ipaddress.ip_address(address)))
+
+
 def _kind(address: Address) -> str:
     """What an unwrapped address is that is not forbidden."""
     if _within(address, _LOOPBACK):

@@ -18,6 +18,7 @@ from postroom.concurrency.shortage import Shortage, shortage_in
 from postroom.concurrency.tls_faults import TLSFault, fault_in
 from postroom.mail.connect import tls
 from postroom.mail.connect.dial import Deadlines, Dialler, Failure, starved
+from postroom.mail.connect.guard import same_for_all_spellings
 from postroom.mail.connect.handshake import Sight, look
 from postroom.mail.limits.peers import RefusingPeers
 from postroom.mail.replies import normalised
@@ -105,7 +106,8 @@ class SessionState:
         """Connect; raises `Failure`."""
         connection = await self.connector.dialler.dial(self.endpoint)
         with suppress(OSError):  # it may be over already
-            self._peer = next(iter(connection.getpeername()), None)
+            peer = next(iter(connection.getpeername()), None)
+            self._peer = same_for_all_spellings(peer) if peer is not None else None
         return connection
 
     @property

@@ -554,3 +554,19 @@ def test_no_text_gets_past(text: str) -> None:
         ipaddress.ip_address(text)
     except ValueError:
         assert denied(text)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        *("192.0.2.1", "::ffff:192.0.2.1", "::ffff:c000:201", "::192.0.2.1"),
+        *("64:ff9b::192.0.2.1", "2002:c000:201::", "2002:c000:201::25"),
+    ],
+)
+def test_all_spellings_of_an_address_are_one(spelling: str) -> None:
+    assert guard.same_for_all_spellings(spelling) == "192.0.2.1"
+
+
+@pytest.mark.parametrize("other", ["2001:db8::1", "fe80::1%eth0", "::1", "192.0.2.2"])
+def test_other_addresses_are_themselves(other: str) -> None:
+    assert guard.same_for_all_spellings(other) == other

@@ -31,6 +31,14 @@ _FORBIDDEN = re.compile(
     "[^\\t\\n\\r\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]"
 )
 START = re.compile(r"^---(?=\s|$)", re.MULTILINE)
+#: A byte order mark that begins a document (YAML 1.2.2 section 5.2), where kubectl takes it as well;
+#: and one that begins a line within one, which shifts what is behind it against the lines below.
+_LEADING_MARK = re.compile(r"(?:\A|^(?P<start>---(?:[ \t][^\n]*)?\r?\n))\ufeff", re.MULTILINE)
+_MARK_WITHIN = re.compile(r"^\ufeff+(?![\ufeff\s#{\[])", re.MULTILINE)
+_MISPLACED = (
+    "begins with a byte order mark (U+FEFF), as where files were joined: remove it, or put --- in "
+    "a line before it"
+)
 #: Of a text in UTF-16 that was read as bytes, nearly every second one is zero.
 _TWO_BYTES = 4
 #: Broken documents of a file, behind which the rest is not read: each costs a look at the whole.
@@ -128,8 +136,13 @@ def documents(file: Path, complaints: list[Complaint]) -> Iterator[Manifest]:
 
 
 def _read(name: str, content: str, complaints: list[Complaint]) -> Iterator[Manifest]:
-    """Read all documents of a text; a byte order mark is no part of it, nor of its first line."""
-    text = SourceText(without_pairs(content.removeprefix("\ufeff")))
+    """Read all documents of a text; a byte order mark is no part of one, nor of its first line."""
+    unmarked = _LEADING_MARK.sub(lambda found: found["start"] or "", content)
+    text = SourceText(without_pairs(unmarked))
+    if within := _MARK_WITHIN.search(text.content):
+        region = text.region(*within.span())
+        complaints.append(Complaint(name, region.start.line, _MISPLACED, region))
+        return
     for begin, end in values_in(text.content) or [(0, len(text.content))]:
         yield from _read_part(name, text, begin, end, complaints)
 
@@ -181,6 +194,8 @@ def _no_yaml(
     if tab >= 0:
         span = (start + tab, start + tab + 1)
         return span, "has a tab where YAML wants spaces: indent with spaces"
+    if text.content.startswith("\ufeff", start):
+        return (start, start + 1), _MISPLACED
     template = _TEMPLATE.search(text.content, 0, end)
     if template is not None:
         return template.span(), _rendered_first(template[0])

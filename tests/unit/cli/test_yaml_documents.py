@@ -56,6 +56,40 @@ def test_each_part_has_the_line_of_its_key_and_unknown_parts_that_of_what_is_aro
 
 
 @pytest.mark.parametrize(
+    "start", ["", "---\n", "a: 1\n---\n", "---\r\n", "--- # first\n", "---\n---\n"]
+)
+def test_a_byte_order_mark_may_begin_each_document(start: str, tmp_path: Path) -> None:
+    found, complaints = read(tmp_path, f"{start}\ufeffb:\n- c: 1\n- d\ne: 2\n")
+    assert (found[-1].raw, complaints) == ({"b": [{"c": 1}, "d"], "e": 2}, [])
+    assert found[-1].line_of(("b", 1)) == start.count("\n") + 3
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: 1\nb: 2\n\ufeffa: 1\nb: 2\n", 3),
+        ("a: 1\nb: 2\n\ufeff---\na: 1\n", 3),
+        ("a: 1\n...\n\ufeffa: 1\nb: 2\n", 3),
+        ("---\n# x\n\ufeffa: 1\nb: 2\n---\nc: 3\n", 3),
+        ('{"a": 1}\n\ufeff{"b": 2}\n', 2),
+    ],
+)
+def test_one_that_begins_a_line_elsewhere_is_one_complaint_and_its_fixes_work(
+    text: str, line: int, tmp_path: Path
+) -> None:
+    (told,) = read(tmp_path, text)[1]
+    assert told.startswith(f"{line}: begins with a byte order mark (U+FEFF), as where files")
+    without = text.replace("\ufeff", "")
+    assert not any("byte order" in each for each in read(tmp_path, without)[1])
+    assert read(tmp_path, text.replace("\ufeff", "---\n\ufeff"))[1] == []
+
+
+@pytest.mark.parametrize("text", ["a: 1\n\ufeff# x\n", "a: '\ufeff'\n", "a: |\n  \ufeffb\n"])
+def test_one_that_shifts_nothing_is_no_fault(text: str, tmp_path: Path) -> None:
+    assert read(tmp_path, text)[1] == []
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         ("a: 1\na: 2\n", "2: a is given twice"),

@@ -21,9 +21,25 @@ _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _HARMLESS = frozenset({"apiVersion", "kind", "metadata", "images", "replicas", "sortOptions"})
 #: What is carried out here.
 _APPLIED = frozenset({"resources", "namespace"})
-
+#: What else makes no object of a kind of ours, nor one out of what is not.
+_MAKING_NONE_OF_OURS = frozenset(
+    {
+        "configMapGenerator",
+        "secretGenerator",
+        "generatorOptions",
+        "labels",
+        "commonLabels",
+        "commonAnnotations",
+        "namePrefix",
+        "nameSuffix",
+        "buildMetadata",
+    }
+)
 #: How kustomize names repositories without a scheme.
 _REMOTE = ("git@", "github.com/")
+
+#: What speaks of us does it with one of these.
+_OUR_WORDS = ("postroom", *(kind.value.lower() for kind in Kind))
 
 
 class Problem(NamedTuple):
@@ -87,7 +103,7 @@ def content_of(file: Path) -> bytes:
 def speaks_of_us(file: Path) -> bool:
     """Whether a file names us or a kind of ours: of others that lie in a repository, such as
     settings and templates, nothing is wrong that concerns us."""
-    words = [word.lower().encode() for word in ("postroom", *(kind.value for kind in Kind))]
+    words = [word.encode() for word in _OUR_WORDS]
     before = b""
     try:
         with file.open("rb") as stream:
@@ -149,8 +165,8 @@ def _add(
 
 
 def _concerns_us(kustomization: Path) -> bool:
-    """Whether what a kustomization is made of speaks of us, as far as it is here: its folder, and
-    what it names elsewhere."""
+    """Whether what a kustomization is made of speaks of us, as far as it is here: what it names,
+    and what else is in its folder, unless that can only become ConfigMaps, Secrets and names."""
     folder = kustomization.parent
     try:
         content = yaml.safe_load(content_of(kustomization)[:SIZE_LIMIT])
@@ -159,12 +175,30 @@ def _concerns_us(kustomization: Path) -> bool:
     said: dict[str, Any] = content if isinstance(content, dict) else {}
     lists = [said.get(part) for part in ("resources", "bases", "components")]
     named = [folder / str(entry) for each in lists if isinstance(each, list) for entry in each]
-    return any(
-        speaks_of_us(file)
-        for place in (folder, *named)
-        for file in (place.rglob("*") if file_types.is_folder(place) else [place])
-        if file_types.is_file(file)
-    )
+    known = _HARMLESS | _APPLIED | _MAKING_NONE_OF_OURS
+    if named and known.issuperset(said) and all(map(file_types.is_there, named)):
+        # Programs and pages beside them may speak of us as they like.
+        return any(map(_may_hold_ours, named))
+    return any(map(_speak_of_us, (folder, *named)))
+
+
+def _speak_of_us(place: Path) -> bool:
+    """Whether a file does, or any in a folder."""
+    files = place.rglob("*") if file_types.is_folder(place) else [place]
+    return any(speaks_of_us(file) for file in files if file_types.is_file(file))
+
+
+def _may_hold_ours(place: Path) -> bool:
+    """Whether an object in a file is ours, or may be meant to be; of what is no file of objects, or
+    has others within them, whether it speaks of us."""
+    try:
+        found = [*yaml.load_all(content_of(place)[:SIZE_LIMIT], Loader=yaml.CSafeLoader)]
+    except (OSError, yaml.YAMLError, RecursionError, ValueError):
+        return _speak_of_us(place)
+    ids = [f"{raw.get('apiVersion')} {raw.get('kind')}" for raw in found if isinstance(raw, dict)]
+    if any(each.endswith("List") for each in ids):
+        return _speak_of_us(place)
+    return any(word in each.lower() for each in ids for word in _OUR_WORDS)
 
 
 def _add_kustomized(file: Path, namespace: str | None, listing: _Listing) -> None:

@@ -31,7 +31,7 @@ _FORBIDDEN = re.compile(
     "[^\\t\\n\\r\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]"
 )
 START = re.compile(r"^---(?=\s|$)", re.MULTILINE)
-#: A byte order mark that begins a document (YAML 1.2.2 section 5.2), where kubectl takes it as well;
+#: A byte order mark that begins a document (YAML 1.2.2 section 5.2), where kubectl takes it, too;
 #: and one that begins a line within one, which shifts what is behind it against the lines below.
 _LEADING_MARK = re.compile(r"(?:\A|^(?P<start>---(?:[ \t][^\n]*)?\r?\n))\ufeff", re.MULTILINE)
 _MARK_WITHIN = re.compile(r"^\ufeff+(?![\ufeff\s#{\[])", re.MULTILINE)

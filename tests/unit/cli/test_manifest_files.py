@@ -146,6 +146,44 @@ def test_of_a_repository_a_kustomization_that_has_nothing_of_ours_is_passed_over
     assert problem[0] == str(tmp_path / "ours" / "kustomization.yaml")
 
 
+OTHERS = "# of postroom's receiver\nkind: Deployment\nlabels: {for: postroom}\n"
+
+
+@pytest.mark.parametrize(
+    ("resource", "more", "told"),
+    [
+        (OTHERS, "", False),
+        (OTHERS, "namePrefix: postroom-", False),
+        ("---\n" + OTHERS + "---\nkind: SendingDomain\n", "", True),
+        ("apiVersion: postroom.dev/v1\nkind: SendingDomian\n", "", True),
+        ("kind: List\nitems: [{kind: SendingDomain}]\n", "", True),
+        (OTHERS + "a: [", "", True),
+        (OTHERS, "resources: [a.yaml, https://x.example/y]", True),
+        (OTHERS, "patches: [{path: p.yaml}]", True),
+        (OTHERS, "helmCharts: [{name: postroom}]", True),
+    ],
+)
+def test_a_program_that_speaks_of_us_makes_no_kustomization_ours(
+    resource: str, more: str, told: bool, tmp_path: Path
+) -> None:
+    folder = tmp_path / "receiver"
+    folder.mkdir()
+    (folder / "main.py").write_text('"""A receiver for an EmailAccount of postroom."""\n')
+    (folder / "a.yaml").write_text(resource)
+    text = f"{'' if 'resources' in more else 'resources: [a.yaml]'}\n{more}\n"
+    (folder / "kustomization.yaml").write_text(f"{text}configMapGenerator: [{{name: a}}]\n")
+    assert [problem.file for problem in listed([tmp_path])[1]] == [
+        str(folder / "kustomization.yaml")
+    ] * told
+    assert len(listed([folder])[1]) == 1
+
+
+def test_the_examples_that_ship_need_no_second_look() -> None:
+    examples = Path(__file__).parents[3] / "examples"
+    assert (examples / "tickets" / "kustomization.yaml").is_file()
+    assert listed([examples])[1] == []
+
+
 def test_what_a_kustomization_names_elsewhere_may_be_ours(tmp_path: Path) -> None:
     (tmp_path / "overlay").mkdir()
     (tmp_path / "base").mkdir()

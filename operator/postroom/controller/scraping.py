@@ -6,9 +6,11 @@ path as a non-resource URL. Without the opt-in everybody who reaches the port ma
 """
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Mapping
 from enum import Enum
+from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Protocol
 
@@ -17,7 +19,10 @@ from postroom.concurrency.acting import acting_for
 from postroom.concurrency.bounded import ExpiringMap
 from postroom.concurrency.flights import Flights
 from postroom.concurrency.token_bucket import TokenBucket
+from postroom.controller import rights
 from postroom.controller.client import ApiError
+
+logger = logging.getLogger(__name__)
 
 #: Seconds for which an answer holds, and how many are kept of those that grant, and of those that
 #: refuse: scrapers are few, guesses are many.
@@ -83,6 +88,8 @@ class ScrapePermission:
         #: By the hash of token and path, so that no token outlives its request.
         self._granted: ExpiringMap[bytes, Permission] = ExpiringMap(_REMEMBERED, clock)
         self._refused: ExpiringMap[bytes, Permission] = ExpiringMap(_REMEMBERED, clock)
+        #: Whether it was said that nobody can be let in.
+        self._told = False
         self._asking: Flights[bytes, Permission] = Flights()
         #: By the hash of a token.
         self._known: ExpiringMap[bytes, bool] = ExpiringMap(_REMEMBERED, clock)
@@ -116,7 +123,8 @@ class ScrapePermission:
                 if user is not None:
                     granted = await self._reviewer.may_get(user, self._path + below)
                     permission = Permission.GRANTED if granted else Permission.FORBIDDEN
-            except ApiError:
+            except ApiError as error:
+                self._failed(error)
                 return Permission.UNKNOWN
             answers = self._granted if permission is Permission.GRANTED else self._refused
             with acting_for(str(user.get("username")) if user else ""):
@@ -126,6 +134,12 @@ class ScrapePermission:
             return permission
 
         return await self._asking.join(asked, ask)
+
+    def _failed(self, error: ApiError) -> None:
+        """Tell once that nobody can be let in: whoever asks is told no more than to try again."""
+        if error.status == HTTPStatus.FORBIDDEN and not self._told:
+            self._told = True
+            logger.error("nobody may read %s: %s (%s)", self._path, rights.TO_REVIEW, error)
 
     def _in_pace(self, address: str | None) -> bool:
         """Whether the API server may be asked about one more token that may be nobody's."""

@@ -23,6 +23,7 @@ from prometheus_client import Counter, Gauge
 
 from postroom.api.names import APPLY_CRDS, GROUP, Key, Kind
 from postroom.concurrency.backoff import Backoff
+from postroom.controller import rights
 from postroom.controller.client import ApiError, Listed
 from postroom.controller.intake import START_ORDER, Intake
 from postroom.controller.raw_objects import metadata_of
@@ -49,6 +50,7 @@ _SOON = Backoff(floor=10.0, base=10.0)
 _AT_ONCE = 64
 #: What a sweep that gets round may have to leave out.
 NAMESPACES, OBJECTS = "namespaces", "objects"
+_TO_GRANT = f"grant this service account get, list and watch on the kinds of {GROUP} there: "
 #: Names in one log line.
 _MOST_NAMED = 10
 
@@ -95,7 +97,7 @@ class Sweep:
         self._left_out: set[str | None] = set()
         #: Since when lists of a kind have been refused in a namespace.
         self._refused_since: dict[tuple[Kind, str | None], float] = {}
-        #: What the first list waits for, as far as that is known.
+        #: What the first list waits for, as far as that is known; later the right that is missing.
         self.obstacle: str | None = None
 
     def age(self) -> float:
@@ -143,14 +145,10 @@ class Sweep:
         """What a list that was not answered waits for, without the server's own words."""
         if error.status == 404:
             return f"the CRDs: {kind.plural} are not served; {APPLY_CRDS}"
-        if error.status == 403:
-            named = ", ".join(scope for scope in self._scopes if scope is not None)
-            where = f"in namespace {named}" if named else "in all namespaces"
-            return (
-                f"the right to list {kind.plural} {where}: grant this service account get, list "
-                f"and watch on {kind.plural} of {GROUP}"
-            )
-        return error.awaited
+        return self._to_list([kind]) if error.status == 403 else error.awaited
+
+    def _to_list(self, kinds: Sequence[Kind]) -> str:
+        return rights.to_kinds("list", [kind.plural for kind in kinds], self._scopes)
 
     def _do_without(self, scope: str | None, error: ApiError, failures: int) -> None:
         """Begin without a namespace that has refused us often enough; raises the refusal before."""
@@ -181,8 +179,11 @@ class Sweep:
                 await self.once()
                 failures = 0
             except ApiError as error:
-                logger.warning("sweep failed: %s", error)
-                failures = failures + 1 if error.status in _OF_ALL else 0
+                awaited = f"waiting for {self.obstacle} " if self.obstacle else ""
+                logger.warning("sweep failed: %s(%s)", awaited, error)
+                # Who begins refuses everybody for a moment.
+                again = error.status in _OF_ALL or error.status == 403
+                failures = failures + 1 if again else 0
 
     async def once(self) -> None:
         """Drop what is gone, read what the watch has not brought.
@@ -190,8 +191,9 @@ class Sweep:
         What cannot be seen of single namespaces and objects is left out, and told; raises
         `ApiError` where nobody answers, and after all other kinds where one cannot be listed.
         """
-        hidden: ApiError | None = None
-        unseen: dict[str, dict[str, ApiError]] = {NAMESPACES: {}, OBJECTS: {}}
+        hidden: dict[Kind, ApiError] = {}
+        unlisted: dict[str | None, ApiError] = {}
+        unread: dict[Key, ApiError] = {}
         for kind in START_ORDER:
             # What appears while the list is under way is not in it, and must not be dropped.
             known = {key: self._seen(key) for key in self._cache.keys(kind)}
@@ -200,9 +202,9 @@ class Sweep:
             except ApiError as error:
                 if error.status in _OF_ALL:
                     raise
-                hidden = hidden or error
+                hidden[kind] = error
                 continue
-            unseen[NAMESPACES] |= {str(scope): error for scope, error in refused.items()}
+            unlisted |= refused
             vanished = [key for key in known if key not in listed and key.namespace not in refused]
             behind = [key for key, version in listed.items() if self._seen(key) != version]
             if vanished or behind:
@@ -213,20 +215,24 @@ class Sweep:
                 except ApiError as error:
                     if error.status in _OF_ALL:
                         raise
-                    unseen[OBJECTS][str(key)] = error
+                    unread[key] = error
             self._give_up(kind, refused)
-        self._tell(unseen)
-        if hidden is not None:
-            raise hidden
+        self._tell({NAMESPACES: unlisted, OBJECTS: unread})
+        refused_kinds = [kind for kind, error in hidden.items() if error.status == 403]
+        self.obstacle = self._to_list(refused_kinds) if refused_kinds else None
+        if hidden:
+            raise next(iter(hidden.values()))
         self._last_end = self._clock()
 
-    def _tell(self, unseen: Mapping[str, Mapping[str, ApiError]]) -> None:
+    def _tell(self, unseen: Mapping[str, Mapping[Any, ApiError]]) -> None:
         """Count what was left out, and name some of it."""
         for part, errors in unseen.items():
             self._metrics.unseen.labels(part).set(len(errors))
             for name, error in list(errors.items())[:_MOST_NAMED]:
+                to_do = _TO_GRANT if error.status == 403 else ""
                 logger.warning(
-                    "left out of the sweep, one of %d %s: %s: %s", len(errors), part, name, error
+                    "left out of the sweep, one of %d %s: %s: %s%s",
+                    *(len(errors), part, name, to_do, error),
                 )
 
     def _give_up(self, kind: Kind, refused: Mapping[str | None, ApiError]) -> None:

@@ -22,8 +22,7 @@ from typing import Any, cast
 
 import aiohttp
 
-from postroom.api.names import GROUP
-from postroom.controller import json_lists, news, page_sizes
+from postroom.controller import json_lists, news, page_sizes, rights
 
 logger = logging.getLogger(__name__)
 
@@ -84,14 +83,10 @@ class Refusals:
         """The right that is missing; None where none is."""
         if not self._paths:
             return None
-        plurals = ", ".join(sorted({path.rpartition("/")[2] for path in self._paths}))
+        plurals = sorted({path.rpartition("/")[2] for path in self._paths})
         found = map(_OF_NAMESPACE.search, self._paths)
         named = sorted({each[0].rpartition("/")[2] for each in found if each is not None})
-        where = f"in namespace {', '.join(named)}" if named else "in all namespaces"
-        return (
-            f"the right to watch {plurals} {where}: grant this service account get, list and "
-            f"watch on {plurals} of {GROUP}"
-        )
+        return rights.to_kinds("watch", plurals, named)
 
 
 def session(

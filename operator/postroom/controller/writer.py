@@ -26,6 +26,7 @@ from postroom.api.resource import Metadata
 from postroom.api.status import ALWAYS_TOLD, CommonStatus
 from postroom.concurrency.backoff import Backoff
 from postroom.concurrency.token_bucket import TokenBucket
+from postroom.controller import rights
 from postroom.controller.audit import Audit
 from postroom.controller.client import ApiError
 from postroom.controller.intake import Intake, utc_now
@@ -195,7 +196,14 @@ class Writer:
         try:
             fresh = await self._client.get(key)
         except ApiError as error:
-            logger.warning("could not re-read after a conflict: %s", error, extra=about(key))
+            awaited = error.awaited
+            if error.status == 403:
+                awaited = rights.to_kinds("get", [key.kind.plural], [key.namespace])
+            logger.warning(
+                "could not re-read after a conflict: waiting for %s (%s)",
+                *(awaited, error),
+                extra=about(key),
+            )
             return False
         if fresh is None:
             self._intake.gone(key)

@@ -35,7 +35,7 @@ _STANDING = ((DOMAIN, "standing"), (SERVER, "smtp"), (ACCOUNT, "desk"))
 #: The rules of the role, in their order, by what is first of theirs, and what is said where one is
 #: missing; nothing where all goes on until the next start.
 _RULES = {
-    "sendingdomains": 'cannot list resource "sendingdomains"',
+    "sendingdomains": "sweep failed: waiting for the right to list",
     "sendingdomains/status": "grant this service account update on",
     "secrets": "grant this service account get on",
     "events": "",
@@ -117,5 +117,6 @@ def test_a_rule_is_taken_away_and_given_back(
                 eventually(answered, "all goes on")
         eventually(answered, place.told)
         place.assert_nothing_flipped()
-        assert running.exit_code() is None and running.answers("/readyz")
+        eventually(lambda: running.answers("/readyz"), "the next sweep has found the right again")
+        assert running.exit_code() is None
         assert "Traceback" not in said()

@@ -30,14 +30,15 @@ from postroom.metrics import Metrics
 class Reviews:
     """An API server that knows three users, and as many tokens of each as somebody makes."""
 
-    fails: bool = False
+    #: What every question is answered with; 0: as it should be.
+    fails: int = 0
     asked: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
 
     async def review_token(self, token: Masked) -> Mapping[str, Any] | None:
         self.asked.append(token.reveal())
         if self.fails:
-            raise ApiError("POST tokenreviews", 503)
+            raise ApiError("POST tokenreviews", self.fails)
         user = token.reveal().rpartition("@")[2]
         return {"username": user} if user in {"prometheus", "reader", "tenant"} else None
 
@@ -107,10 +108,10 @@ async def test_the_path_is_what_is_asked_for() -> None:
 
 
 async def test_an_api_server_that_does_not_answer_grants_nothing_and_is_asked_again() -> None:
-    reviews = Reviews(fails=True)
+    reviews = Reviews(fails=503)
     permission = ScrapePermission(reviews, "/metrics")
     assert await permission.of("Bearer prometheus") is Permission.UNKNOWN
-    reviews.fails = False
+    reviews.fails = 0
     assert await permission.of("Bearer prometheus") is Permission.GRANTED
 
 
@@ -236,3 +237,21 @@ async def test_who_asks_too_often_is_told_so() -> None:
         await permission.of(f"Bearer {number}", address="127.0.0.1")
     got, text = await answer(permission, "Bearer somebody")
     assert (got, text.count("try again later")) == (429, 1)
+
+
+async def test_that_we_may_not_ask_who_asks_is_told_once_with_what_to_grant(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    permission = ScrapePermission(Reviews(fails=403), "/metrics")
+    for token in ("a@prometheus", "b@prometheus"):
+        assert await permission.of(f"Bearer {token}") is Permission.UNKNOWN
+    (message,) = caplog.messages
+    assert "nobody may read /metrics: grant this service account create on tokenreviews" in message
+
+
+async def test_a_server_that_does_not_answer_is_no_right_that_is_missing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    permission = ScrapePermission(Reviews(fails=503), "/metrics")
+    assert await permission.of("Bearer a@prometheus") is Permission.UNKNOWN
+    assert caplog.messages == []

@@ -519,6 +519,42 @@ async def test_an_api_server_that_is_away_is_asked_for_one_object_and_soon_again
     assert {_FIRST, _LAST} <= set(one.intake.cache.keys(SERVER.kind))
 
 
+async def test_the_right_to_list_that_was_taken_away_is_named_until_it_is_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That a server which begins refuses everybody is over long before the next sweep is due."""
+    cluster = Cluster(server())
+    cluster.refuse = {None}
+    one, told = Bench(cluster).released(), list[str | None]()
+
+    def given_back() -> None:
+        told.append(one.sweep.obstacle)
+        cluster.refuse.clear()
+
+    slept = await pauses(one.sweep, 4, monkeypatch, {2: given_back})
+    kinds = ", ".join(kind.plural for kind in START_ORDER)
+    said = f"the right to list {kinds} in all namespaces: grant this service account get, list and"
+    assert len(told) == 1 and str(told[0]).startswith(said)
+    assert f"sweep failed: waiting for {said}" in caplog.text
+    assert one.sweep.obstacle is None
+    assert (slept[0], slept[2:]) == (900.0, [900.0] * 2)
+    assert 10.0 <= slept[1] <= 90.0
+
+
+async def test_what_may_not_be_read_is_told_with_what_to_grant(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cluster = Cluster(server())
+    cluster.unreadable = {SERVER: 403}
+    one = Bench(cluster).released()
+    await one.sweep.once()
+    assert (
+        "grant this service account get, list and watch on the kinds of postroom.dev" in caplog.text
+    )
+    # All that the watch brings goes on: that is no reason not to be ready.
+    assert one.sweep.obstacle is None
+
+
 async def test_what_is_wrong_with_one_object_alone_is_looked_at_at_the_interval(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -231,6 +231,26 @@ async def test_after_a_conflict_the_fresh_object_is_written() -> None:
     assert one.count("postroom_status_write_conflicts_total") == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (403, "waiting for the right to get mailservers in namespace mail: grant this service"),
+        (503, "waiting for the API server, which answers 503"),
+    ],
+)
+async def test_what_may_not_be_read_again_after_a_conflict_is_told_with_what_to_grant(
+    status: int, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = bench(stored(SERVER, version=12, status=raw_status()))
+
+    async def refused(key: Key) -> Mapping[str, Any] | None:
+        raise refusal(status)
+
+    one.server.get = refused  # type: ignore[method-assign]
+    assert await one.write(status_of("False")) is WriteResult.UNAVAILABLE
+    assert said in caplog.text
+
+
 async def test_after_a_conflict_with_a_new_generation_the_status_is_stale() -> None:
     one = bench(stored(SERVER, version=12, generation=2, status=raw_status()))
     assert await one.write(status_of("False")) is WriteResult.STALE

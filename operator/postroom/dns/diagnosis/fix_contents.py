@@ -204,7 +204,6 @@ def unmergeable(case: Case, text: str) -> str | None:
 
 def _offer_from(case: Case, wanted: spf.Requirement, text: str) -> spf_merge.Offer:
     others = spf_judge.others_of(case.planned, wanted, [text], case.seen)
-    # It stands where nobody passes by it, so that it has nothing to lose.
-    return spf_merge.offered(
-        (text,), case.planned, wanted, others, case.context.plan, lambda _: False, lambda _: ()
-    )
+    plan = case.context.plan
+    # Where it stands nobody passes by it, so that it has nothing to lose.
+    return spf_merge.offered((text,), case.planned, wanted, others, plan, lambda _: False)

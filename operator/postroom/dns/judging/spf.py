@@ -254,9 +254,9 @@ def _offered(look: _Look, existing: Sequence[str]) -> spf_merge.Offer:
             return not _trial(look, text).all_pass
         return spf_faults.may_refuse(text) and spf_faults.of_trial(_trial(look, text)) is not None
 
-    losers = partial(spf_losses.losers, look.records, look.wanted, others, name, look.seen)
+    losses = partial(spf_losses.losses, look.records, look.wanted, others, name, look.seen)
     plan = look.context.plan
-    return spf_merge.offered(existing, look.planned, look.wanted, others, plan, refuses, losers)
+    return spf_merge.offered(existing, look.planned, look.wanted, others, plan, refuses, losses)
 
 
 def _may_find_nothing(look: _Look, found: spf.Reach) -> Finding:

@@ -6,6 +6,7 @@ too many lookups in its chain are permerror to whoever comes to them (RFC 7208 s
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from postroom.dns import spf
@@ -33,28 +34,41 @@ def get_through(text: str, others: Mapping[str, spf.Fetched], domain: str) -> bo
     return sound and found.lookups <= spf.LOOKUP_LIMIT and not found.most_voids
 
 
-def losers(
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Addresses that pass by the records that are there and not by another, some of each term.
+
+    `possible` are those that pass now only where names are there which depend on the message.
+    """
+
+    certain: tuple[str, ...] = ()
+    possible: tuple[str, ...] = ()
+
+
+def losses(
     records: Sequence[str],
     wanted: spf.Requirement,
     others: Mapping[str, spf.Fetched],
     domain: str,
     seen: Seen,
     after: str,
-) -> tuple[str, ...]:
-    """Return addresses that pass by the records that are there and not by another, some of each
-    term; none where everyone passes now, which is to end."""
+) -> Losses:
+    """Return who loses by another record; nobody where everyone passes now, which is to end."""
     sound = spf.is_spf(records[0]) and spf_faults.of_text(records) is None
     if not sound or get_through(after, others, domain):
-        return ()
+        return Losses()
     before = records[0]
     if spf_faults.of_openness(before, wanted, others, domain) is not None:
-        return ()
-    return tuple(
-        address
+        return Losses()
+    lost = [
+        (address, bool(world))
         for address in _addresses(before, after, others, domain)
         for world in _passing_worlds(before, address, domain, seen)
         if _decided(after, address, domain, seen, world)[0] is not spf.ResultCode.PASS
-    )
+    ]
+    certain = dict.fromkeys(address for address, depends in lost if not depends)
+    possible = dict.fromkeys(address for address, depends in lost if depends)
+    return Losses(tuple(certain), tuple(possible))
 
 
 def _addresses(

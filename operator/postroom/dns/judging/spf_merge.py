@@ -12,7 +12,8 @@ from itertools import accumulate
 
 from postroom.dns import spf
 from postroom.dns.finding_codes import Code
-from postroom.dns.judging import spf_chains, spf_faults, spf_losses
+from postroom.dns.judging import spf_chains, spf_faults
+from postroom.dns.judging.spf_losses import Losses, get_through
 from postroom.dns.names import canonical
 from postroom.dns.requirements import VALUE_LIMIT, DomainPlan, PlannedRecord
 from postroom.dns.spf.merge import Merged, merge
@@ -144,20 +145,20 @@ def offered(
     others: Mapping[str, spf.Fetched],
     plan: DomainPlan,
     refuses: Callable[[str], bool],
-    losers: Callable[[str], Sequence[str]],
+    losses: Callable[[str], Losses] = lambda _: Losses(),
 ) -> Offer:
     """Merge what is required into the records, and see that receivers get through the result.
 
     `refuses` tells of a record whether what is required fails by it, which then has to come first.
-    `losers` are addresses that pass now and would not by a record: sooner what is required has a
-    place behind them. Dead ends of others stay, and whoever passes before them.
+    `losses` tells who passes now and would not by a record: sooner what is required has a place
+    behind them. Dead ends of others stay, and whoever passes before them.
     """
     required = {canonical(include) for include in wanted.includes}
     name = planned.name
     passable = spf_chains.up_to_dead_ends(existing, others, name, required)
     named = [f"include:{include}" for include in wanted.includes]
     named += [spf.mechanism_for(network) for network in wanted.networks]
-    sure = [term for term in named if spf_losses.get_through(f"{VERSION} {term}", others, name)]
+    sure = [term for term in named if get_through(f"{VERSION} {term}", others, name)]
     tried: list[_Tried] = []
     for first in (None, named, sure):
         put = None if first is None else {mechanism: mechanism in first for mechanism in named}
@@ -168,15 +169,17 @@ def offered(
             return offer
         for made in _by_ends(offer, offer.value, others, name):
             value = made.value or offer.value
-            lost = losers(value)
-            fails = refuses(value)
-            if not lost and not fails:
+            trial = _Tried(made, losses(value), refuses(value), first is None)
+            if not any(trial.rank[:-1]):
                 return made
-            tried.append(_Tried(made, lost, fails, first is None))
-    best = min(tried, key=lambda trial: (len(trial.lost), trial.fails, trial.own))
-    lost = next((trial.lost for trial in tried if trial.lost), ())
-    if lost and (best.fails or not best.offer.left_out):
+            tried.append(trial)
+    best = min(tried, key=lambda trial: trial.rank)
+    lost = next((trial.lost.certain for trial in tried if trial.lost.certain), ())
+    if lost and (best.fails or (best.lost.certain and not best.offer.left_out)):
         return _taking_away(best.offer, lost[0])
+    if best.lost.possible:
+        said = _may_take_away(best.lost.possible[0])
+        return replace(best.offer, doubts=(*best.offer.doubts, said))
     return best.offer
 
 
@@ -186,9 +189,14 @@ class _Tried:
     what a merge comes to by itself."""
 
     offer: Offer
-    lost: Sequence[str]
+    lost: Losses
     fails: bool
     own: bool
+
+    @property
+    def rank(self) -> tuple[int, bool, int, bool]:
+        """The less the better, and the sooner the more it weighs."""
+        return len(self.lost.certain), self.fails, len(self.lost.possible), self.own
 
 
 def _taking_away(offer: Offer, address: str) -> Offer:
@@ -199,6 +207,14 @@ def _taking_away(offer: Offer, address: str) -> Offer:
         "can mend it; until then leave it out of spec.spf."
     )
     return Offer(None, offer.candidate, why)
+
+
+def _may_take_away(address: str) -> str:
+    version = 6 if ":" in address else 4
+    return (
+        f"Senders of IPv{version} that pass now by a name that depends on the message may not any "
+        "more: receivers come to a fault of what is required first."
+    )
 
 
 def _by_ends(

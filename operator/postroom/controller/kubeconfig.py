@@ -17,11 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib import request
-from urllib.parse import urlsplit
 
 import yaml
 
+from postroom.controller import server_urls
 from postroom.controller.client_library import ApiClient, Configuration
 from postroom.controller.client_library import config as kube_config
 from postroom.controller.token_file import TokenFile
@@ -47,7 +46,11 @@ _PEM_FIELDS = {
     "clusters": ("certificate-authority",),
     "users": ("client-certificate", "client-key"),
 }
-
+_A_SERVER = "it must be a URL such as https://10.0.0.1:6443"
+_A_PROXY = "it must be a URL such as http://10.0.0.1:3128, of a proxy that speaks HTTP"
+_UNKNOWN = "it cannot be used: run kubectl with it to see why"
+#: What no header may hold.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 #: Where the library says why a program gave no credentials; it goes on without any.
 _LIBRARY = logging.getLogger("kubernetes.aio.config.kube_config")
@@ -91,6 +94,10 @@ async def connection(
     try:
         if kubeconfig is None and in_cluster and os.environ.get(_SERVICE_HOST):
             loaders.load_incluster_config(client_configuration=configuration)
+            if (fault := server_urls.fault_of(configuration.host)) is not None:
+                raise ConnectionSettingsError(
+                    f"the URL of KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT {fault}"
+                )
             TokenFile(_SERVICE_ACCOUNT / "token").serve(configuration)
             _settle_proxy(configuration)
             return Connection(configuration, ApiClient(configuration), "default")
@@ -107,6 +114,7 @@ async def connection(
             )
         if complaints:
             raise ConnectionSettingsError(_no_credentials(paths, context, complaints[0]))
+        _refuse_unusable(configuration)
         token_file = _token_file(paths, context)
         if token_file is not None:
             TokenFile(token_file).serve(configuration)
@@ -115,8 +123,8 @@ async def connection(
     except _UNUSABLE as error:
         if kubeconfig is None and in_cluster and os.environ.get(_SERVICE_HOST):
             raise ConnectionSettingsError(
-                f"the Pod's service account cannot be used ({type(error).__name__}): see that "
-                "automountServiceAccountToken is not false"
+                "the Pod's service account cannot be used: see that automountServiceAccountToken "
+                "is not false"
             ) from None
         raise ConnectionSettingsError(_sentence(paths, context, error)) from None
 
@@ -128,9 +136,26 @@ def _settle_proxy(configuration: Any) -> None:
     into ~/.netrc, whose password it then would not know how to send beside a token.
     """
     configuration.client_session_kwargs = {"trust_env": False}
-    server = urlsplit(configuration.host)
-    if configuration.proxy is None and not request.proxy_bypass(server.hostname or ""):
-        configuration.proxy = request.getproxies().get(server.scheme)
+    if configuration.proxy is not None:
+        return
+    found = server_urls.proxy_of_environment(configuration.host)
+    if found is None:
+        return
+    configuration.proxy, variable = found
+    if (fault := server_urls.fault_of(configuration.proxy)) is not None:
+        raise ConnectionSettingsError(f"{variable} {fault}: {_A_PROXY}")
+
+
+def _refuse_unusable(configuration: Any) -> None:
+    """Raise `ValueError` for what would fail at the first request, which nobody could place."""
+    proxy, name = configuration.proxy, configuration.tls_server_name
+    if (
+        server_urls.fault_of_server(configuration.host) is not None
+        or (proxy and server_urls.fault_of(proxy) is not None)
+        or not isinstance(name, str | None)
+        or _CONTROL.search(configuration.api_key.get("BearerToken", ""))
+    ):
+        raise ValueError
 
 
 @contextmanager
@@ -187,8 +212,10 @@ def _sentence(paths: str, context: str | None, error: Exception) -> str:
     """What is wrong with the files; never repeats a value of theirs but names."""
     files = _files(paths)
     named = ", ".join(str(file) for file in files)
-    problem = next(_problems(files, context), None) or f"it cannot be used ({type(error).__name__})"
-    return f"kubeconfig {named}: {problem}"
+    problem = next(_problems(files, context), None)
+    if problem is None and isinstance(error, OSError) and error.filename:
+        problem = f"{error.filename}, which it names, cannot be read ({error.strerror})"
+    return f"kubeconfig {named}: {problem or _UNKNOWN}"
 
 
 def _namespace(paths: str, context: str | None) -> str:
@@ -287,11 +314,36 @@ def _problems_of_context(contents: Sequence[Mapping[str, Any]], chosen: object) 
         if not isinstance(body, Mapping):
             yield f"context {chosen} names {field} {name}, which {section} does not define"
             continue
-        server = body.get("server")
-        is_url = isinstance(server, str) and server.startswith(("https://", "http://"))
-        if section == "clusters" and not is_url:
-            yield f"cluster {name} has no server: it must be a URL such as https://10.0.0.1:6443"
+        if section == "clusters":
+            yield from _problems_of_cluster(name, body)
+        else:
+            yield from _problems_of_user(name, body)
         yield from _problems_of_pem(f"{field} {name}", section, body)
+
+
+def _problems_of_cluster(name: object, body: Mapping[str, Any]) -> Iterator[str]:
+    server, proxy = body.get("server"), body.get("proxy-url")
+    if not (server and isinstance(server, str)):
+        yield f"cluster {name} has no server: {_A_SERVER}"
+    elif (fault := server_urls.fault_of_server(server)) is not None:
+        yield f"server of cluster {name} {fault}: {_A_SERVER}"
+    if proxy and (fault := server_urls.fault_of(proxy)) is not None:
+        yield f"proxy-url of cluster {name} {fault}: {_A_PROXY}"
+    if not isinstance(body.get("tls-server-name"), str | None):
+        yield f"tls-server-name of cluster {name} must be the name in its certificate"
+
+
+def _problems_of_user(name: object, body: Mapping[str, Any]) -> Iterator[str]:
+    for field in ("token", "tokenFile", "username", "password"):
+        if not isinstance(body.get(field), str | None):
+            yield f"{field} of user {name} must be text"
+    if _CONTROL.search(str(body.get("token") or "")):
+        yield f"token of user {name} must be text in one line"
+    if body.get("auth-provider") is not None:
+        yield (
+            f"auth-provider of user {name} gives no token: see its config, or have the user sign "
+            "in by exec"
+        )
 
 
 def _problems_of_pem(owner: str, section: str, body: Mapping[str, Any]) -> Iterator[str]:

@@ -7,6 +7,7 @@ None has a word of the error's own: it may hold paths of credentials.
 import aiohttp
 
 from postroom.concurrency.tls_faults import TLSFault, fault_in
+from postroom.controller.client_library import config
 
 _OF_CERTIFICATES = {
     TLSFault.EXPIRED: "its certificate has expired",
@@ -16,7 +17,7 @@ _OF_CERTIFICATES = {
 
 
 def clause(error: Exception) -> str:
-    """Return what an error of the client means; the name of its type where that is not known."""
+    """Return what an error of the client means, in a clause without a word of its own."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
             fault = fault_in(error.certificate_error)
@@ -37,6 +38,12 @@ def clause(error: Exception) -> str:
             return "no answer in time"
         case aiohttp.ServerConnectionError() | aiohttp.ClientOSError() | ConnectionError():
             return "the connection ended"
+        case aiohttp.NonHttpUrlRedirectClientError() | aiohttp.InvalidUrlRedirectClientError():
+            return "what answers there leads to where nothing can be asked"
+        case aiohttp.InvalidURL():
+            return "its URL, or that of the proxy, is none that can be asked"
         case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
             return "what answers there does not speak HTTP as it should"
-    return type(error).__name__
+        case config.ConfigException():
+            return "the credentials of the kubeconfig cannot be had"
+    return "it cannot be reached"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from typer.testing import CliRunner
 from postroom.api.masked import Masked
 from postroom.cli import plugin
 from postroom.cli.auth_secret import CannotApply, apply, secret_of
+from postroom.controller.client import ApiError, Cluster
 from postroom.controller.kubeconfig import ConnectionSettingsError, connection
 from postroom.controller.lifecycle import EXIT_FAILED
 from postroom.controller.run import run
@@ -91,6 +93,42 @@ BROKEN: dict[str, tuple[Any, str]] = {
     ),
     "a cluster without server": (config({"server": None}), "cluster prod has no server"),
     "a server that is no URL": (config({"server": 7}), "cluster prod has no server"),
+    "a port that is too large": (
+        config({"server": "https://127.0.0.1:99999"}),
+        "server of cluster prod has a port that is no number from 1 to 65535: it must be a URL",
+    ),
+    "a port that is a word": (config({"server": "https://h:port"}), "prod has a port that is no"),
+    "a server without host": (config({"server": "https://:6443"}), "server of cluster prod names"),
+    "a server without scheme": (config({"server": "h:6443"}), "prod does not begin with https://"),
+    "brackets that do not end": (config({"server": "https://[::1:1"}), "prod has a host in brack"),
+    "a label that is empty": (config({"server": "https://a..b:1"}), "prod has a host that is no"),
+    "a template of a server": (config({"server": "https://{{ host }}"}), "prod has a host that is"),
+    "a server with a user": (config({"server": "https://u:canary-token@h"}), "prod holds a user"),
+    "a proxy of SOCKS": (
+        config(TRUSTED | {"proxy-url": "socks5://canary-token@127.0.0.1:9"}),
+        "proxy-url of cluster prod does not begin with https:// or http:// and a host: it must be "
+        "a URL such as http://10.0.0.1:3128, of a proxy that speaks HTTP",
+    ),
+    "a proxy's port": (config(TRUSTED | {"proxy-url": "http://h:99999"}), "proxy-url of cluster"),
+    "a proxy that is a number": (config(TRUSTED | {"proxy-url": 7}), "cluster prod is no text"),
+    "a name that is a number": (config(TRUSTED | {"tls-server-name": 7}), "tls-server-name of clu"),
+    "a token of two lines": (
+        config(user={"token": "canary-token\nb"}),
+        "token of user me must be text in one line",
+    ),
+    "a password that is a number": (
+        config(user={"username": "a", "password": 7}),
+        "password of user me must be text",
+    ),
+    "a token's file that is a number": (config(user={"tokenFile": 7}), "tokenFile of user me must"),
+    "a token's file that is gone": (
+        config(user={"tokenFile": "/nowhere/token"}),
+        "/nowhere/token, which it names, cannot be read (No such file or directory)",
+    ),
+    "a provider of tokens that has none": (
+        config(user={"auth-provider": {"name": "gcp"}}),
+        "auth-provider of user me gives no token: see its config, or have the user sign in by exec",
+    ),
     "an authority that is no base64": (
         config({"certificate-authority-data": "abc"}),
         "certificate-authority-data of cluster prod is not base64",
@@ -177,6 +215,7 @@ async def test_what_is_broken_is_named(
     assert words in told
     assert caplog.text == ""
     assert "\n" not in told
+    assert not re.search(r"\w(Error|Exception)\b", told)
     for secret in ("canary-token", KEY, OTHER_KEY):
         assert secret not in told
 
@@ -268,10 +307,68 @@ def test_whatever_it_holds_is_taken_or_one_sentence(
             found = await connection(path)
         except ConnectionSettingsError as error:
             assert "\n" not in str(error)
+            assert not re.search(r"\w(Error|Exception)\b", str(error))
         else:
             await found.api.close()
 
     asyncio.run(tried())
+
+
+@pytest.mark.parametrize("host", ["", "127.0.0.1", "[::1", "a..b", "a b"])
+@pytest.mark.parametrize("port", ["", ":", ":1", ":0", ":65536", ":x"])
+@pytest.mark.parametrize("field", ["server", "proxy-url"])
+async def test_what_is_taken_can_be_asked(
+    field: str, host: str, port: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No request ends with an error that only the HTTP client's authors can place."""
+    path = written(config(TRUSTED | {field: f"http://{host}{port}"}), tmp_path)
+
+    async def nowhere(*_: object, **__: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", nowhere)
+    monkeypatch.setattr("aiohttp.connector.aiohappyeyeballs.start_connection", nowhere)
+    try:
+        cluster = Cluster(await connection(path))
+    except ConnectionSettingsError as error:
+        assert f"{field} of cluster prod" in str(error)
+        return
+    assert host == "127.0.0.1" and port in ("", ":", ":1")
+    with pytest.raises(ApiError, match=r"cannot be reached|name is not found"):
+        await cluster.served_kinds()
+    await cluster.close()
+
+
+@pytest.mark.parametrize(
+    ("proxy", "says"),
+    [
+        ("http://canary-token@h:99999", "https_proxy has a port that is no number from 1 to 65535"),
+        ("socks5://h:1", "https_proxy does not begin with https:// or http:// and a host"),
+    ],
+)
+async def test_a_proxy_of_the_environment_that_is_none_is_named(
+    proxy: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("https_proxy", proxy)
+    told = await sentence(written(config(), tmp_path))
+    assert told.startswith(f"{says}: it must be a URL such as http://10.0.0.1:3128")
+    assert "canary" not in told
+
+
+async def test_a_pod_is_told_which_variables_make_no_url(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kubernetes.aio.config import incluster_config
+
+    for name in ("token", "ca.crt"):
+        (tmp_path / name).write_text("x")
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "tcp://10.0.0.1:443")
+    with pytest.raises(ConnectionSettingsError, match=r"KUBERNETES_SERVICE_PORT has a (host|port)"):
+        await connection(None, in_cluster=True)
 
 
 #: The four that crashed.

@@ -10,6 +10,7 @@ from unittest.mock import Mock
 import aiohttp
 import pytest
 
+from postroom.controller.client_library import config
 from postroom.controller.no_answer import clause
 
 CANARY = "/home/canary/client.key"
@@ -46,7 +47,20 @@ def connector(error: OSError) -> Exception:
         (aiohttp.ClientOSError(104, CANARY), "the connection ended"),
         (ConnectionResetError(CANARY), "the connection ended"),
         (aiohttp.ClientPayloadError(CANARY), "what answers there does not speak HTTP as it should"),
-        (OSError(CANARY), "OSError"),
+        (OSError(CANARY), "it cannot be reached"),
+        (aiohttp.InvalidURL(CANARY), "its URL, or that of the proxy, is none that can be asked"),
+        (
+            aiohttp.InvalidUrlClientError(CANARY),
+            "its URL, or that of the proxy, is none that can be asked",
+        ),
+        (
+            aiohttp.InvalidUrlRedirectClientError(CANARY),
+            "what answers there leads to where nothing can be asked",
+        ),
+        (
+            config.ConfigException(CANARY),
+            "the credentials of the kubeconfig cannot be had",
+        ),
     ],
 )
 def test_an_error_of_the_client_is_a_clause_of_ours(error: Exception, says: str) -> None:
@@ -72,5 +86,7 @@ def test_no_error_of_the_client_is_told_in_its_own_words(kind: type[Exception]) 
         except (TypeError, AttributeError):
             continue
         assert "canary" not in clause(error)
+        # Nor by a name that only whoever wrote the client knows.
+        assert "Error" not in clause(error) and "URL" not in clause(error).replace("its URL", "")
         return
     pytest.fail(f"{kind.__name__} could not be made")

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""URLs by which servers and proxies can be asked, and what is wrong with others."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
+
+from postroom.controller.server_urls import fault_of, fault_of_server, proxy_of_environment
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://10.0.0.1:6443",
+        "HTTPS://api.example",
+        "http://[::1]:80/k8s/clusters/c-1",
+        "https://[fe80::1%eth0]:1",
+        "https://b\u00fccher.example.:65535/",
+        "https://under_score.svc:",
+    ],
+)
+def test_a_url_that_can_be_asked_has_no_fault(url: str) -> None:
+    assert fault_of(url) is fault_of_server(url) is None
+
+
+def test_a_user_is_for_proxies() -> None:
+    assert fault_of("http://u:p@h:1") is None
+    assert fault_of_server("http://u:p@h:1") == "holds a user, which users says"
+
+
+@given(st.text("ahtps:/[].@?#\\ 0169%-\u0661\t\n") | st.integers())
+def test_what_has_no_fault_is_taken_by_the_client(rest: str | int) -> None:
+    url = f"https://{rest}" if isinstance(rest, str) else rest
+    if fault_of(url) is None:
+        assert URL(str(url)).raw_host
+        assert 0 < (URL(str(url)).port or 0) < 65536
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "found"),
+    [
+        ("https_proxy", "http://h:1", ("http://h:1", "https_proxy")),
+        ("HTTPS_PROXY", "http://h:1", ("http://h:1", "HTTPS_PROXY")),
+        ("HTTPS_PROXY", "h:1", ("http://h:1", "HTTPS_PROXY")),
+        ("http_proxy", "http://h:1", None),
+        ("https_proxy", "", None),
+    ],
+)
+def test_the_variable_of_a_proxy_is_known(
+    variable: str,
+    value: str,
+    found: tuple[str, str] | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY", "http_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, value)
+    assert proxy_of_environment("https://api.example:6443") == found
+    monkeypatch.setenv("no_proxy", "api.example")
+    assert proxy_of_environment("https://api.example:6443") is None

@@ -15,6 +15,7 @@ import socket
 import ssl
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -358,3 +359,17 @@ async def test_who_hangs_up_once_is_not_judged_by_it(protocol: str) -> None:
     assert len(shaken) == 2
     assert (*outcome(report), report.conclusive) == ("TLS", "HandshakeFailed", False)
     assert "finished one right after it" in report.message
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_where_the_system_trusts_nobody_no_server_is_to_blame(
+    protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    report, _ = await probed(server_of(issued(ROOT)), protocol, None)
+    assert (*outcome(report), report.conclusive) == ("TLS", "ResourcesExhausted", False)
+    assert "ca-certificates" in report.message and "caBundleRef" not in report.message
+    # Whoever names an authority needs none of the system's.
+    trusted, _ = await probed(server_of(issued(ROOT)), protocol, ROOT.pem)
+    assert outcome(trusted) == WORKS

@@ -12,6 +12,9 @@ from importlib import import_module
 #: A plugin of pydantic sees each spec, status and setting that is read. None is looked for, which
 #: goes through the metadata of all packages, and none that happens to be installed is called.
 _NO_PLUGINS = ("PYDANTIC_DISABLE_PLUGINS", "__all__")
+#: Names a file that every default context of ssl writes the keys of its connections to, and with
+#: them whatever credentials they carry; where it cannot be written, none is made.
+_KEYS_OF_CONNECTIONS = "SSLKEYLOGFILE"
 
 
 def postroom() -> None:
@@ -34,6 +37,7 @@ def kubectl_complete_postroom() -> None:
 
 def _begin(program: str) -> None:
     os.environ.setdefault(*_NO_PLUGINS)
+    os.environ.pop(_KEYS_OF_CONNECTIONS, None)
     try:
         import_module(program).main()
     except KeyboardInterrupt:

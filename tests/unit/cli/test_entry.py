@@ -97,3 +97,22 @@ def test_what_programs_begin_with_loads_nothing_else() -> None:
     library |= {"gc"}  # a part of the interpreter itself
     assert place in done.stdout
     assert set(done.stdout.split()) <= its_own | library
+
+
+@pytest.mark.parametrize("file", ["keys.log", "missing/keys.log"])
+@pytest.mark.parametrize("program", ["postroom", "kubectl-postroom"])
+def test_keys_of_connections_are_written_nowhere(
+    program: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / file))
+    place, function = begun_by(program)
+    verb = "check" if program == "postroom" else "verify"
+    done = run(
+        f"import sys, ssl\nsys.argv[1:] = [{verb!r}, '--help']\n"
+        f"from {place} import {function}\n"
+        f"try:\n    {function}()\n"
+        "finally:\n    import aiohttp\n"
+        "    assert ssl.create_default_context().keylog_filename is None"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not list(tmp_path.iterdir())

@@ -24,6 +24,7 @@ from cluster import taking_effect
 from cluster.api_client import (
     administrator,
     apply,
+    delete,
     merge,
     read,
     reinstall,
@@ -203,6 +204,33 @@ def test_what_others_have_is_left_alone(site: Site, program: Path, tmp_path: Pat
         eventually(lambda: "PUBLISH_NAME_TAKEN" in site.codes(), "the foreign object is told of")
     (left,) = site.endpoints()
     assert left["spec"] == foreign["spec"]
+
+
+def test_a_domain_that_is_created_again_has_its_records_handed_over_anew(
+    site: Site, tmp_path: Path
+) -> None:
+    """What the earlier one of its name had is on its way to be collected, and nobody else's: to
+    delete it is no fix where somebody's finalizer holds it."""
+    site.apply("Ownership")
+    with operator(site.plane, site.lab, tmp_path, FLAG):
+        eventually(lambda: site.has(f"TXT {site.domain}"), "the proof is handed over")
+        (earlier,) = site.endpoints()
+        where = f"/apis/{dns_endpoint.API_VERSION}/namespaces/{site.namespace}/dnsendpoints"
+        held = f"{where}/{earlier['metadata']['name']}"
+        merge(site.plane, held, {"metadata": {"finalizers": ["example.com/backup"]}})
+        delete(site.plane, f"{path_of(site.namespace, Kind.SENDING_DOMAIN)}/d")
+        site.apply("Ownership")
+        awaited = "is deleted, but stands"
+        eventually(lambda: awaited in str(site.status()["status"]), "it waits for the earlier")
+        assert "PUBLISH_NAME_TAKEN" not in site.codes()
+        merge(site.plane, held, {"metadata": {"finalizers": None}})
+
+        def anew() -> bool:
+            found = [each["metadata"]["uid"] for each in site.endpoints()]
+            return found not in ([], [earlier["metadata"]["uid"]])
+
+        eventually(anew, "it is handed over anew")
+        eventually(lambda: site.has(f"TXT {site.domain}"), "with what the domain wants")
 
 
 def test_without_the_zone_or_the_flag_nothing_is_written(site: Site, tmp_path: Path) -> None:

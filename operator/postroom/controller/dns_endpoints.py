@@ -80,7 +80,7 @@ class OwnedEndpoints:
         name, content = wanted.child.name, wanted.content
         there = await self._client.dns_endpoint(namespace, name)
         if there is not None and not is_controlled_by(there, owner):
-            return ChildState.CONFLICT
+            return _in_the_way(there, owner) if isinstance(content, tuple) else ChildState.CONFLICT
         key = Key(Kind.SENDING_DOMAIN, namespace, owner.name)
         if not isinstance(content, tuple):
             return ChildState.GONE if there is None else await self._withdraw(key, name, there)
@@ -145,6 +145,15 @@ def _manifest(
         "metadata": metadata_for(owner, namespace, name),
         "spec": {"endpoints": [targets.manifest for targets in content]},
     }
+
+
+def _in_the_way(there: Mapping[str, Any], owner: Owner) -> ChildState:
+    """What a DNSEndpoint means that is not ours: that of an earlier domain of this name goes by
+    itself, once whoever holds it lets it."""
+    earlier = children.controller_of(there)
+    if earlier is None or earlier[:2] != owner[:2]:
+        return ChildState.CONFLICT
+    return ChildState.ENDING if children.is_ending(there) else ChildState.UNAVAILABLE
 
 
 def _has(there: Mapping[str, Any], made: Mapping[str, Any]) -> bool:

@@ -118,6 +118,34 @@ def test_what_is_not_ours_is_left_alone() -> None:
     assert (api.there, api.calls) == (foreign, [])
 
 
+@pytest.mark.parametrize(
+    ("reference", "deleted", "state"),
+    [
+        ({}, False, ChildState.UNAVAILABLE),
+        ({}, True, ChildState.ENDING),
+        ({"name": "e"}, False, ChildState.CONFLICT),
+        ({"kind": "EmailAccount"}, True, ChildState.CONFLICT),
+        ({"apiVersion": "example.com/v1"}, False, ChildState.CONFLICT),
+    ],
+)
+def test_what_an_earlier_domain_of_the_name_had_is_nobody_elses(
+    reference: dict[str, str], state: ChildState, *, deleted: bool
+) -> None:
+    """It is collected soon; to rename it or to delete it would be no fix."""
+    api = Api()
+    assert apply(api, WANTED) is ChildState.APPLIED
+    assert api.there is not None
+    metadata = api.there["metadata"]
+    metadata["ownerReferences"][0] |= {"uid": "uid-0", **reference}
+    if deleted:
+        metadata |= {"deletionTimestamp": "now", "finalizers": ["example.com/backup"]}
+    assert apply(api, WANTED) is state
+    assert apply(api, UNWANTED) is ChildState.CONFLICT
+    assert api.calls == ["applied"]
+    api.there = None
+    assert apply(api, WANTED) is ChildState.APPLIED
+
+
 def test_nothing_is_written_where_no_policy_holds_us() -> None:
     api = Api()
     api.policy = False

@@ -140,6 +140,11 @@ def _trial(look: _Look, text: str, unasked: Outcome = Outcome.TIMEOUT) -> spf_in
     )
 
 
+def _passes(look: _Look, text: str) -> bool:
+    """Whether what is required passes, if need be where names of the message are not there."""
+    return any(_trial(look, text, of).all_pass for of in (Outcome.TIMEOUT, Outcome.NX_DOMAIN))
+
+
 def _judged_by_trial(look: _Look, found: spf.Reach) -> Judgement:
     """All that is required stands there: see whether it passes when receivers evaluate it."""
     text, fault = look.records[0], spf_faults.of_reach(found)
@@ -151,7 +156,7 @@ def _judged_by_trial(look: _Look, found: spf.Reach) -> Judgement:
         return _faulty(look, refused)
     ends = spf_chains.of_others(found)
     if ends:
-        return _ends_at_others(look, found, ends, trial)
+        return _ends_at_others(look, found, ends)
     if fault is None and not found.unknown and voids:
         fault = spf_faults.of_voids(trial)
         if fault is not None:
@@ -191,15 +196,12 @@ def _judged_by_trial(look: _Look, found: spf.Reach) -> Judgement:
     return _valid(look) if fault is None else _faulty(look, fault)
 
 
-def _ends_at_others(
-    look: _Look, found: spf.Reach, ends: Sequence[spf_chains.DeadEnd], trial: spf_includes.Trial
-) -> Judgement:
-    """What others publish leads to a dead include, or in a circle, which is theirs to mend: that
-    what is required passes before is in the user's own hands."""
+def _ends_at_others(look: _Look, found: spf.Reach, ends: Sequence[spf_chains.DeadEnd]) -> Judgement:
+    """What others publish leads to a dead end: theirs to mend, but for what passes before it."""
     said = f"The {where(look.planned)} {ends[0].sentence}"
     required = {canonical(include) for include in look.wanted.includes}
     theirs = any(end.concerns(required) for end in ends)
-    if trial.all_pass and not theirs:
+    if not theirs and _passes(look, look.records[0]):
         message = (
             f"{said}. What this spec requires passes before that, other senders get permerror. "
             f"{ends[0].remedy(moved=False)}"
@@ -210,7 +212,7 @@ def _ends_at_others(
     message = f"{said}: receivers give permerror to all who have not passed before."
     fix, value = external(), look.records[0]
     offer = _offered(look, look.records)
-    if offer.value not in (None, value) and not theirs and _trial(look, offer.value).all_pass:
+    if offer.value not in (None, value) and not theirs and _passes(look, offer.value):
         value = offer.value
         fix = replacing(look.planned, look.answer, look.records, value) or fix
         also = changed(offer, ends=()).consequences
@@ -231,7 +233,7 @@ def _void_for_required(look: _Look, fault: spf_faults.SPFFault) -> Judgement:
     """Lookups that find nothing for one version of IP end the evaluation before somebody who is
     required passes: what is required first does, unless it runs into that by itself."""
     offer = _offered(look, look.records)
-    if offer.value is not None and _trial(look, offer.value).all_pass:
+    if offer.value is not None and _passes(look, offer.value):
         return _faulty(look, fault)
     message = (
         f"The {where(look.planned)} {fault.sentence}. No record is offered: what spec.spf requires "
@@ -251,7 +253,7 @@ def _offered(look: _Look, existing: Sequence[str]) -> spf_merge.Offer:
         found = spf.reach(text, others, name)
         voids = max(found.family_voids) > spf.VOID_LOOKUP_LIMIT >= found.void_lookups
         if voids or spf_chains.of_others(found):
-            return not _trial(look, text).all_pass
+            return not _passes(look, text)
         return spf_faults.may_refuse(text) and spf_faults.of_trial(_trial(look, text)) is not None
 
     losses = partial(spf_losses.losses, look.records, look.wanted, others, name, look.seen)
@@ -277,10 +279,7 @@ def _may_find_nothing(look: _Look, found: spf.Reach) -> Finding:
 
 
 def _unseen(look: _Look, name: str, *, is_host: bool = False) -> Judgement:
-    """Nothing can be said before the whole chain, or a host in it, was seen: what is there stays.
-
-    Who is missing may be authorised there.
-    """
+    """Nothing is said before the chain and its hosts were seen: there may be what is missing."""
     what, does = f"the SPF record of {quoted(name)}", f"includes {quoted(name)}"
     if is_host:
         what = f"the addresses of {quoted(name)}"

@@ -159,8 +159,10 @@ def offered(
     named = [f"include:{include}" for include in wanted.includes]
     named += [spf.mechanism_for(network) for network in wanted.networks]
     sure = [term for term in named if get_through(f"{VERSION} {term}", others, name)]
+    # Whoever passes by these comes to no fault of the others.
+    named.sort(key=lambda term: term not in sure)
     tried: list[_Tried] = []
-    for first in (None, named, sure):
+    for order, first in ((1, None), (0, named), (2, sure)):
         put = None if first is None else {mechanism: mechanism in first for mechanism in named}
         offer = _offered(existing, planned, wanted, passable, plan, put)
         if offer.value is None:
@@ -169,7 +171,7 @@ def offered(
             return offer
         for made in _by_ends(offer, offer.value, others, name):
             value = made.value or offer.value
-            trial = _Tried(made, losses(value), refuses(value), first is None)
+            trial = _Tried(made, losses(value), refuses(value), order)
             if not any(trial.rank[:-1]):
                 return made
             tried.append(trial)
@@ -185,18 +187,18 @@ def offered(
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """A record that was tried: who loses by it, whether what is required fails, and whether it is
-    what a merge comes to by itself."""
+    """A record that was tried: who loses by it, whether what is required fails, and which of those
+    that do as well is sooner taken."""
 
     offer: Offer
     lost: Losses
     fails: bool
-    own: bool
+    order: int
 
     @property
-    def rank(self) -> tuple[int, bool, int, bool]:
+    def rank(self) -> tuple[int, bool, int, int]:
         """The less the better, and the sooner the more it weighs."""
-        return len(self.lost.certain), self.fails, len(self.lost.possible), self.own
+        return len(self.lost.certain), self.fails, len(self.lost.possible), self.order
 
 
 def _taking_away(offer: Offer, address: str) -> Offer:

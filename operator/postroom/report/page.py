@@ -183,32 +183,36 @@ class _Section:
         ]
         self.causes = list[_Cause]()
         if not self.tabular:
-            self.causes = _causes(shown) if listing is None else _listed_causes(turn, listing)
+            self.causes = _by_cause(
+                [
+                    (
+                        each.problems[0].code if each.problems else each.reason,
+                        each,
+                        f"#{each.anchor}",
+                    )
+                    for each in shown
+                ],
+                lambda code: "",
+            )
+        if listing is not None and not self.tabular:
+            # Those of all that the list has of a turn, though the page shows a part of it.
+            self.causes = _by_cause(
+                [(each.cause, each, "") for each in listing.causes.get(turn, ())],
+                lambda code: listing.of_cause(turn, code),
+            )
 
 
-def _causes(shown: Sequence[shape.ReportedObject]) -> list[_Cause]:
-    return _by_cause(
-        [
-            (each.problems[0].code if each.problems else each.reason, each.title, f"#{each.anchor}")
-            for each in shown
-        ],
-        lambda code: "",
-    )
-
-
-def _listed_causes(turn: shape.Turn, listing: PageListing) -> list[_Cause]:
-    """Those of all that the list has of a turn, though the page shows a part of it."""
-    return _by_cause(
-        [(each.cause, each.title, "") for each in listing.causes.get(turn, ())],
-        lambda code: listing.of_cause(turn, code),
-    )
-
-
-def _by_cause(objects: Sequence[tuple[str, str, str]], link: Callable[[str], str]) -> list[_Cause]:
-    """Each object under its first cause, what is found most often first; few need no list."""
+def _by_cause(
+    objects: Sequence[tuple[str, shape.Listed | shape.ReportedObject, str]],
+    link: Callable[[str], str],
+) -> list[_Cause]:
+    """Each object under its first cause, what is found most often first; few need no list. Of
+    several of a title, such as servers of one host, each is told with its place."""
     found: dict[str, list[tuple[str, str]]] = {}
-    for code, title, href in objects if len(objects) >= _SEVERAL else ():
-        found.setdefault(code, []).append((title, href))
+    titles = Counter((code, each.title) for code, each, _ in objects)
+    for code, each, href in objects if len(objects) >= _SEVERAL else ():
+        place = f" ({each.namespace}/{each.name})" if titles[code, each.title] > 1 else ""
+        found.setdefault(code, []).append((f"{each.title}{place}", href))
     return [
         _Cause(code, mine[:_FEW], len(mine), link(code))
         for code, mine in sorted(found.items(), key=lambda entry: (-len(entry[1]), entry[0]))

@@ -159,6 +159,22 @@ def test_causes_are_told_of_all_pages_where_their_section_begins() -> None:
     assert 'id="yours">Your turn <span class="number">250</span>' in there.html(page=2)
 
 
+def test_of_one_title_in_a_list_of_a_cause_each_is_told_with_its_place() -> None:
+    refused = condition("Ready", "False", "ConnectionRefused", "No.")
+    same = [stored("MailServer", "relay", refused) for _ in range(page._SEVERAL)]
+    for number, raw in enumerate(same):
+        raw["metadata"]["namespace"] = f"n{number}"
+        raw["spec"] = {"host": "mail.example.com"}
+    same[0]["spec"] = {"host": "other.example.com"}
+    there = Listing(*same).html()
+    for text in (page.render(report_of(*same)), there):
+        (told,) = re.findall(r"<dd>(.*?)</dd>", text.split('class="causes"')[1], re.DOTALL)[:1]
+        shown = re.sub(r"<[^>]*>|\s+and \d+ more", "", told).split(", ")
+        assert "other.example.com" in shown
+        assert "mail.example.com (n1/relay)" in shown
+        assert len(set(shown)) == len(shown)
+
+
 def test_the_form_shows_what_was_asked_for() -> None:
     text = many().html(q='a"b', state="Yours", kind="MailServer", namespace="gone")
     assert 'name="q" value="a&#34;b"' in text

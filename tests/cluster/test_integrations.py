@@ -67,8 +67,7 @@ def test_others_take_the_examples_for_secrets(
     place = str(consumers.schemas / definition)
     installed.kubectl("apply", "--server-side", "-f", place)
     installed.kubectl("wait", "--for=condition=Established", "-f", place, "--timeout=120s")
-    # The definition is of a version before this field.
-    text = re.sub(r"^ +nullBytePolicy: .*\n", "", example(SECRETS / name, namespace), flags=re.M)
+    text = example(SECRETS / name, namespace)
     trial = ("create", "--dry-run=server", "--validate=strict", "-f", "-")
     # Discovery of a new kind takes a moment.
     eventually(

@@ -15,7 +15,7 @@ import pytest
 import trustme
 from aiohttp import web
 
-from postroom.controller.kubeconfig import connection
+from postroom.controller.kubeconfig import ConnectionSettingsError, connection
 from postroom.controller.transport import ApiTransport, Response
 from unit.controller.fakeapi import write_kubeconfig
 
@@ -113,15 +113,11 @@ async def test_nothing_is_sent_that_is_held_back_at_last(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("server", ["https://127.0.0.1:99999", "https://127.0.0.1:port", "host"])
-async def test_a_server_that_is_no_url_is_told_as_any_other_failure(
+async def test_a_server_that_is_no_url_is_told_before_it_is_asked(
     tmp_path: Path, server: str
 ) -> None:
-    transport = ApiTransport(await connection(write_kubeconfig(server, tmp_path)), AGENT)
-    try:
-        with pytest.raises(aiohttp.ClientError):
-            await sent(transport)
-    finally:
-        await transport.close()
+    with pytest.raises(ConnectionSettingsError, match=r"server of cluster fake .*must be a URL"):
+        await connection(write_kubeconfig(server, tmp_path))
 
 
 @pytest.mark.parametrize("way", ["request", "watch"])

@@ -29,7 +29,7 @@ OF_OTHERS = {
 NO_CODES = {
     *("OUTPUT_DIR", "SITE_URL", "BASE_ROOTFS", "GITHUB_OUTPUT", "CLOCK_BOOTTIME", "YOUR_TOKEN"),
     *("NO_COLOR", "CLICOLOR_FORCE", "FORCE_COLOR", "KUBEBUILDER_ASSETS"),
-    "TLS_AES_256_GCM_SHA384",
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "TLS_AES_256_GCM_SHA384"),
 }
 _OPTION = re.compile(r"--[a-z][a-z-]+[a-z]")
 _FIELD = re.compile(r"(spec|status)((?:\.[a-zA-Z]+(?:\[\])?)+)")

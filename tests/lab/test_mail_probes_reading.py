@@ -104,8 +104,9 @@ async def test_a_login_has_few_sessions_and_a_new_one_waits_for_the_old(
         elsewhere = replace(server.where, namespace="other")
         await stack.enter_async_context(made.reading(elsewhere, LOGIN))
         monkeypatch.setattr(network, "_HANDOVER", 0.05)
-        refused = await failure_of(made, server.where)
-        assert (refused.reason.value, refused.conclusive) == ("ServerThrottled", False)
+        for who in (LOGIN.username, LOGIN.username.title()):
+            refused = await failure_of(made, server.where, replace(LOGIN, username=who))
+            assert (refused.reason.value, refused.conclusive) == ("ServerThrottled", False)
         assert (await made.probe(server.where, LOGIN, "INBOX")).reason.value == "ProbeSucceeded"
     async with made.reading(server.where, LOGIN) as reader:
         assert await reader.open("INBOX")

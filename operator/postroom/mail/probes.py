@@ -25,6 +25,7 @@ from postroom.mail.imap.scan import scan
 from postroom.mail.imap.session import ImapSession
 from postroom.mail.limits.hosts import HOST_LIMIT, QUIET, Host, Hosts, RefusalBudget
 from postroom.mail.limits.limiter import ProbeLimiter
+from postroom.mail.presets.mailboxes import login_of
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.mail.session.echo_filter import without_withheld
 from postroom.mail.session.state import Connector, cooling_down
@@ -135,7 +136,7 @@ class NetworkProbes:
         of its host. Providers bound the sessions of a login, so that one has few of those.
         """
         namespace, name = endpoint.namespace, endpoint.host
-        whose = (namespace, name, login.username)
+        whose = (namespace, *login_of(login.username, name))
         async with AsyncExitStack() as stack:
             try:
                 await stack.enter_async_context(self._lasting.slot(whose, namespace, _HANDOVER))

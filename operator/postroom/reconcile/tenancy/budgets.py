@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from postroom.api.times import parse_timestamp
 from postroom.concurrency.shards import WHOLE, Shard
+from postroom.mail.presets.mailboxes import is_shared_username, login_of, mailbox_of
 
 #: Between two messages of ours through one account.
 SPACING = timedelta(minutes=5)
@@ -51,18 +52,6 @@ LOGIN_OF_ALL = Rate(15, 15)
 RECIPIENT_OF_ALL = Rate(6, 6)
 _OF_ALL = (LOGIN_OF_ALL, RECIPIENT_OF_ALL)
 
-#: Domains of one service, which ignores dots (https://support.google.com/mail/answer/7436150).
-_GMAIL = frozenset({"gmail.com", "googlemail.com"})
-
-
-def bare_mailbox(address: str) -> str:
-    """Return the mailbox behind an address: case folded, without a sub-address (RFC 5233)."""
-    local, _, domain = address.lower().rpartition("@")
-    local = local.partition("+")[0] or local
-    if domain in _GMAIL:
-        local, domain = local.replace(".", "") or local, "gmail.com"
-    return f"{local}@{domain}"
-
 
 @dataclass(frozen=True, slots=True)
 class Spender:
@@ -80,10 +69,10 @@ class Spender:
 
     def rates(self, recipient: str) -> Mapping[Key, Rate]:
         """Return everything that a message to a recipient counts for."""
-        place, mailbox = self.namespace, bare_mailbox(recipient)
+        place, mailbox = self.namespace, mailbox_of(recipient)
         found: dict[Key, Rate] = {
             ("account", place, self.name): ACCOUNT,
-            ("address", place, bare_mailbox(self.address)): ACCOUNT,
+            ("address", place, mailbox_of(self.address)): ACCOUNT,
             ("namespace", place): NAMESPACE,
             ("recipient", place, mailbox): RECIPIENT,
             ("recipient", mailbox): RECIPIENT_OF_ALL,
@@ -91,9 +80,11 @@ class Spender:
         if self.secret is not None:
             found["secret", place, self.secret] = LOGIN
         if self.login is not None:
-            username, host = (part.lower() for part in self.login)
-            found["login", place, username, host] = LOGIN
-            found["login", username, host] = LOGIN_OF_ALL
+            who = login_of(*self.login)
+            found["login", place, *who] = LOGIN
+            # What all customers of a provider are called tells nobody's login from another's.
+            if not is_shared_username(*self.login):
+                found["login", *who] = LOGIN_OF_ALL
         return found
 
 

@@ -28,7 +28,6 @@ from postroom.reconcile.tenancy.budgets import (
     SPACING,
     Budgets,
     Spender,
-    bare_mailbox,
 )
 from postroom.reconcile.world import MessagePolicy
 from unit.reconcile.assessments import NOW
@@ -83,24 +82,6 @@ def test_what_a_status_tells_counts_for_as_long_as_it_is_old() -> None:
     assert budgets.wait(spender(), OLD, wall) == timedelta(minutes=3)
 
 
-@pytest.mark.parametrize(
-    ("address", "mailbox"),
-    [
-        ("Victim@Example.COM", "victim@example.com"),
-        ("victim+tag@example.com", "victim@example.com"),
-        ("victim+a+b@example.com", "victim@example.com"),
-        ("vic.tim@example.com", "vic.tim@example.com"),  # only Gmail folds dots
-        ("V.i.c.tim+tag@gmail.com", "victim@gmail.com"),
-        ("vic.tim@GoogleMail.com", "victim@gmail.com"),
-        ("vic.tim@mail.gmail.com.example", "vic.tim@mail.gmail.com.example"),
-        ("+@example.com", "+@example.com"),
-        ("+a@example.com", "+a@example.com"),
-    ],
-)
-def test_an_address_counts_as_the_mailbox_behind_it(address: str, mailbox: str) -> None:
-    assert bare_mailbox(address) == mailbox
-
-
 def test_an_account_sends_one_in_five_minutes_whatever_the_recipient() -> None:
     budgets = Budgets()
     assert budgets.reserve("1", spender(), "x@example.net", OLD, NOW) == timedelta()
@@ -152,6 +133,49 @@ def test_a_login_is_counted_under_every_secret_and_a_secret_under_every_login() 
             by_secret.reserve(f"{number}", one, f"r{number}@x.example", OLD, NOW) == timedelta()
         )
     assert granted == LOGIN.count
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("sender@gmail.com", "smtp.gmail.com"), ("s.ender+x@googlemail.com", "smtp.gmail.com")),
+        (("u@example.com", "smtp.gmail.com"), ("U@example.com", "smtp.googlemail.com")),
+        (("u", "smtp.mail.svc"), ("u", "smtp.mail.svc.cluster.local")),
+        (("u", "smtp.example.com"), ("u", "SMTP.example.com.")),
+    ],
+)
+def test_a_login_is_one_however_it_is_written(one: tuple[str, str], other: tuple[str, str]) -> None:
+    budgets = Budgets()
+    granted = 0
+    for number in range(20):
+        login = (one, other)[number % 2]
+        sender = Spender("ns", f"n{number}", f"n{number}@example.com", f"s{number}", login)
+        wait = budgets.reserve(f"{number}", sender, f"r{number}@x.example", OLD, NOW)
+        granted += wait == timedelta()
+    assert granted == LOGIN.count
+
+
+@pytest.mark.parametrize(
+    ("username", "host", "is_shared"),
+    [
+        ("apikey", "smtp.sendgrid.net", True),
+        ("resend", "smtp.resend.com", True),
+        ("SMTP_Injection:X-MSYS-SUBACCOUNT=7", "smtp.sparkpostmail.com", True),
+        ("other", "smtp.sendgrid.net", False),
+        ("apikey", "smtp.example.com", False),
+        ("u@example.com", "smtp.gmail.com", False),
+    ],
+)
+def test_customers_who_are_all_called_the_same_do_not_wait_for_each_other(
+    username: str, host: str, is_shared: bool
+) -> None:
+    budgets, granted = Budgets(), 0
+    for number in range(40):
+        place = f"ns{number // 4}"
+        sender = Spender(place, f"n{number}", f"n{number}@example.com", place, (username, host))
+        wait = budgets.reserve(f"{number}", sender, f"r{number}@x.example", OLD, NOW)
+        granted += wait == timedelta()
+    assert granted == (40 if is_shared else LOGIN_OF_ALL.count)
 
 
 def test_a_namespace_has_a_budget_over_all_logins_and_recipients() -> None:

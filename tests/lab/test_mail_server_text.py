@@ -100,6 +100,20 @@ IMAP: dict[str, tuple[tuple[Step, ...], str | None]] = {
         "[AUTHENTICATIONFAILED] No canary for …",
     ),
     "BAD": (imap_until_login(after=("read", answer(b"BAD canary"))), "canary"),
+    "UTF-8": (
+        imap_until_login(
+            after=("read", answer("NO 用户alice@example.com密码错误，请重试".encode()))
+        ),
+        "用户 … 密码错误, 请重试",
+    ),
+    "Latin-1": (
+        imap_until_login(after=("read", answer("NO Ungültiges Kennwort".encode("latin-1")))),
+        "Ungültiges Kennwort",
+    ),
+    "turned": (
+        imap_until_login(after=("read", answer("NO nein \u202enein\u200b ja".encode()))),
+        "nein … ja",
+    ),
     "mailbox": (
         imap_until_login(
             after=(

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server's own words, made fit for status: no secrets, no identifiers, nothing that changes.
 
-What is kept is chosen, not what is dropped: words that look like words, the enhanced status code,
-punctuation. All else (ids, addresses, host names, times, URLs, base64, numbers) becomes ``…``, so
-that the same refusal reads the same every time.
+What is kept is chosen, not what is dropped: words that look like words, in the scripts that servers
+answer in, the enhanced status code, punctuation. All else (ids, addresses, host names, times, URLs,
+base64, numbers) becomes ``…``, so that the same refusal reads the same every time.
 """
 
 import re
-from collections.abc import Collection, Iterable
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 
 from postroom.api.mailserver import SERVER_TEXT_LIMIT
 from postroom.api.masked import Masked
+from postroom.mail.replies import letters
 from postroom.mail.replies.catalogue import rows
 from postroom.mail.replies.echoes import is_echoed
+from postroom.mail.replies.glossary import letters_known, without_marks
 from postroom.mail.replies.wording import is_telling
 
 #: Characters of the result.
@@ -22,8 +25,12 @@ TEXT_LIMIT = SERVER_TEXT_LIMIT
 _READ_LIMIT, _WORDS_LIMIT = 4096, 160
 _LEFT_OUT = "…"
 _WORD = re.compile(r"[A-Za-z]?[a-z]{0,19}|[A-Z]{1,20}")
+#: Compounds of other languages, of which only those that tell something are known from ids.
+_LONG_WORD = re.compile(r"[A-Za-z][a-z]{20,39}")
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 _WRAPPED = re.compile(r"([(\[]*)(.*?)([)\].,;:!?]*)")
+#: As French has them.
+_APART = re.compile(r"(?<=\w)\s+([:;!?])(?!\S)")
 #: Parts of a word: Application-specific, user's, and/or.
 _JOINTS = re.compile(r"[-'/]")
 _PARTS_LIMIT = 3
@@ -84,8 +91,8 @@ def normalised(text: str, secrets: Iterable[Masked] = (), names: Iterable[str] =
     one would remain, or a good part of it, nothing does. Without them a secret that looks like a
     plain word stays. `names` are those that we signed in with, which are left out.
     """
-    said = text[:_READ_LIMIT]
-    folded = {name.strip().lower() for name in names}
+    said = _APART.sub(r"\1", letters.prepared(text[:_READ_LIMIT])[:_READ_LIMIT])
+    folded = {unicodedata.normalize("NFKC", name).strip().lower() for name in names}
     folded |= {name.partition("@")[0] for name in folded}
     ours = {way for name in folded if name for way in (name, name[::-1])}
     for name in sorted((our for our in ours if " " in our), key=len, reverse=True):
@@ -106,9 +113,20 @@ def normalised(text: str, secrets: Iterable[Masked] = (), names: Iterable[str] =
             break
         shown = longer
     # In the whole, too: a part of a secret at the end of what is shown would be one too much.
-    if any(is_echoed(secret.reveal(), said, shown) for secret in secrets):
-        return ""
+    for secret in secrets:
+        # Each as it was said, and in the letters that are shown: plain ones, and without marks.
+        for way in dict.fromkeys(_ways(secret.reveal(), text[:_READ_LIMIT], shown)):
+            if is_echoed(*way):
+                return ""
     return shown
+
+
+def _ways(secret: str, said: str, shown: str) -> Iterator[tuple[str, str, str]]:
+    yield secret, said, shown
+    plain = unicodedata.normalize("NFKC", secret), letters.prepared(said), shown
+    yield plain
+    secret, said, shown = (without_marks(each.lower()) for each in plain)
+    yield secret, said, shown
 
 
 def _shown(token: str, names: Collection[str]) -> str:
@@ -121,11 +139,14 @@ def _shown(token: str, names: Collection[str]) -> str:
         return _LEFT_OUT
     word = core.lower()
     # Names that are long enough to be seen in a word also count within one.
-    if any(word == name or (len(name) >= _SPEAKABLE_FROM and name in word) for name in names):
+    if any(
+        word == name or (name in word and (len(name) >= _SPEAKABLE_FROM or not name.isascii()))
+        for name in names
+    ):
         return _LEFT_OUT
     # Alone in parentheses, or beside a slash, stand names of machines.
     aside = "/" in core or (before.endswith("(") and after.startswith(")"))
-    if aside and not (core in _known() or is_telling(core)):
+    if aside and core.isascii() and not (core in _known() or is_telling(core)):
         return _LEFT_OUT
     # A machine's name such as ``smtp-alpha``, and no word such as ``smtp-auth``.
     first, *others = word.split("-")
@@ -150,7 +171,11 @@ def _is_words(core: str) -> bool:
 
 def _is_word(part: str) -> bool:
     """Tell a word from an id, and from letters that a machine drew, as hexadecimal digits are."""
+    if not part.isascii():
+        return letters.is_word(part)
     word = part.lower()
+    if _LONG_WORD.fullmatch(part) is not None:
+        return letters_known(word) == len(word)
     if not part or _WORD.fullmatch(part) is None or _REPEATED.search(word):
         return False
     if word in _TRADE or len(word) < _SPEAKABLE_FROM:

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
+import unicodedata
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postroom.api.fields import UNPRINTED
 from postroom.api.masked import Masked
 from postroom.mail.replies import normalised, rows, server_text
 from postroom.mail.replies.server_text import TEXT_LIMIT
@@ -49,6 +52,31 @@ CASES = [
     ("no\x1b[31m\u202e no", "… no"),
     ("1 2 3 a@b", ""),
     ("", ""),
+    # In other languages, as servers of their countries answer.
+    (
+        "Anmeldung von b@example.com fehlgeschlagen: ungültiges Kennwort",
+        "Anmeldung von … fehlgeschlagen: ungültiges Kennwort",
+    ),
+    ("Authentifizierungsfehler für „mx-a“", "Authentifizierungsfehler für …"),
+    (
+        "compte verrouillé : réessayez d’ici 5 minutes !",
+        "compte verrouillé: réessayez d'ici …",
+    ),
+    (
+        "Неверный логин или пароль (код), ждите 5 минут [a1]",
+        "Неверный логин или пароль (код), ждите … минут …",
+    ),
+    ("用户名或密码错误，请在10分钟后重试。", "用户名或密码错误, 请在 … 分钟后重试."),
+    ("パスワードが正しくありません（ID: 83jf8a）", "パスワードが正しくありません (ID: …"),
+    ("로그인 실패: IP가 차단되었습니다", "로그인 실패: IP 가 차단되었습니다"),
+    ("החשבון נעול, נסה שוב", "החשבון נעול, נסה שוב"),
+    ("الحساب مقفل مؤقتا", "الحساب مقفل مؤقتا"),
+    ("Tài khoản đã bị khóa", "Tài khoản đã bị khóa"),
+    ("รหัสผ่านไม่ถูกต้อง", "รหัสผ่านไม่ถูกต้อง"),
+    # Letters of two scripts in one word, marks in heaps, and what turns or hides a text.
+    ("wrong pаsswоrd", "wrong …"),
+    ("no Z\u0351\u0352\u0353\u0354lgo", "no …"),
+    ("密\u202e码 错\u200b误 不", "… 不"),
 ]
 
 
@@ -119,13 +147,26 @@ def test_the_words_that_decide_stay_readable(row: object) -> None:
         assert "@" not in shown
 
 
-@given(st.text())
+#: Letters and marks that nobody sees (Default_Ignorable_Code_Point, and blank ones).
+UNSEEN = (
+    r"\xad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0000-\U000e0fff"
+)
+_SOMEWHERE = st.characters(min_codepoint=0xA0, max_codepoint=0xFFFF, exclude_categories=["Cs"])
+_MOSTLY = "aäßéжЯλאعखไ密ログ가 \u0301\u202e\u200b\u2066\u0600\u3164\u115f\u034f\ufe0f（）。：「」…"
+
+
+@given(st.text() | st.text(_SOMEWHERE | st.sampled_from(_MOSTLY), max_size=60))
 def test_it_is_idempotent_and_bounded(text: str) -> None:
     shown = normalised(text)
     assert normalised(shown) == shown
     assert len(shown) <= TEXT_LIMIT
-    assert shown.replace("…", "").isascii()
-    assert shown.replace("…", "").isprintable()
+    assert shown.isprintable()
+    for character in shown.replace("…", ""):
+        # Letters and the marks on them, each as it is written plainly.
+        assert character.isascii() or unicodedata.category(character)[0] in "LM"
+        assert unicodedata.normalize("NFKC", character) == character
+    assert re.search(f"[{UNPRINTED}{UNSEEN}]", shown) is None
 
 
 @given(st.lists(st.sampled_from([*"aZ9.-…[]() \n", "5.7.8 ", "word ", "A1b2", "<x@y>"])))
@@ -187,6 +228,8 @@ ECHOES = {
     "percent": "%63orrect%20horse battery staple",
     "quoted-printable": "=63orrect=20horse battery sta=\nple",
     "HTML": "&#99;orrect horse battery staple",
+    "wide": "".join(chr(ord(letter) + 0xFEE0) if letter > " " else letter for letter in SECRET),
+    "ornate": "".join(chr(ord(each) + 0x1D3B9) if each > " " else each for each in SECRET),
 }
 
 
@@ -195,6 +238,23 @@ def test_an_echo_silences_the_server(name: str) -> None:
     text = f"5.7.8 denied: {ECHOES[name]} is wrong"
     assert "denied" in normalised(text)
     assert normalised(text, [Masked(SECRET)]) == ""
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [
+        ("gehe\u0301imnis", "falsch: geh\u00e9imnis"),
+        ("geh\u00e9imnis", "falsch: gehe\u0301imnis"),
+        ("größenwahn", "falsch: grössenwahn"),
+        ("parolaÉtrange", "faux : parolaetrange"),
+        ("наша тайна", "нет: наша тайна"),
+        ("наша тайна", "нет: аншйат ашан аншат наша"),
+        ("正しい馬電池", "不正: 正しい馬電池です"),
+    ],
+)
+def test_a_secret_in_other_letters_does_not_remain(secret: str, said: str) -> None:
+    assert len(normalised(said)) > 8
+    assert normalised(said, [Masked(secret)]) == ""
 
 
 @given(st.from_regex(r"[a-z]{8,24}", fullmatch=True), st.integers(0, 30), st.booleans())
@@ -214,6 +274,8 @@ def test_no_six_letters_of_a_secret_remain(secret: str, at: int, backwards: bool
         ("Bob Smith", "no bob  smith here", "no … here"),
         ("apikey", "use apikeys or yekipa", "use …"),
         ("alice", "authentication failed", "authentication failed"),
+        ("王伟", "用户王伟不存在", ""),
+        ("иван", "пользователь Иван заблокирован", "пользователь … заблокирован"),
     ],
 )
 def test_names_are_left_out(username: str, text: str, shown: str) -> None:

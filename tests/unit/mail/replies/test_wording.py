@@ -58,6 +58,9 @@ def bare(said: str) -> list[str]:
 @pytest.mark.parametrize(
     ("before", "now", "same"),
     [
+        ("Сервер альфа: неверный пароль", "Сервер бета: неверный пароль", True),
+        ("Неверный пароль", "Учетная запись заблокирована", False),
+        ("密码错误 请重试", "账号已锁定 请重试", False),
         ("5.7.8 denied by alpha", "5.7.8 denied by bravo", True),
         ("5.7.8 denied by alpha", "5.7.8 locked by alpha", False),
         ("5.7.8 it is not disabled here", "5.7.8 it is disabled here", False),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the operator's client writes a status, at the real API server."""
+"""How the operator's client writes, and what it is refused, at the real API server."""
 
 from __future__ import annotations
 
@@ -53,3 +53,24 @@ async def test_a_status_is_replaced_and_what_is_not_kept_of_it_is_noticed(
         assert answer["status"] == status
     finally:
         await cluster.close()
+
+
+async def test_the_end_of_a_namespace_is_told_from_a_lack_of_rights(
+    installed: ControlPlane, namespace: str
+) -> None:
+    """A namespace that something holds stands for as long as that lasts."""
+    held = {"apiVersion": "v1", "kind": "ConfigMap"}
+    held |= {"metadata": {"name": "held", "finalizers": ["example.com/held"]}}
+    installed.kubectl("apply", "-n", namespace, "-f", "-", input=json.dumps(held))
+    installed.kubectl("delete", "namespace", namespace, "--wait=false")
+    cluster = await connect(installed.kubeconfig, connections=2)
+    try:
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}}
+        for dry_run in (True, False):
+            with pytest.raises(ApiError) as refused:
+                await cluster.create_secret(namespace, secret, dry_run=dry_run)
+            assert (refused.value.status, refused.value.of_ending_namespace) == (403, True)
+    finally:
+        await cluster.close()
+        freed = json.dumps([{"op": "remove", "path": "/metadata/finalizers"}])
+        installed.kubectl("patch", "configmap", "held", "-n", namespace, "--type=json", "-p", freed)

@@ -90,10 +90,10 @@ def is_ending(raw: Mapping[str, Any]) -> bool:
 
 def state_after(error: ApiError) -> ChildState:
     """Class what an API server answers to a write of a child."""
-    if error.status == 403:
+    if error.status == 403 and not error.of_ending_namespace:
         return ChildState.FORBIDDEN
     # A conflict that outlasts the attempts: somebody else writes the same at the same time.
-    passing = error.transient or error.status in (404, 409)
+    passing = error.transient or error.status in (404, 409) or error.of_ending_namespace
     return ChildState.UNAVAILABLE if passing else ChildState.REFUSED
 
 

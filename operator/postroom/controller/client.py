@@ -37,26 +37,43 @@ _UNFENCED = tuple(
 )
 
 
+#: The cause of a refusal by a namespace that is being deleted (core/v1).
+_NAMESPACE_ENDS = "NamespaceTerminating"
+
+
 class ApiError(Exception):
     """The API server refused, or did not answer (`status` 0).
 
     `message` is the server's own sentence, shortened: it may go to the log, never into status.
-    `retry_after` is in seconds, where the server asked for a pause.
+    `retry_after` is in seconds, where the server asked for a pause; `causes` are its words for
+    programs (meta/v1 StatusCause).
     """
 
     def __init__(
-        self, what: str, status: int, message: str = "", retry_after: float | None = None
+        self,
+        what: str,
+        status: int,
+        message: str = "",
+        retry_after: float | None = None,
+        causes: frozenset[str] = frozenset(),
     ) -> None:
         answer = f"answered {status}" if status else "failed"
         super().__init__(f"{what} {answer}" + (f": {message}" if message else ""))
         self.status = status
         self.message = message
         self.retry_after = retry_after
+        self.causes = causes
 
     @property
     def transient(self) -> bool:
         """Whether the same request may succeed later without anybody's doing."""
         return self.status in (0, 401, 408, 429) or self.status >= 500
+
+    @property
+    def of_ending_namespace(self) -> bool:
+        """Whether it was refused because its namespace is being deleted: which says nothing of
+        rights, quotas and policies."""
+        return _NAMESPACE_ENDS in self.causes
 
     @property
     def awaited(self) -> str:
@@ -336,11 +353,12 @@ class Cluster:
             raise ApiError(what, 0, no_answer.clause(error)) from None
         if not 200 <= answer.status < 300:
             # A Status object (meta/v1), which the answer need not be.
-            message = _decoded(answer.data).get("message")
+            told = _decoded(answer.data)
+            message = told.get("message")
             text = " ".join(message.split())[:_MESSAGE_LIMIT] if isinstance(message, str) else ""
             pause = answer.headers.get("Retry-After", "")
             retry_after = float(pause) if pause.isdecimal() else None
-            raise ApiError(what, answer.status, text, retry_after)
+            raise ApiError(what, answer.status, text, retry_after, _causes_in(told))
         return answer
 
 
@@ -371,3 +389,11 @@ def _decoded(data: bytes) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return answer if isinstance(answer, dict) else {}
+
+
+def _causes_in(told: Mapping[str, Any]) -> frozenset[str]:
+    """The causes of a Status object, whatever else an answer is."""
+    details = told.get("details")
+    causes = details.get("causes") if isinstance(details, Mapping) else None
+    listed = causes if isinstance(causes, list) else ()
+    return frozenset(str(each.get("reason")) for each in listed if isinstance(each, Mapping))

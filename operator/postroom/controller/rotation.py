@@ -145,10 +145,10 @@ class OwnedSecrets:
             known = _troubled(known, KeepingProblem.UNAVAILABLE)
         except ApiError as error:
             problem = KeepingProblem.REFUSED
-            if error.status == 403:
-                problem = KeepingProblem.FORBIDDEN
-            elif error.transient or error.status in (404, 409):
+            if error.transient or error.status in (404, 409) or error.of_ending_namespace:
                 problem = KeepingProblem.UNAVAILABLE
+            elif error.status == 403:
+                problem = KeepingProblem.FORBIDDEN
             known = _troubled(known, problem)
             logger.warning(
                 "a new refresh token could not be kept: the API server answers %d to a write of "

@@ -22,7 +22,8 @@ _DRY_RUN_LABEL = f"{GROUP}/dry-run"
 #: Policies answer with the first, webhooks with the second.
 _REFUSED = (422, 403)
 #: What else is forbidden says nothing of a policy: by a quota, which comes after all policies, and
-#: by RBAC, before them. Both may be otherwise a moment later.
+#: by RBAC, or the end of the namespace, before them. All may be otherwise a moment later: there may
+#: be a namespace of the same name again, and no policy for it.
 _NO_POLICY = re.compile(r"(exceeded|failed) quota|cannot create resource")
 
 
@@ -67,7 +68,8 @@ class SecretGuard:
             try:
                 await self._writer.create(namespace, foreign, dry_run=True)
             except ApiError as error:
-                if error.status not in _REFUSED or _NO_POLICY.search(error.message):
+                by_others = error.of_ending_namespace or _NO_POLICY.search(error.message)
+                if error.status not in _REFUSED or by_others:
                     raise
             else:
                 return False

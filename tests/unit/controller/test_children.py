@@ -79,6 +79,11 @@ def test_answers_are_classed(status: int, state: ChildState) -> None:
     assert state_after(ApiError("POST secret", status)) is state
 
 
+def test_the_end_of_a_namespace_is_no_lack_of_rights() -> None:
+    error = ApiError("POST secret", 403, causes=frozenset({"NamespaceTerminating"}))
+    assert state_after(error) is ChildState.UNAVAILABLE
+
+
 class Failing:
     """A writer that fails for one name."""
 

@@ -167,6 +167,24 @@ async def test_a_refusal_carries_status_sentence_and_pause(tmp_path: Path) -> No
     assert error.transient
 
 
+@pytest.mark.parametrize(
+    ("details", "ends"),
+    [
+        ({"causes": [{"reason": "NamespaceTerminating", "message": "it ends"}]}, True),
+        ({"causes": [{"reason": "FieldValueInvalid"}, {"reason": 5}, 5, None]}, False),
+        ({"causes": {"reason": "NamespaceTerminating"}}, False),
+        ({}, False),
+        ([], False),
+        ("NamespaceTerminating", False),
+    ],
+)
+async def test_the_end_of_a_namespace_is_told_by_its_cause(
+    details: object, ends: bool, tmp_path: Path
+) -> None:
+    body = {"message": "because it is being terminated", "details": details}
+    assert (await refused(403, body, tmp_path)).of_ending_namespace is ends
+
+
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 422])
 async def test_refusals_that_last_are_not_transient(status: int, tmp_path: Path) -> None:
     error = await refused(status, {}, tmp_path)

@@ -153,12 +153,14 @@ async def test_a_policy_that_was_in_force_is_not_tried_at_every_write() -> None:
     assert (len(secrets.writes), len(secrets.tries)) == (3, 2)
 
 
-@pytest.mark.parametrize("status", [0, 429, 500, 503])
+@pytest.mark.parametrize("status", [0, 429, 500, 503, 403])
 async def test_an_api_server_that_does_not_say_is_no_permission(status: int) -> None:
     secrets = Secrets()
 
     async def unanswered(secret: object) -> None:
-        raise ApiError("POST secret", status)
+        # Who is being deleted forbids all.
+        causes = {"NamespaceTerminating"} if status == 403 else set[str]()
+        raise ApiError("POST secret", status, causes=frozenset(causes))
 
     secrets._try = unanswered  # type: ignore[method-assign,assignment]
     store, grant = secrets.store(), kept(microsoft_user())

@@ -59,7 +59,7 @@ class Api:
         reason = reason_to_refuse(secret, self.labelled)
         assert reason is not None, "what is ours is not tried"
         if reason != self.lacks:
-            raise ApiError("POST", self.status, self.says)
+            raise ApiError("POST", self.status, self.says, causes=frozenset({self.says}))
 
 
 def guard(api: Api) -> SecretGuard:
@@ -125,6 +125,7 @@ async def test_what_is_tried_may_be_of_another_kind() -> None:
         'secrets "postroom-dry-run-x" is forbidden: exceeded quota: few, requested: secrets=1',
         'secrets "postroom-dry-run-x" is forbidden: failed quota: few: must specify limits',
         'secrets is forbidden: User "x" cannot create resource "secrets" in API group ""',
+        "NamespaceTerminating",
     ],
 )
 async def test_a_refusal_that_is_no_policys_says_nothing_of_one(says: str) -> None:

@@ -156,7 +156,10 @@ def keep(event: dict[str, str], source: bytes | None) -> None:
         notes.append("automatic: do not answer")
     if source is None:
         notes.append(f"oversized: {event.get('size')} octets")
-    digest = hashlib.sha256(source or b"").hexdigest()
+    # Of one that came without its body, what is told of it tells it from others.
+    facts = [event.get(name) for name in ("messageid", "size", "time")]
+    told = source if source is not None else f"oversized {facts}".encode("utf-8", "replace")
+    digest = hashlib.sha256(told).hexdigest()
     with database() as db, db:
         db.execute("BEGIN IMMEDIATE")
         if db.execute("SELECT 1 FROM message WHERE event = ?", [event["id"]]).fetchone():

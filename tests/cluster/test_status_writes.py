@@ -59,7 +59,7 @@ async def test_the_end_of_a_namespace_is_told_from_a_lack_of_rights(
     installed: ControlPlane, namespace: str
 ) -> None:
     """A namespace that something holds stands for as long as that lasts."""
-    held = {"apiVersion": "v1", "kind": "ConfigMap"}
+    held: dict[str, Any] = {"apiVersion": "v1", "kind": "ConfigMap"}
     held |= {"metadata": {"name": "held", "finalizers": ["example.com/held"]}}
     installed.kubectl("apply", "-n", namespace, "-f", "-", input=json.dumps(held))
     installed.kubectl("delete", "namespace", namespace, "--wait=false")

@@ -14,7 +14,7 @@ import pytest
 import trustme
 from cloudevents.core.bindings import http as binding
 from cloudevents.core.formats.json import JSONFormat
-from nats.js.api import DiscardPolicy, StreamConfig
+from nats.js.api import DiscardPolicy, ObjectStoreConfig, StreamConfig
 
 from lab.mail_probing import left_behind
 from lab.nats_server import BUCKET, STREAM, Realm, administrator, nats_server
@@ -157,6 +157,44 @@ async def test_without_an_object_store_a_large_message_is_told_of(server: str, s
     assert "ce-dataref" not in kept.headers
 
 
+@pytest.mark.parametrize("written_as", Format)
+@pytest.mark.parametrize("bucket", [BUCKET, ""])
+@pytest.mark.parametrize("most", ["server", "stream", "both"])
+async def test_whatever_bound_a_message_is_beyond_it_holds_nobody_up(
+    tmp_path: Path, most: str, bucket: str, written_as: Format
+) -> None:
+    """Whoever writes to a mailbox chooses the size: it is stored or told of, however the bounds of
+    server and stream are."""
+    payload = "" if most == "stream" else "max_payload: 32768"
+    size = -1 if most == "server" else 20_000
+    with nats_server(tmp_path, payload) as port:
+        url = f"nats://127.0.0.1:{port}"
+        async with administrator(url) as (_, context):
+            await context.add_stream(
+                name=STREAM, subjects=["postroom.mail.>"], max_msg_size=size, max_msgs=-1
+            )
+            store = await context.create_object_store(BUCKET)
+            octets = bytes(range(256)) * 400
+            async with sink(url, written_as, object_store=bucket) as to:
+                small = {**told(), "id": "small"}
+                assert await send(to, octets, what=told()) == Answer(200)
+                assert await send(to, b"small", what=small) == Answer(200)
+            large, after = [await context.get_msg(STREAM, number) for number in (1, 2)]
+            said = f"{large.headers}{(large.data or b'').decode()}"
+            assert (f"nats-object:{BUCKET}/{PLACE.event_id}" in said) is bool(bucket)
+            assert (OVERSIZED in said) is not bool(bucket)
+            assert "small" in (after.headers or {}).values()
+            if bucket:
+                assert (await store.get(PLACE.event_id)).data == octets
+
+
+async def test_a_bucket_that_takes_no_more_is_named(server: str, stream: Any) -> None:
+    """And not the stream of the events, which has room."""
+    await stream.delete_object_store(BUCKET)
+    await stream.create_object_store(BUCKET, ObjectStoreConfig(max_bytes=1_000_000))
+    assert "Object Store of --nats-object-store is full" in await refused(server, LARGE)
+
+
 async def test_an_event_without_a_message(server: str, stream: Any) -> None:
     assert await answer_of(server, None) == Answer(200)
     kept = await stream.get_msg(STREAM, 1)
@@ -192,7 +230,6 @@ async def test_no_bucket(server: str, stream: Any) -> None:
     [
         ({"max_msgs": 1}, "is full"),
         ({"max_bytes": 900}, "is full"),
-        ({"max_msg_size": 600}, "takes no message so large"),
     ],
 )
 async def test_a_stream_that_takes_no_more(server: str, limits: Any, words: str) -> None:
@@ -209,6 +246,15 @@ async def test_a_stream_that_takes_no_more(server: str, limits: Any, words: str)
             assert words in answers[1].trouble
         finally:
             await context.delete_stream(STREAM)
+
+
+@pytest.mark.parametrize("message", [MESSAGE, None])
+async def test_a_stream_that_takes_not_even_what_is_told(
+    server: str, stream: Any, message: bytes | None
+) -> None:
+    await stream.update_stream(name=STREAM, subjects=["postroom.mail.>"], max_msg_size=100)
+    trouble = await refused(server, message)
+    assert trouble.startswith("The stream of NATS takes no message so large as what is told of one")
 
 
 async def test_somebody_answers_who_is_no_stream(server: str) -> None:

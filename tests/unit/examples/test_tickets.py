@@ -289,6 +289,21 @@ def test_what_comes_again_under_another_id_is_kept_once_and_only_then(tickets: T
     assert len(tickets.tickets_of_messages) == 4
 
 
+def test_messages_that_came_without_their_bodies_are_no_repetition_of_each_other(
+    tickets: Tickets,
+) -> None:
+    large = {"size": "99000000", "mayberepeated": "true"}
+    tickets.post(b"", 1)
+    tickets.post(None, 2, messageid="a@x", **large)
+    tickets.post(None, 3, messageid="b@x", **large)
+    tickets.post(None, 4, **large)
+    tickets.post(None, 5, time="2026-11-29T12:00:01Z", **large)
+    assert len(tickets.tickets_of_messages) == 5
+    # What is told of it is all that tells one from another.
+    tickets.post(None, 6, messageid="a@x", **large)
+    assert len(tickets.tickets_of_messages) == 5
+
+
 def test_an_oversized_message_is_a_line_of_its_ticket(tickets: Tickets) -> None:
     tickets.post(written("a@x"), 1)
     told = {"messageid": "big@x", "threadhint": "a@x", "size": "99000000"}

@@ -2,8 +2,9 @@
 """Hands messages to a stream of NATS JetStream; which server and stream, its administrator says.
 
 A message is handed over when the stream has acknowledged it, and not before. Its id is that of the
-event, so that a stream drops what it got a moment ago. What is larger than the server takes goes
-into an Object Store, and the event tells where (CloudEvents extension dataref).
+event, so that a stream drops what it got a moment ago. What is larger than the server or the stream
+takes goes into an Object Store, and the event tells where (CloudEvents extension dataref): whoever
+writes a large message holds no mailbox up.
 
 nats-py, which this needs, is an extra of the package: it is imported where it is used.
 """
@@ -38,6 +39,8 @@ PREFIX = "postroom.mail"
 _TAKEN = Answer(200)
 #: Octets that are kept free for the header of what the server takes as a message.
 _HEADER = 16 * 1024
+#: Octets of a piece of an object, at most: as many as nats-py takes by itself.
+_PIECE = 128 * 1024
 #: Messages that are in memory at a time, because the server takes them only whole.
 _AT_A_TIME = 8
 #: Complaints of the server that are kept.
@@ -216,21 +219,31 @@ class JetStreamSink:
         self, client: "Client", told: Mapping[str, str], message: SpooledMessage | None
     ) -> None:
         written = self._written(told, message)
-        if written.size + _HEADER > client.max_payload and message is not None:
-            stored = await self._stored(client, told, message)
-            # Where there is nowhere to store it, the stream hears of it all the same.
-            written = self._written(
-                {**told, "dataref": stored} if stored else {**told, "type": events.OVERSIZED}, None
-            )
-            if stored and self._format is events.Format.RAW:
-                written.header["ce-datacontenttype"] = events.RAW
+        if message is None or written.size + _HEADER <= client.max_payload:
+            try:
+                await self._acknowledged(client, told["id"], written)
+                return
+            except Exception as error:
+                if message is None or not nats_troubles.is_too_large(error):
+                    raise
+        stored = await self._stored(client, told, message)
+        # Where there is nowhere to store it, the stream hears of it all the same.
+        written = self._written(
+            {**told, "dataref": stored} if stored else {**told, "type": events.OVERSIZED}, None
+        )
+        if stored and self._format is events.Format.RAW:
+            written.header["ce-datacontenttype"] = events.RAW
+        await self._acknowledged(client, told["id"], written)
+
+    async def _acknowledged(self, client: "Client", event_id: str, written: "_Written") -> None:
+        """Publish what is written, and see that it is our stream that has it."""
         body = await threads.to_its_end(written.whole)
         context = client.jetstream(timeout=self._connection.limits.acknowledge)
         acknowledged = await context.publish(
             self._subject.name,
             body,
             stream=self._connection.server.stream,
-            headers={**written.header, "Nats-Msg-Id": told["id"]},
+            headers={**written.header, "Nats-Msg-Id": event_id},
         )
         # Anybody could answer: only a stream has a place for it, and only ours has its name.
         if acknowledged.stream != self._connection.server.stream or not acknowledged.seq:
@@ -245,10 +258,12 @@ class JetStreamSink:
         if not bucket:
             return None
         context = client.jetstream(timeout=self._connection.limits.acknowledge)
-        store = await context.object_store(bucket)
-        if not await _holds(store, told["id"], message):
-            with io.BufferedReader(_Octets(message)) as octets:
-                await store.put(told["id"], octets)
+        try:
+            store = await context.object_store(bucket)
+            if not await _holds(store, told["id"], message):
+                await _put(store, told["id"], message, min(_PIECE, client.max_payload))
+        except Exception as error:
+            raise nats_troubles.NotStored(error) from error
         return f"nats-object:{bucket}/{told['id']}"
 
     def _written(self, told: Mapping[str, str], message: SpooledMessage | None) -> "_Written":
@@ -286,6 +301,15 @@ async def _holds(store: Any, name: str, message: SpooledMessage) -> bool:
         return f"SHA-256={base64.urlsafe_b64encode(found.digest()).decode()}"
 
     return bool(info.digest == await threads.to_its_end(digest))
+
+
+async def _put(store: Any, name: str, message: SpooledMessage, piece: int) -> None:
+    """Put a message into an Object Store, in pieces that the server takes."""
+    from nats.js.api import ObjectMeta, ObjectMetaOptions
+
+    how = ObjectMeta(name=name, options=ObjectMetaOptions(max_chunk_size=piece))
+    with io.BufferedReader(_Octets(message)) as octets:
+        await store.put(name, octets, how)
 
 
 @dataclass(frozen=True, slots=True)

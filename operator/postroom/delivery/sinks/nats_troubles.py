@@ -32,8 +32,16 @@ _FULL = (
     "The stream of NATS is full and takes nothing new: raise its limits, or have it discard the old"
 )
 _TOO_LARGE = (
-    "The stream of NATS takes no message so large: raise its maximum, or have --nats-object-store "
-    "name a bucket for those"
+    "The stream of NATS takes no message so large as what is told of one: raise its maximum "
+    "(max_msg_size), or that of the server (max_payload)"
+)
+_BUCKET_FULL = (
+    "The Object Store of --nats-object-store is full and takes nothing new: raise its limits, and "
+    "have those who consume events delete what they have read"
+)
+_PIECE_TOO_LARGE = (
+    "The Object Store of --nats-object-store takes no piece so large: raise the maximum of a "
+    "message (max_msg_size) of its stream"
 )
 _RESOURCES = "JetStream has no room left (the account's or the server's limit): raise that limit"
 _OFF = "JetStream is not available on this server of NATS, or not to this account: enable it there"
@@ -60,10 +68,36 @@ _BY_CODE = {
     10076: _OFF,
     10059: _NO_STREAM,
 }
+#: What is said otherwise where it comes from the stream of an Object Store.
+_OF_OBJECTS = {
+    _TOO_LARGE: _PIECE_TOO_LARGE,
+    _FULL: _BUCKET_FULL,
+    _NO_STREAM: _NO_BUCKET,
+}
+#: The code of a message that a stream does not take for its size.
+_SIZE = 10054
 
 
 class NotTaken(Exception):
     """A message was not taken, or NATS is not there; the text is a clause."""
+
+
+class NotStored(Exception):
+    """The Object Store did not take a message, by an error of nats-py."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def is_too_large(error: Exception) -> bool:
+    """Whether a message was not taken for its size alone, by the stream or the server."""
+    # Imported where it is used: nats-py is an extra.
+    import nats.errors
+    import nats.js.errors
+
+    by_stream = isinstance(error, nats.js.errors.APIError) and _code_of(error) == _SIZE
+    return by_stream or isinstance(error, nats.errors.MaxPayloadError)
 
 
 def of_connecting(errors: Sequence[Exception], *, wants_certificate: bool = False) -> NotTaken:
@@ -96,36 +130,46 @@ def of_connecting(errors: Sequence[Exception], *, wants_certificate: bool = Fals
 
 def of_publishing(error: Exception, subject: str, complaints: Iterable[str]) -> NotTaken:
     """Return what an error of publishing means; `complaints` came from the server beside it."""
+    if isinstance(error, NotTaken):
+        return error
+    heard = [text.upper() for text in complaints if "PERMISSIONS VIOLATION" in text.upper()]
+    met = error.error if isinstance(error, NotStored) else error
+    clause = _clause_of(met, subject, heard)
+    if met is not error:
+        clause = _OF_OBJECTS.get(clause, clause)
+    return NotTaken(clause.format(subject=subject, code=_code_of(met)))
+
+
+def _clause_of(error: Exception, subject: str, heard: Sequence[str]) -> str:
     # Imported where it is used: nats-py is an extra.
     import nats.errors
     import nats.js.errors
 
-    heard = [text.upper() for text in complaints if "PERMISSIONS VIOLATION" in text.upper()]
-    clause = _REFUSED
     match error:
-        case NotTaken():
-            return error
         case nats.js.errors.NoStreamResponseError() | nats.errors.NoRespondersError():
-            clause = _NO_STREAM
+            return _NO_STREAM
         case nats.js.errors.BucketNotFoundError():
-            clause = _NO_BUCKET
+            return _NO_BUCKET
         case nats.js.errors.APIError():
-            code = error.err_code or error.code or 0
-            clause = _BY_CODE.get(code, _OFF if error.code == 503 else _REFUSED)
-            return NotTaken(clause.format(subject=subject, code=code))
+            return _BY_CODE.get(_code_of(error), _OFF if error.code == 503 else _REFUSED)
         case nats.errors.MaxPayloadError():
-            clause = _TOO_LARGE
+            return _TOO_LARGE
         case TimeoutError() if _tell(heard, subject.upper()):
-            clause = _SUBJECT
+            return _SUBJECT
         case TimeoutError() if _tell(heard, '"$O.', '"$JS.'):
-            clause = _OBJECTS
+            return _OBJECTS
         case TimeoutError():
-            clause = _SILENT
+            return _SILENT
         case nats.errors.Error() | OSError():
-            clause = _CUT
+            return _CUT
         case ValueError() | LookupError() | TypeError():
-            clause = _NOT_OURS
-    return NotTaken(clause.format(subject=subject, code=0))
+            return _NOT_OURS
+    return _REFUSED
+
+
+def _code_of(error: Exception) -> int:
+    """The code of a JetStream error, or of what it answers in general; 0 for any other error."""
+    return int(getattr(error, "err_code", None) or getattr(error, "code", None) or 0)
 
 
 def _tell(texts: Iterable[str], *words: str) -> bool:

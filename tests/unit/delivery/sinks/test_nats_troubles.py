@@ -9,7 +9,14 @@ import nats.errors
 import nats.js.errors
 import pytest
 
-from postroom.delivery.sinks.nats_troubles import PLAIN, NotTaken, of_connecting, of_publishing
+from postroom.delivery.sinks.nats_troubles import (
+    PLAIN,
+    NotStored,
+    NotTaken,
+    is_too_large,
+    of_connecting,
+    of_publishing,
+)
 
 SUBJECT = "postroom.mail.mail.support"
 CANARY = "canary-7f3a"
@@ -24,7 +31,7 @@ def api(code: int, err_code: int | None) -> nats.js.errors.APIError:
     [
         (nats.js.errors.NoStreamResponseError(CANARY), (), f"No stream of NATS takes {SUBJECT}"),
         (api(503, 10077), (), "is full"),
-        (api(400, 10054), (), "takes no message so large"),
+        (api(400, 10054), (), "The stream of NATS takes no message so large"),
         (nats.errors.MaxPayloadError(), (), "takes no message so large"),
         (api(400, 10060), (), f"Another stream of NATS takes {SUBJECT}"),
         (api(503, 10023), (), "no room left"),
@@ -55,6 +62,14 @@ def api(code: int, err_code: int | None) -> nats.js.errors.APIError:
         (KeyError(CANARY), (), "that is no stream"),
         (ValueError(CANARY), (), "that is no stream"),
         (NotTaken("A clause"), (), "A clause"),
+        # What stands for large messages is another stream: nobody raises the limits of this one.
+        (NotStored(api(503, 10077)), (), "The Object Store of --nats-object-store is full"),
+        (NotStored(api(400, 10054)), (), "The Object Store of --nats-object-store takes no piece"),
+        (NotStored(api(404, 10059)), (), "no Object Store"),
+        (NotStored(nats.js.errors.NoStreamResponseError(CANARY)), (), "no Object Store"),
+        (NotStored(api(503, 10023)), (), "no room left"),
+        (NotStored(api(500, 10999)), (), "(JetStream error 10999)"),
+        (NotStored(nats.errors.TimeoutError()), (), "does not acknowledge"),
         (RuntimeError(CANARY), (), "NATS refuses the message"),
     ],
 )
@@ -64,6 +79,22 @@ def test_each_error_has_its_clause(
     clause = str(of_publishing(error, SUBJECT, complaints))
     assert words in clause
     assert CANARY not in clause and clause[-1] not in ".;"
+
+
+@pytest.mark.parametrize(
+    ("error", "by_size"),
+    [
+        (api(400, 10054), True),
+        (nats.errors.MaxPayloadError(), True),
+        (api(503, 10077), False),
+        (nats.errors.TimeoutError(), False),
+        (NotStored(api(400, 10054)), False),
+    ],
+)
+def test_what_is_not_taken_for_its_size_is_told_from_the_rest(
+    error: Exception, by_size: bool
+) -> None:
+    assert is_too_large(error) is by_size
 
 
 @pytest.mark.parametrize(

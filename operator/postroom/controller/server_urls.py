@@ -5,9 +5,7 @@ The HTTP client would tell only once it asks, by the name of an error, or not as
 No clause has a word of the URL: it may hold a password.
 """
 
-import os
 import re
-from urllib import request
 from urllib.parse import urlsplit
 
 #: What proxies speak that the HTTP client knows; servers have the same schemes.
@@ -50,15 +48,8 @@ def fault_of_server(url: object) -> str | None:
     return fault
 
 
-def proxy_of_environment(server: str) -> tuple[str, str] | None:
-    """Return the URL of the proxy by which the environment has a server asked, and the variable."""
-    parts = urlsplit(server)
-    if request.proxy_bypass(parts.hostname or ""):
-        return None
-    proxy = request.getproxies().get(parts.scheme)
-    if not proxy:
-        return None
-    lower = f"{parts.scheme}_proxy"
-    # Whoever names none means HTTP, to kubectl and curl as well.
-    url = proxy if "://" in proxy else f"http://{proxy}"
-    return url, lower if os.environ.get(lower) else lower.upper()
+def fault_of_proxy(url: object) -> str | None:
+    """The same of a proxy's."""
+    if isinstance(url, str) and url.lower().startswith("socks"):
+        return "names a proxy that speaks SOCKS, which postroom does not"
+    return fault_of(url)

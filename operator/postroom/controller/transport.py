@@ -41,7 +41,8 @@ class ApiTransport:
         # Any: the library says it is typed, but half of what we call is not.
         self._configuration: Any = found.configuration
         self._api: Any = found.api
-        self._user_agent = user_agent
+        #: Of each request: what asks, and as whom.
+        self._headers = (("User-Agent", user_agent), *found.asks_as)
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -106,8 +107,8 @@ class ApiTransport:
     ) -> aiohttp.ClientSession:
         """Return a session with our credentials, as `watching.session`."""
         connector, proxy = self._connector(_WATCHES), self._configuration.proxy
-        agent, authorize = self._user_agent, self._authorize
-        return watching.session(connector, proxy, agent, authorize, takers, several=several)
+        headers, authorize = self._headers, self._authorize
+        return watching.session(connector, proxy, headers, authorize, takers, several=several)
 
     def _connector(self, limit: int) -> aiohttp.TCPConnector:
         """So many connections at most."""
@@ -118,7 +119,7 @@ class ApiTransport:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=self._connector(self._configuration.connection_pool_maxsize),
-                headers={"User-Agent": self._user_agent},
+                headers=self._headers,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 proxy=self._configuration.proxy,
                 read_bufsize=2**21,

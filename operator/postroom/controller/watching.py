@@ -13,7 +13,7 @@ import asyncio
 import functools
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -92,7 +92,7 @@ class Refusals:
 def session(
     connector: aiohttp.BaseConnector,
     proxy: str | None,
-    user_agent: str,
+    headers: Iterable[tuple[str, str]],
     authorize: aiohttp.ClientMiddlewareType,
     takers: Mapping[str, Taker] = MappingProxyType({}),
     *,
@@ -139,7 +139,7 @@ def session(
     at_a_time, sizes = asyncio.Lock(), page_sizes.PageSizes()
     made = aiohttp.ClientSession(
         connector=connector,
-        headers={"User-Agent": user_agent},
+        headers=headers,
         proxy=proxy,
         read_bufsize=2**21,
         middlewares=(

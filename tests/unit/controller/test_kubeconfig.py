@@ -106,8 +106,8 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "a server with a user": (config({"server": "https://u:canary-token@h"}), "prod holds a user"),
     "a proxy of SOCKS": (
         config(TRUSTED | {"proxy-url": "socks5://canary-token@127.0.0.1:9"}),
-        "proxy-url of cluster prod does not begin with https:// or http:// and a host: it must be "
-        "a URL such as http://10.0.0.1:3128, of a proxy that speaks HTTP",
+        "proxy-url of cluster prod names a proxy that speaks SOCKS, which postroom does not: it "
+        "must be a URL such as http://10.0.0.1:3128, of a proxy that speaks HTTP",
     ),
     "a proxy's port": (config(TRUSTED | {"proxy-url": "http://h:99999"}), "proxy-url of cluster"),
     "a proxy that is a number": (config(TRUSTED | {"proxy-url": 7}), "cluster prod is no text"),
@@ -146,6 +146,52 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "an authority that is not there": (
         config({"certificate-authority": "/nowhere/ca.crt"}),
         "certificate-authority of cluster prod, /nowhere/ca.crt, cannot be read",
+    ),
+    "a namespace that is no name": (
+        config(context={"cluster": "prod", "user": "me", "namespace": "Mail_1"}),
+        "namespace of context work is no name of a namespace: up to 63 lower-case letters, digits",
+    ),
+    "a namespace that is a number": (
+        config(context={"cluster": "prod", "user": "me", "namespace": 7}),
+        "namespace of context work is no name of a namespace",
+    ),
+    "groups of nobody": (
+        config(user={"token": "canary-token", "as-groups": ["admins"]}),
+        "user me: as-groups is nobody's without as: name the user in as",
+    ),
+    "a user to ask as of two lines": (
+        config(user={"token": "canary-token", "as": "a\nb"}),
+        "user me: as must be text in one line",
+    ),
+    "groups that are one": (
+        config(user={"token": "canary-token", "as": "a", "as-groups": "admins"}),
+        "user me: as-groups must be a list of texts in one line",
+    ),
+    "more of a user that is a list": (
+        config(user={"token": "canary-token", "as": "a", "as-user-extra": ["x"]}),
+        "user me: as-user-extra must be a mapping of names to lists of texts in one line",
+    ),
+    # Taken as true by whoever asks whether it is something.
+    "a word for whether TLS is verified": (
+        config(TRUSTED | {"insecure-skip-tls-verify": "false"}),
+        "insecure-skip-tls-verify of cluster prod must be true or false",
+    ),
+    "a token beside a password": (
+        config(user={"token": "canary-token", "username": "a", "password": "b"}),
+        "user me has a token and a username: remove one of them",
+    ),
+    "two users of one name": (
+        config(users=[{"name": "me", "user": {}}, {"name": "me", "user": {}}]),
+        "users has two entries with the name me: remove one",
+    ),
+    "two documents": ("a: 1\n---\nb: 2\n", "it is several YAML documents, of which a kubeconfig"),
+    "a provider of tokens that nobody knows": (
+        config(user={"auth-provider": {"name": "azure"}}),
+        "auth-provider of user me must have the name gcp or oidc: have the user sign in by exec",
+    ),
+    "a client certificate without its key": (
+        config(user={"client-certificate-data": CERTIFICATE}),
+        "user me has a client-certificate and no client-key",
     ),
     "a client certificate that is no base64": (
         config(user={"client-certificate-data": "abc", "client-key-data": KEY}),
@@ -186,6 +232,22 @@ BROKEN |= {
     "a certificate without its key": (
         credential(clientCertificateData="canary-token"),
         "is no ExecCredential",
+    ),
+    "a plugin of another version": (
+        plugin_of("echo", json.dumps({"apiVersion": "v2", "kind": "ExecCredential", "status": {}})),
+        f"{GAVE_NONE} (what it printed is of another apiVersion than {V1})",
+    ),
+    "a plugin that wants a terminal": (
+        config(
+            user={"exec": {"apiVersion": V1, "command": "echo", "interactiveMode": "Always"}},
+        ),
+        f"{GAVE_NONE} (it asks something, and standard input is no terminal)",
+    ),
+    "a plugin's variable that is a number": (
+        config(
+            user={"exec": {"apiVersion": V1, "command": "a", "env": [{"name": "A", "value": 7}]}}
+        ),
+        "exec of user me must have a list of names and values, all texts, as env",
     ),
     "a plugin without a command": (
         config(user={"exec": {"apiVersion": V1}}),
@@ -343,7 +405,8 @@ async def test_what_is_taken_can_be_asked(
     ("proxy", "says"),
     [
         ("http://canary-token@h:99999", "https_proxy has a port that is no number from 1 to 65535"),
-        ("socks5://h:1", "https_proxy does not begin with https:// or http:// and a host"),
+        ("socks5://h:1", "https_proxy names a proxy that speaks SOCKS, which postroom does not"),
+        ("ftp://h:1", "https_proxy does not begin with https:// or http:// and a host"),
     ],
 )
 async def test_a_proxy_of_the_environment_that_is_none_is_named(
@@ -351,7 +414,8 @@ async def test_a_proxy_of_the_environment_that_is_none_is_named(
 ) -> None:
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv("https_proxy", proxy)
-    told = await sentence(written(config(), tmp_path))
+    elsewhere = config(TRUSTED | {"server": "https://192.0.2.1:6443"})
+    told = await sentence(written(elsewhere, tmp_path))
     assert told.startswith(f"{says}: it must be a URL such as http://10.0.0.1:3128")
     assert "canary" not in told
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from postroom.controller.server_urls import fault_of, fault_of_server, proxy_of_environment
+from postroom.controller.server_urls import fault_of, fault_of_proxy, fault_of_server
 
 
 @pytest.mark.parametrize(
@@ -39,25 +39,11 @@ def test_what_has_no_fault_is_taken_by_the_client(rest: str | int) -> None:
         assert 0 < (URL(str(url)).port or 0) < 65536
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "found"),
-    [
-        ("https_proxy", "http://h:1", ("http://h:1", "https_proxy")),
-        ("HTTPS_PROXY", "http://h:1", ("http://h:1", "HTTPS_PROXY")),
-        ("HTTPS_PROXY", "h:1", ("http://h:1", "HTTPS_PROXY")),
-        ("http_proxy", "http://h:1", None),
-        ("https_proxy", "", None),
-    ],
-)
-def test_the_variable_of_a_proxy_is_known(
-    variable: str,
-    value: str,
-    found: tuple[str, str] | None,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in ("https_proxy", "HTTPS_PROXY", "http_proxy", "no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(variable, value)
-    assert proxy_of_environment("https://api.example:6443") == found
-    monkeypatch.setenv("no_proxy", "api.example")
-    assert proxy_of_environment("https://api.example:6443") is None
+@pytest.mark.parametrize("scheme", ["socks5", "SOCKS5h", "socks4"])
+def test_a_proxy_of_socks_is_named(scheme: str) -> None:
+    assert (
+        fault_of_proxy(f"{scheme}://h:1")
+        == "names a proxy that speaks SOCKS, which postroom does not"
+    )
+    assert fault_of_proxy("http://u:p@h:1") is None
+    assert fault_of_proxy("h:1") == fault_of("h:1")

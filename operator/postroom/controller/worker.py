@@ -186,41 +186,78 @@ class Worker:
             self._queue.add(key, Urgency.CHANGE)
 
     async def _reconcile(self, key: Key, raw: Raw, evaluated: Evaluated) -> Outcome | None:
-        """Evaluate; a slow run on a new generation says so in status, once, and a slow look at a
-        mailbox for as long as it lasts. None: the domain is gone."""
-        memory, clock = self._intake.memory(key), asyncio.get_running_loop().time
-        given_up = clock() + _LONGEST_RUN
-        run = asyncio.ensure_future(self._evaluator.reconcile(key.kind, raw, memory))
+        """Evaluate; what takes long is told, and bounded. None: the domain is gone.
+
+        It runs in this task, from the key to the write: nearly all evaluations wait for nothing,
+        and with one task for each, those of all answers that come together would be made before
+        any of their writes was sent.
+        """
+        memory = self._intake.memory(key)
+        ended = asyncio.Event()
+        telling: list[asyncio.Task[bool]] = []
+
+        def takes_long() -> None:
+            telling.append(asyncio.ensure_future(self._tell(key, raw, evaluated, bound, ended)))
+
+        timer = asyncio.get_running_loop().call_later(self._slow_run, takes_long)
+        outcome: Outcome | None = None
         try:
-            # Nearly all end within it, for which one timer is enough: each costs as much as a task.
-            await asyncio.wait({run}, timeout=self._slow_run)
-            if not run.done():
-                stored = parse_status(key.kind, raw.get("status"))
-                if stored.observed_generation != evaluated.generation:
-                    status = self._evaluator.progressing(key.kind, raw, self._now())
-                    await self._writer.write(evaluated, status)
-            told = False
-            while not run.done():
-                if clock() >= given_up:
-                    raise _TooLong
-                current = self._intake.cache.get(key)
-                if key.kind is Kind.SENDING_DOMAIN and evaluated.uid != metadata_of(
-                    current or {}
-                ).get("uid"):
-                    # What waits in the line before a name server need not be asked any more.
-                    return None
-                current = current or raw
-                at_work = self._evaluator.syncing(key.kind, current, memory, self._now())
-                if at_work is not None:
-                    told = await self._writer.write(evaluated, at_work) in _TOLD or told
-                await asyncio.wait({run}, timeout=self._slow_run)
-            outcome = await run
-            if told and outcome.status is None:
-                # Nothing else is to be written; what was told is over all the same.
-                self._queue.add(key, Urgency.CHANGE)
-            return outcome
+            async with asyncio.timeout(None) as bound:
+                outcome = await self._evaluator.reconcile(key.kind, raw, memory)
+        except TimeoutError:
+            if not bound.expired():
+                raise
+        except asyncio.CancelledError:
+            for task in telling:
+                task.cancel()
+            raise
         finally:
-            run.cancel()
+            timer.cancel()
+            ended.set()
+            # A write that is under way is not broken off: its answer has to be known.
+            told = telling and await telling[0]
+        if told and outcome is not None and outcome.status is None:
+            # Nothing else is to be written; what was told is over all the same.
+            self._queue.add(key, Urgency.CHANGE)
+        return outcome
+
+    async def _tell(
+        self,
+        key: Key,
+        raw: Raw,
+        evaluated: Evaluated,
+        bound: asyncio.Timeout,
+        ended: asyncio.Event,
+    ) -> bool:
+        """Tell of a slow run on a new generation that it is at work, once, and what a slow look at
+        a mailbox is at for as long as it lasts, which is bounded. Returns whether that was told."""
+        clock = asyncio.get_running_loop().time
+        given_up = clock() + _LONGEST_RUN - self._slow_run
+        stored = parse_status(key.kind, raw.get("status"))
+        if stored.observed_generation != evaluated.generation:
+            status = self._evaluator.progressing(key.kind, raw, self._now())
+            await self._writer.write(evaluated, status)
+        told = False
+        while not ended.is_set():
+            if clock() >= given_up:
+                bound.reschedule(clock())
+                raise _TooLong
+            current = self._intake.cache.get(key)
+            if key.kind is Kind.SENDING_DOMAIN and evaluated.uid != metadata_of(current or {}).get(
+                "uid"
+            ):
+                # What waits in the line before a name server need not be asked any more.
+                bound.reschedule(clock())
+                break
+            memory = self._intake.memory(key)
+            at_work = self._evaluator.syncing(key.kind, current or raw, memory, self._now())
+            if at_work is not None:
+                told = await self._writer.write(evaluated, at_work) in _TOLD or told
+            try:
+                await asyncio.wait_for(ended.wait(), self._slow_run)
+            except TimeoutError:
+                continue
+        return told
 
     def _conclude(self, key: Key, uid: str, outcome: Outcome, result: WriteResult) -> None:
         """Plan what comes next for a key."""

@@ -136,7 +136,7 @@ async def test_a_spec_is_understood_twice_and_a_status_that_says_nothing_once_fo
     assert understood["EmailAccountStatus"] <= 2
 
 
-async def test_an_evaluation_takes_one_task_and_makes_nothing_twice(
+async def test_an_evaluation_takes_no_task_and_makes_nothing_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made: Counter[str] = Counter()
@@ -151,7 +151,7 @@ async def test_an_evaluation_takes_one_task_and_makes_nothing_twice(
         monkeypatch.setattr(owner, name, counting)
 
     counted(asyncio, "ensure_future", "tasks")
-    counted(asyncio, "timeout", "bounds beside that of slow runs")
+    counted(asyncio, "timeout", "bounds")
     # A series is looked for by its labels once for all objects.
     counted(MetricWrapperBase, "labels", "labels")
     counted(BaseModel, "__init__", "models")
@@ -164,7 +164,7 @@ async def test_an_evaluation_takes_one_task_and_makes_nothing_twice(
         await converged(accounts)
         runs.append(made.copy())
     each = {told: (number - runs[0][told]) / ACCOUNTS for told, number in runs[1].items()}
-    assert each == {"tasks": 1, "labels": 0, "models": 7, "copies": 1}
+    assert each == {"tasks": 0, "bounds": 1, "labels": 0, "models": 7, "copies": 1}
 
 
 def test_a_server_is_understood_once_for_all_accounts_that_take_turns_with_others() -> None:

@@ -244,6 +244,77 @@ async def test_a_slow_run_on_a_new_spec_says_that_it_is_at_work_once() -> None:
     assert one.written[1]["accounts"] == 1
 
 
+async def test_each_status_is_sent_before_the_next_object_is_evaluated() -> None:
+    """Else the answers to many writes, which come together, would lead to as many evaluations in a
+    row, for which an API server has nothing to do."""
+    history: list[str] = []
+
+    async def looks(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+        history.append("evaluated")
+        return await settle(kind, raw, memory)
+
+    class Sending(Bench):
+        async def replace_status(
+            self, key: Key, version: str, status: Mapping[str, Any]
+        ) -> Mapping[str, Any]:
+            history.append("sent")
+            await asyncio.sleep(0.001)
+            return await super().replace_status(key, version, status)
+
+    keys = [Key(Kind.MAIL_SERVER, "mail", f"smtp{number}") for number in range(12)]
+    await Sending(looks).run(*((key, stored(key, uid=key.name)) for key in keys), workers=4)
+    assert history == ["evaluated", "sent"] * len(keys)
+
+
+async def test_what_a_slow_run_is_at_is_told_to_the_end_before_the_run_counts() -> None:
+    """A write that is not answered when the run ends would be another one's conflict."""
+    answered: list[int] = []
+
+    class Slow(Bench):
+        async def replace_status(
+            self, key: Key, version: str, status: Mapping[str, Any]
+        ) -> Mapping[str, Any]:
+            await asyncio.sleep(0.2)
+            answered.append(status.get("accounts", 0))
+            return await super().replace_status(key, version, status)
+
+    one = await Slow(slow).run()
+    assert (answered, len(one.written)) == ([0, 1], 2)
+    assert errors(one) == 0
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05])
+async def test_whoever_stops_a_worker_stops_its_run_and_what_tells_of_it(seconds: float) -> None:
+    ended = asyncio.Event()
+
+    async def hangs(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+        return await settle(kind, raw, memory)
+
+    class Silent(Bench):
+        async def replace_status(
+            self, key: Key, version: str, status: Mapping[str, Any]
+        ) -> Mapping[str, Any]:
+            await asyncio.sleep(60)
+            raise AssertionError("it is waited for")
+
+    one = Silent(hangs)
+    one.intake.seen(SERVER.kind, stored(SERVER))
+    one.intake.release()
+    others = asyncio.all_tasks()
+    working = asyncio.ensure_future(one.worker.run())
+    await asyncio.sleep(seconds)
+    await asyncio.sleep(0)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(working, 5)
+    assert ended.is_set()
+    assert asyncio.all_tasks() == others
+
+
 async def test_the_look_at_a_domain_ends_when_the_domain_is_gone() -> None:
     ended = asyncio.Event()
 

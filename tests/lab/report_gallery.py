@@ -9,14 +9,14 @@ from unit.report.samples import FINDING, FIX, RECORD, broken, condition, stored
 
 #: A TXT of more than 255 bytes, as keys are.
 KEY = "v=DKIM1; k=rsa; p=" + "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A" * 12
-APPLY = (
-    "Apply this:\napiVersion: postroom.dev/v1alpha1\nkind: SendingDomain\n  indented: 'it stays'\n"
-)
+MANIFEST = "apiVersion: postroom.dev/v1alpha1\nkind: SendingDomain\n  indented: 'it stays'\n"
 
 
-def finding(code: str, message: str, instruction: str, severity: str = "Error") -> dict[str, Any]:
+def finding(
+    code: str, message: str, instruction: str, severity: str = "Error", manifest: str = ""
+) -> dict[str, Any]:
     """A cause that no record mends."""
-    fix = {"action": "External", "instruction": instruction}
+    fix = {"action": "External", "instruction": instruction, "manifest": manifest}
     return {"code": code, "severity": severity, "message": message, "fix": fix, "subject": "SMTP"}
 
 
@@ -60,7 +60,14 @@ def gallery() -> list[dict[str, Any]]:
             "new",
             condition("Ready", "False", "SendingDomainNotFound", "No SendingDomain."),
             spec={"address": "new@other.example"},
-            findings=[finding("SENDING_DOMAIN_NOT_FOUND", "No SendingDomain.", APPLY)],
+            findings=[
+                finding(
+                    "SENDING_DOMAIN_NOT_FOUND",
+                    "No SendingDomain.",
+                    "Apply this:",
+                    manifest=MANIFEST,
+                )
+            ],
         ),
         stored("EmailAccount", "desk", behind, spec=desk),
         stored(

@@ -26,7 +26,7 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
 from lab.chromium import Browser, browser
-from lab.report_gallery import APPLY, KEY, gallery
+from lab.report_gallery import KEY, MANIFEST, gallery
 from postroom.api.names import Kind
 from postroom.controller.cache import Cache
 from postroom.controller.health import serve
@@ -94,7 +94,7 @@ def test_axe_and_the_console_have_nothing_to_say(
     assert chromium.run("return document.documentElement.scrollWidth") == wide
 
 
-@pytest.mark.parametrize("value", [KEY, APPLY.partition("\n")[2], FIX["value"]])
+@pytest.mark.parametrize("value", [KEY, MANIFEST, FIX["value"]])
 def test_a_button_copies_the_value_to_the_letter(chromium: Browser, file: Path, value: str) -> None:
     opened(chromium, file)
     button = button_of(chromium, value)

@@ -14,6 +14,8 @@ FINDINGS_LIMIT, FINDING_LIMIT = 32, 1024
 FIELD_LIMIT = 256
 #: Longest instruction of a fix, and what is said of the time until then, in characters.
 INSTRUCTION_LIMIT, MEANWHILE_LIMIT = 1024, 256
+#: Longest object to apply, in characters.
+MANIFEST_LIMIT = 1024
 #: Longest value of a record to remove that is told whole: an RSA key of 4096 bits has some 750
 #: characters. All that stands at a name is much more, and there are many findings in a status.
 REMOVED_VALUE_LIMIT = 1024
@@ -84,8 +86,11 @@ class Fix(Model):
     )
     instruction: Annotated[str, StringConstraints(max_length=INSTRUCTION_LIMIT)] = Field(
         default="",
-        description="What to do where it is no record that mends it: a sentence, or one and an "
-        "object to apply.",
+        description="What to do where it is no record that mends it.",
+    )
+    manifest: Annotated[str, StringConstraints(max_length=MANIFEST_LIMIT)] = Field(
+        default="",
+        description="The object to apply, as YAML, where the instruction asks for that.",
     )
     meanwhile: Annotated[str, StringConstraints(max_length=MEANWHILE_LIMIT)] = Field(
         default="",

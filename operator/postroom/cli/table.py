@@ -341,9 +341,8 @@ def _show_finding(console: Console, finding: Mapping[str, Any], said: Set[str]) 
         _line(console, "    Fix: wait.", "cyan")
         return
     if fix["action"] in _TOLD and fix.get("instruction"):
-        told, *pasted = fix["instruction"].rstrip().split("\n")
-        _line(console, f"    Fix: {in_full(told, fix.get('meanwhile', ''))}", "cyan")
-        for line in pasted:
+        _line(console, f"    Fix: {in_full(fix['instruction'], fix.get('meanwhile', ''))}", "cyan")
+        for line in fix.get("manifest", "").splitlines():
             _line(console, f"      {line}", "green")
         return
     if fix["action"] == FixAction.EXTERNAL:

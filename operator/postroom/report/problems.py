@@ -81,7 +81,7 @@ class Reader:
         fix = untrusted.mapping(finding.get("fix"))
         gone = untrusted.mappings(fix.get("remove"), REMOVED_LIMIT)
         remove = [shape.RecordValue(**_values(each)) for each in gone]
-        told, paste = _in_two(untrusted.text(fix.get("instruction"), untrusted.SENTENCE))
+        told = untrusted.text(fix.get("instruction"), untrusted.SENTENCE)
         severity = untrusted.text(finding.get("severity"), untrusted.NAME)
         return self._timed(
             shape.ReportedProblem(
@@ -91,7 +91,7 @@ class Reader:
                 field=untrusted.text(finding.get("field"), FIELD_LIMIT),
                 message=_wrong(finding),
                 instruction=in_full(told, untrusted.text(fix.get("meanwhile"))),
-                paste=paste,
+                paste=untrusted.text(fix.get("manifest"), untrusted.SENTENCE),
                 remove=remove,
                 publish=_published(fix),
                 ask=untrusted.text(finding.get("ask")),
@@ -130,9 +130,3 @@ def _values(record: Mapping[str, Any]) -> dict[str, str]:
         "name": untrusted.text(record.get("name"), untrusted.NAME),
         "value": untrusted.text(record.get("value"), untrusted.VALUE),
     }
-
-
-def _in_two(instruction: str) -> tuple[str, str]:
-    """What to do, and the object to paste for it, where lines of one follow the sentence."""
-    told, _, paste = instruction.partition("\n")
-    return (told, paste) if paste.strip() else (instruction, "")

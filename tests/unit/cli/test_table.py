@@ -422,7 +422,7 @@ def test_what_an_instruction_gives_to_paste_stands_in_lines_that_can_be_pasted()
     out = io.StringIO()
     resource = {"kind": "SendingDomain", "spec": {"domain": "long." * 20 + "example.com"}}
     pasted = yaml.safe_dump(resource, width=1000)
-    fix = {"action": "External", "instruction": f"Apply this:\n{pasted}\n", "remove": []}
+    fix = {"action": "External", "instruction": "Apply this:", "manifest": pasted}
     found = {"code": "A", "severity": "Error", "message": "None is there.", "fix": fix}
     status = {"conditions": BROKEN, "findings": [found]}
     one = {"kind": "EmailAccount", "metadata": {"name": "x"}, "spec": {}, "status": status}

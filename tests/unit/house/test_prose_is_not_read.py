@@ -50,13 +50,11 @@ KNOWN = {
     "controller/client.py:_send": "foreign",
     # A message of mail, and no sentence.
     "delivery/courier.py:_header_in": "mail",
-    # No more than where a sentence ends, or the line from which on there is an object to apply.
+    # No more than where a sentence ends.
     "api/finding_texts.py:as_summary": "a mark",
     "api/resource.py:sentence": "a mark",
     "delivery/sinks/troubles.py:of_bundle": "a mark",
     "reconcile/domain/records.py:verdict_on": "a mark",
-    "report/problems.py:_in_two": "a line",
-    "cli/table.py:_show_finding": "a line",
     # What a terminal has shown above is not shown again.
     "cli/table.py:_unsaid": "shown",
     # The name at which a record was looked at as if it stood there: only the text changes.

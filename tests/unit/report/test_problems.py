@@ -54,7 +54,11 @@ def test_what_becomes_of_it_is_said_behind_what_to_do() -> None:
 
 
 def test_an_object_to_apply_is_something_to_paste() -> None:
-    fix = {"action": "External", "instruction": "Apply this:\napiVersion: v1\nkind: X\n"}
+    fix = {
+        "action": "External",
+        "instruction": "Apply this:",
+        "manifest": "apiVersion: v1\nkind: X\n",
+    }
     found = problem_of(fix=fix)
     assert (found.instruction, found.paste) == ("Apply this:", "apiVersion: v1\nkind: X\n")
     assert problem_of(fix={"action": "External", "instruction": "Do it."}).paste == ""

@@ -215,7 +215,7 @@ def declaring(domain: str, namespace: str, name: str | None = None) -> findings.
     return findings.Fix(
         action=findings.FixAction.EXTERNAL,
         instruction="Apply this, with spf and dkim in its spec as whoever sends the mail names "
-        "them, and publish what its status lists:\n"
+        "them, and publish what its status lists:",
         # The names may be such as YAML takes for numbers and the like: it quotes what must be.
-        + yaml.safe_dump(manifest, sort_keys=False, width=1000),
+        manifest=yaml.safe_dump(manifest, sort_keys=False, width=1000),
     )

@@ -62,12 +62,12 @@ def codes(status: EmailAccountStatus) -> list[str]:
 
 def printed(status: EmailAccountStatus) -> dict[str, Any]:
     """The object that the one fix prints which prints any."""
-    (instruction,) = [
-        finding.fix.instruction
+    (manifest,) = [
+        finding.fix.manifest
         for finding in status.findings
-        if finding.fix is not None and "apiVersion:" in finding.fix.instruction
+        if finding.fix is not None and finding.fix.manifest
     ]
-    made: dict[str, Any] = yaml.load(instruction.partition("\n")[2], Loader=yaml.CSafeLoader)
+    made: dict[str, Any] = yaml.load(manifest, Loader=yaml.CSafeLoader)
     return made
 
 
@@ -161,14 +161,14 @@ async def test_a_domain_that_is_gone_is_made_again_under_its_name() -> None:
 
 @pytest.mark.parametrize("name", ["1.23", "no", "0x1f.example", "a" * 63 + ".example"])
 def test_what_the_fix_prints_is_read_as_it_is_meant(name: str) -> None:
-    text = declaring(f"{name}.example", name[:63]).instruction
-    made = yaml.load(text.partition("\n")[2], Loader=yaml.CSafeLoader)
+    text = declaring(f"{name}.example", name[:63]).manifest
+    made = yaml.load(text, Loader=yaml.CSafeLoader)
     assert made["metadata"] == {"name": f"{name}.example", "namespace": name[:63]}
 
 
 def test_the_longest_names_fit_into_a_fix() -> None:
     domain = ".".join(["a" * 62] * 4)
-    assert domain in declaring(domain, "n" * 63, "m" * 253).instruction
+    assert domain in declaring(domain, "n" * 63, "m" * 253).manifest
 
 
 def test_nobody_waits_for_a_top_level_domain() -> None:

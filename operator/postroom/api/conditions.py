@@ -117,7 +117,8 @@ class Verdict(Model):
     """A condition before it has a place in time: what a reconciler's step found.
 
     `field` is the one of the spec that it is about, such as ``spec.credentialsRef``; "" where it is
-    about none in particular.
+    about none in particular. `fix` is the one thing to change, a sentence; "" where the reason's
+    remedy names it as well.
     """
 
     type: ConditionType
@@ -125,6 +126,7 @@ class Verdict(Model):
     reason: Reason
     message: str
     field: str = ""
+    fix: str = ""
 
     @property
     def passed(self) -> bool:

@@ -270,8 +270,8 @@ _ENTRIES: dict[Reason, Entry] = {
     Reason.REFERENCE_NOT_PERMITTED: Entry(
         "A Secret is not to be used as the spec does: sent to this host, shown as a public key, "
         "copied for applications, or to sign incoming mail.",
-        "Do what the message says: mostly have its owner agree, by the Secret's annotation "
-        "postroom.dev/allowed-hosts to a host, by postroom.dev/allow to another use.",
+        "Have the Secret's owner agree: to a host by its annotation postroom.dev/allowed-hosts, to "
+        "another use by postroom.dev/allow.",
     ),
     Reason.PROGRESS_DEADLINE_EXCEEDED: Entry(
         "The first success did not come within the deadline; slow checks go on.",

@@ -17,9 +17,13 @@ _LINE_END = re.compile(r"\r?\n\Z")
 
 @dataclass(frozen=True, slots=True)
 class BadCredentials:
-    """What is wrong with a Secret's data, in a sentence that repeats none of it."""
+    """What is wrong with a Secret's data, in a sentence that repeats none of it.
+
+    `fix` is what to do with which key, a clause that the Secret's name ends.
+    """
 
     sentence: str
+    fix: str
 
 
 def login_from(
@@ -37,13 +41,14 @@ def login_from(
         if value is None and part == USERNAME and username is not None:
             value = Masked(username)
         if value is None:
-            return BadCredentials(f"key {key} is missing: add it.")
+            return BadCredentials(f"key {key} is missing: add it.", f"Add key {key}")
         text = _LINE_END.sub("", value.reveal())
         if not text:
-            return BadCredentials(f"key {key} is empty: set it.")
+            return BadCredentials(f"key {key} is empty: set it.", f"Set key {key}")
         if UNSENDABLE.search(text):
             return BadCredentials(
-                f"key {key} holds a control character, perhaps a line end: remove it."
+                f"key {key} holds a control character, perhaps a line end: remove it.",
+                f"Take the control character, perhaps a line end, out of key {key}",
             )
         values[part] = text
         if text != value.reveal():

@@ -127,4 +127,4 @@ def test_a_username_that_the_provider_fixes_needs_no_key() -> None:
 
 def test_a_username_that_the_provider_fixes_is_no_password() -> None:
     found = login_from(secret(user="u"), "apikey", ("user", "token"))
-    assert found == BadCredentials("key token is missing: add it.")
+    assert found == BadCredentials("key token is missing: add it.", "Add key token")

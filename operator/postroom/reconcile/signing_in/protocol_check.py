@@ -181,7 +181,8 @@ async def prepare(
         if isinstance(found, Verdict):
             # What another namespace has is named in its own status alone.
             elsewhere = f"{target.owner} names authorities that cannot be read: read its status."
-            lent = references.unresolved(found.reason, elsewhere, "spec.serverRef")
+            fix = f"Have the owner of {target.owner} read its status."
+            lent = references.unresolved(found.reason, elsewhere, "spec.serverRef", fix)
             problem = lent if target.namespace else found
             return ProtocolCheck(problem=problem)
         bundle = found.value
@@ -323,7 +324,12 @@ async def _token_credentials(
             f"at {target.host}: have its owner read its status, and name the host in "
             "postroom.dev/allowed-hosts of the Secrets of its spec.oauth."
         )
-        return references.unresolved(found.reason, message, "spec.serverRef")
+        fix = (
+            f"Have the owner of MailServer {lender.metadata.name} of namespace {place} read its "
+            f"status, and name {target.host} in postroom.dev/allowed-hosts of the Secrets of its "
+            "spec.oauth."
+        )
+        return references.unresolved(found.reason, message, "spec.serverRef", fix)
     return replace(found, grant=replace(found.grant, secret=""), resolved=())
 
 

@@ -61,9 +61,9 @@ def reference_to(kind: str, name: str, namespace: str | None = None) -> str:
     return f"{namespace}:{kind}/{name}" if namespace else f"{kind}/{name}"
 
 
-def unresolved(reason: Reason, message: str, field: str = "") -> Verdict:
+def unresolved(reason: Reason, message: str, field: str = "", fix: str = "") -> Verdict:
     """The verdict on a reference that leads nowhere; `field` holds it."""
-    return failed(ConditionType.REFERENCES_RESOLVED, reason, message, field)
+    return failed(ConditionType.REFERENCES_RESOLVED, reason, message, field, fix)
 
 
 def unusable(world: World, kind: Kind, namespace: str, name: str, field: str) -> Verdict | None:
@@ -138,6 +138,7 @@ async def credentials(
             Reason.SECRET_KEY_MISSING,
             f"Secret {reference.name} ({field}): {login.sentence}",
             field,
+            f"{login.fix} of Secret {reference.name}.",
         )
     refusal = not_permitted(content, field, host, expressly=expressly)
     if refusal is not None:
@@ -164,11 +165,15 @@ def not_permitted(
     """
     if host_allowed(host, content.allowed_hosts or () if expressly else content.allowed_hosts):
         return None
+    # Without the annotation it goes to all hosts, and with it to no other.
+    others = "" if content.allowed_hosts else " and all others that it is for"
     return unresolved(
         Reason.REFERENCE_NOT_PERMITTED,
         f"Secret {content.name} ({field}) may not be sent to {host}: add the host to the "
         "Secret's annotation postroom.dev/allowed-hosts.",
         field,
+        f"Add {host}{others} to the annotation postroom.dev/allowed-hosts of Secret "
+        f"{content.name}.",
     )
 
 
@@ -181,13 +186,18 @@ async def _secret_text(
         return found
     content, resolved = found
     if use is not None and use not in content.allowed_uses:
-        return unresolved(Reason.REFERENCE_NOT_PERMITTED, not_public(name, field, use), field)
+        fix = (
+            f"Put the public key into a ConfigMap and name that in {field}, or have the Secret's "
+            f"owner annotate Secret {name} postroom.dev/allow: {use}."
+        )
+        return unresolved(Reason.REFERENCE_NOT_PERMITTED, not_public(name, field, use), field, fix)
     value = content.data.get(key)
     if not value:
         return unresolved(
             Reason.SECRET_KEY_MISSING,
             f"Secret {name} ({field}) has no key {key}, or its value is empty.",
             field,
+            f"Set key {key} of Secret {name}.",
         )
     return Text(value.reveal(), resolved)
 
@@ -218,6 +228,7 @@ async def _config_map_text(
             Reason.CONFIG_MAP_KEY_MISSING,
             f"ConfigMap {name} ({field}) has no key {key}, or its value is empty.",
             field,
+            f"Set key {key} of ConfigMap {name}.",
         )
     version = content.resource_version or None
     return Text(value, ResolvedReference(kind="ConfigMap", name=name, resource_version=version))
@@ -254,5 +265,6 @@ async def public_key(
             f"Key {key} of {reference.kind} {name} ({field}) does not parse as a public key: it "
             f"{problem}.",
             field,
+            f"Put the public key (base64 or PEM) under key {key} of {reference.kind} {name}.",
         )
     return found

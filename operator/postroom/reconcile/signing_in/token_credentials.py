@@ -78,6 +78,7 @@ async def grant_from(
             f"A token of {oauth.provider.value} (spec.oauth) may not be sent to {mail_host}, but "
             f"only to {', '.join(sorted(known))}: correct the host, or use credentialsRef.",
             "spec.oauth",
+            f"Set the host to {' or '.join(sorted(known))}, or sign in with credentialsRef.",
         )
     hosts = (urlsplit(token_url_of(oauth)).hostname or "", mail_host)
     read = _Reading(world, namespace, hosts, expressly=expressly and known is None)
@@ -166,6 +167,7 @@ class _Reading:
                 f"Secret {reference.name} ({field}) has no key {reference.key}, or its value is "
                 "empty: set it.",
                 field,
+                f"Set key {reference.key} of Secret {reference.name}.",
             )
         if field.endswith(".refreshTokenRef"):
             self.refresh_token_written = references.written_in(content, reference.key)

@@ -218,10 +218,17 @@ def _passed(condition: ConditionType, reason: Reason, message: str) -> Verdict:
     return Verdict(type=condition, status=ConditionStatus.TRUE, reason=reason, message=message)
 
 
-def failed(condition: ConditionType, reason: Reason, message: str, field: str = "") -> Verdict:
-    """A negative verdict, and the field of the spec that it is about."""
+def failed(
+    condition: ConditionType, reason: Reason, message: str, field: str = "", fix: str = ""
+) -> Verdict:
+    """A negative verdict, the field of the spec that it is about, and what to change."""
     return Verdict(
-        type=condition, status=ConditionStatus.FALSE, reason=reason, message=message, field=field
+        type=condition,
+        status=ConditionStatus.FALSE,
+        reason=reason,
+        message=message,
+        field=field,
+        fix=fix,
     )
 
 

@@ -131,12 +131,17 @@ def _tells(finding: Finding, deciding: Condition, in_other_words: bool) -> bool:
 
 
 def _as_finding(deciding: Condition, outcome: Outcome) -> Finding:
-    """A condition as a finding: of the field that its verdict names, or, where the condition was
-    kept, that the finding of before names."""
+    """A condition as a finding: of the field and with the fix that its verdict names, or, where the
+    condition was kept, that the finding of before names."""
     reason = Reason(deciding.reason)
     before: Sequence[Finding] = getattr(outcome.status, "findings", ())
     same = (reason.name, deciding.type.value)
-    kept = (each.field for each in before if (each.code, each.subject) == same)
+    kept = next((each for each in before if (each.code, each.subject) == same), None)
+    fix = kept.fix if kept is not None and kept.message == deciding.message else None
+    if outcome.fix:
+        fix = _in_words(outcome.fix)
+    elif reason is Reason.INVALID_SPEC and outcome.field:
+        fix = _in_words(f"Correct {outcome.field}.")
     severity = Severity.INFO if reason in _PASSING else Severity.WARNING
     if deciding.status is ConditionStatus.FALSE:
         severity = Severity.ERROR
@@ -144,10 +149,15 @@ def _as_finding(deciding: Condition, outcome: Outcome) -> Finding:
         code=reason.name,
         severity=severity,
         subject=deciding.type.value,
-        field=outcome.field or next(kept, ""),
+        field=outcome.field or (kept.field if kept is not None else ""),
         message=deciding.message,
+        fix=fix,
     )
     return with_fix(told)
+
+
+def _in_words(told: str) -> Fix:
+    return Fix(action=FixAction.EXTERNAL, instruction=told[:INSTRUCTION_LIMIT])
 
 
 def with_fix(finding: Finding) -> Finding:

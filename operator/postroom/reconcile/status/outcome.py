@@ -240,7 +240,8 @@ class Outcome:
     `postroom.reconcile.indexes`); a change of any
     of them, and a flip of a MailServer's or SendingDomain's Ready, must bring this object
     back. `deciding` is the condition that Ready repeats, None where it speaks for itself, and
-    `field` the one of the spec that it is about, "" where that is not known.
+    `field` the one of the spec that it is about and `fix` what to change, "" where that is not
+    known.
     `children` are made true once the status is written, and what became of them is in
     `Memory.children` at the next run, which follows at once where that is news; None leaves them
     as they are.
@@ -252,4 +253,5 @@ class Outcome:
     references: frozenset[str] = frozenset()
     deciding: ConditionType | None = None
     field: str = ""
+    fix: str = ""
     children: tuple[Wanted, ...] | None = None

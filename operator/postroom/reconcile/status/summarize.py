@@ -105,6 +105,7 @@ def summarize(
         references=assessment.references,
         deciding=deciding.type if deciding is not None else None,
         field=deciding.field if deciding is not None else "",
+        fix=deciding.fix if deciding is not None else "",
         children=followed.children,
     )
 

@@ -101,6 +101,69 @@ async def test_credentials_that_may_not_be_used(
     assert f"Secret {arguments.get('name', 'held')} (spec.credentialsRef)" in found.message
 
 
+@pytest.mark.parametrize(
+    ("sources", "arguments", "fix"),
+    [
+        (Sources({"username": "relay"}), {}, "Add key password of Secret held."),
+        (Sources({"password": "p"}), {}, "Add key username of Secret held."),
+        (Sources({**LOGIN, "password": ""}), {}, "Set key password of Secret held."),
+        (
+            Sources({**LOGIN, "password": "a\nb"}),
+            {},
+            "Take the control character, perhaps a line end, out of key password of Secret held.",
+        ),
+        (
+            Sources(allowed=("smtp.example.net",)),
+            {},
+            "Add smtp.example.com to the annotation postroom.dev/allowed-hosts of Secret held.",
+        ),
+        # Named alone, it would take the Secret from where it goes now.
+        (
+            Sources(),
+            {"expressly": True},
+            "Add smtp.example.com and all others that it is for to the annotation "
+            "postroom.dev/allowed-hosts of Secret held.",
+        ),
+    ],
+)
+async def test_the_one_thing_to_change_is_named(
+    sources: Sources, arguments: dict[str, Any], fix: str
+) -> None:
+    found = await read(sources, **arguments)
+    assert isinstance(found, Verdict)
+    assert found.fix == fix
+
+
+@pytest.mark.parametrize(
+    ("kind", "uses", "data", "fix"),
+    [
+        ("ConfigMap", (), {}, "Set key k of ConfigMap held."),
+        (
+            "ConfigMap",
+            (),
+            {"k": "x"},
+            "Put the public key (base64 or PEM) under key k of ConfigMap held.",
+        ),
+        ("Secret", ("dkim-public-key",), {}, "Set key k of Secret held."),
+        (
+            "Secret",
+            (),
+            {"k": "x"},
+            "Put the public key into a ConfigMap and name that in spec.dkim[0].publicKeyRef, or "
+            "have the Secret's owner annotate Secret held postroom.dev/allow: dkim-public-key.",
+        ),
+    ],
+)
+async def test_the_one_thing_to_change_of_a_public_key_is_named(
+    kind: Any, uses: tuple[str, ...], data: dict[str, str], fix: str
+) -> None:
+    world = cast("World", Sources(data, uses=frozenset(uses)))
+    reference = PublicKeyReference(kind=kind, name="held", key="k")
+    found = await references.public_key(world, "mail", reference, "spec.dkim[0].publicKeyRef")
+    assert isinstance(found, Verdict)
+    assert found.fix == fix
+
+
 @pytest.mark.parametrize("expressly", [True, False])
 async def test_a_secret_that_names_the_host_may_go_there(expressly: bool) -> None:
     found = await read(Sources(allowed=("*.example.com",)), expressly=expressly)

@@ -273,6 +273,31 @@ async def test_what_cannot_be_looked_at(failure: Exception, code: str) -> None:
     assert code in {finding.code for finding in cast("MarkedStatus", status).findings}
 
 
+@pytest.mark.parametrize(
+    ("spec", "fix"),
+    [
+        ({"credentialsRef": {"name": "half"}}, "Add key password of Secret half."),
+        ({"port": "many"}, "Correct spec.port."),
+    ],
+)
+async def test_the_fix_names_what_to_change_also_of_what_is_kept(
+    spec: dict[str, Any], fix: str
+) -> None:
+    world = MailWorld()
+    world.add_secret("half", username="relay")
+    world.add(SERVER, **HOST, **spec)
+
+    async def told() -> list[str]:
+        status = cast("MarkedStatus", await world.look(SERVER))
+        found = (each.fix for each in status.findings if each.severity is Severity.ERROR)
+        return [each.instruction for each in found if each is not None]
+
+    assert await told() == [fix]
+    if "port" not in spec:
+        world.add(SERVER, **HOST, **spec, suspend=True)
+        assert await told() == [fix]
+
+
 FULLY: dict[str, Any] = {
     "provider": "Gmail",
     "credentialsRef": {"name": "own"},

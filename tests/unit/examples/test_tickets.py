@@ -403,13 +403,32 @@ HOSTILE = {
     "encoded words": b"Subject: " + b"=?utf-8?q?a?= " * 50_000 + b"\r\n\r\nx",
     "parameters": b"Content-Type: text/plain" + b"; a*%d*=b" * 20_000 + b"\r\n\r\nx",
     "lines": b"a: b\r\n" * 700_000,
+    "lines that CR ends": b"a\r" * 2_000_000,
+    "parts that CR ends": b"Content-Type: multipart/mixed; boundary=b\r\r" + b"--b\r\r\r" * 100_000,
+    "blocks of a report": b"Content-Type: message/delivery-status\r\n\r\n" + b"\r" * 500_000,
+    "a report in capitals": b"Content-Type: MESSAGE/Delivery-Status\r\n\r\n" + b"\n" * 500_000,
 }
+#: What would take time or memory beyond what the application has, and is not looked into.
+NOT_LOOKED_INTO = ("lines", "many parts", *list(HOSTILE)[-4:])
+
+
+@pytest.mark.parametrize(
+    "charset", ["punycode", "PunyCode", "idna", "unicode_escape", "raw-unicode-escape", "undefined"]
+)
+def test_what_is_no_charset_of_mail_decodes_nothing(tickets: Tickets, charset: str) -> None:
+    """Of 25 MB that would take hours, in which nothing else is taken."""
+    message = f"Content-Type: text/plain; charset={charset}\r\n\r\nBcher-kva \\u0041"
+    tickets.post(message.encode())
+    assert tickets.rows("SELECT text FROM message") == [("Bcher-kva \\u0041",)]
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_no_message_holds_the_mailbox(tickets: Tickets, kind: str) -> None:
     assert tickets.post(HOSTILE[kind], messageid="own@x").status == 204
     assert tickets.rows("SELECT source FROM message") == [(HOSTILE[kind],)]
+    (text,) = tickets.rows("SELECT text FROM message")[0]
+    if kind in NOT_LOOKED_INTO:
+        assert text == "(It cannot be shown: ValueError. Its source is kept.)"
     assert tickets.page().status == 200
     assert tickets.post(written("b@x", "own@x"), 2).status == 204
     assert tickets.tickets_of_messages == [1, 1]

@@ -29,6 +29,9 @@ _LEAST_ATTEMPTS = 24
 #: An application may ask for any pause; none is longer than this.
 LONGEST_PAUSE = timedelta(hours=1)
 
+#: What is told of a message that was refused for so long that those after it go on.
+PASSED_BY = "PassedBy"
+
 _LATER = frozenset({408, 425, 429})
 _GONE = 410
 

@@ -19,7 +19,7 @@ from postroom.concurrency.backoff import Backoff
 from postroom.concurrency.places import GaveWay, Place, Places
 from postroom.concurrency.shortage import Shortage
 from postroom.delivery import answers, cursors, events, holds, numbering
-from postroom.delivery.answers import LONGEST_PAUSE, Meaning
+from postroom.delivery.answers import LONGEST_PAUSE, PASSED_BY, Meaning
 from postroom.delivery.contract import Mailboxes, Progress, Reader, Route
 from postroom.delivery.cursors import Cursor
 from postroom.delivery.holds import NO_ROOM, NO_SESSION, SESSION, Holds, Trouble
@@ -278,7 +278,7 @@ class Courier:
             finally:
                 self.is_offering = False
             now, meaning = self._now(), answer.meaning
-            self._observe(meaning.value, message.size)
+            self._observe(meaning.value, spooled.size if spooled is not None else 0)
             if meaning is Meaning.HANDED_OVER:
                 delivered = self.progress.delivered + 1
                 self.progress = replace(self.progress, delivered_at=now, delivered=delivered)
@@ -296,7 +296,7 @@ class Courier:
                     last = cursor.mailbox, message.uid, cursor.refused.status
                     rejected = self.progress.rejected + 1
                     self.progress = replace(self.progress, rejected=rejected, last_rejected=last)
-                    self._observe("PassedBy", message.size)
+                    self._observe(PASSED_BY, 0)
                     return cursor.past(message.uid, min(arrived_at, now))
                 self._move(cursor)
             longest = LONGEST_PAUSE.total_seconds() if meaning is Meaning.REFUSED else 0.0

@@ -282,6 +282,7 @@ class Worker:
     ) -> None:
         self.spool = spool or Spool(100_000)
         self.told: list[Progress] = [stored or Progress()]
+        self.observed: list[tuple[str, int]] = []
         plan = Plan(tuple(world.boxes), start, timedelta(days=7), MAX_SIZE, interval)
 
         async def login() -> Login:
@@ -301,6 +302,7 @@ class Worker:
             stored,
             Backoff(draw=lambda: 0.5),
             places,
+            observe=lambda result, octets: self.observed.append((result, octets)),
         )
 
     @property

@@ -303,6 +303,11 @@ def test_of_a_message_that_is_too_large_the_application_hears_without_it(
         assert world.taken[0].content is None
         assert world.taken[0].told["type"] == OVERSIZED
         assert world.received() == [after] and worker.spool.used == 0
+        # Nor is it counted as taken, whatever a server says of its size.
+        assert worker.observed == [
+            ("HandedOver", 0),
+            ("HandedOver", len(world.taken[1].content or b"")),
+        ]
 
     play(scene)
 

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from postroom.api.names import Key
 from postroom.controller.refused_statuses import RefusedStatuses
-from postroom.delivery.answers import Meaning
+from postroom.delivery.answers import PASSED_BY, Meaning
 from postroom.delivery.contract import Progress
 from postroom.metrics import Registry, WriteResult
 
@@ -32,8 +32,6 @@ ACCOUNTS = {
     "postroom_deliver_lag_seconds": "For how long the message has waited that is "
     "next; 0 where none does.",
 }
-#: Of what comes of a message when it is offered.
-PASSED_BY = "PassedBy"
 #: Accounts of one namespace that have series of their own.
 MOST_OF_A_NAMESPACE = 5_000
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from postroom.api.names import Key, Kind
 from postroom.controller.inbound import figures
-from postroom.delivery.answers import Meaning
+from postroom.delivery.answers import PASSED_BY, Meaning
 from postroom.delivery.contract import Progress
 from postroom.metrics import WriteResult
 
@@ -24,7 +24,7 @@ def test_each_outcome_is_counted_once_by_namespace() -> None:
     told = figures.Figures()
     for meaning in Meaning:
         told.offered("mail", meaning.value, 100)
-    told.offered("mail", figures.PASSED_BY, 100)
+    told.offered("mail", PASSED_BY, 100)
     assert value(told, "postroom_deliver_delivered_total", namespace="mail") == 1
     assert value(told, "postroom_deliver_bytes_total", namespace="mail") == 100
     assert value(told, "postroom_deliver_rejected_total", namespace="mail") == 1

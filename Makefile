@@ -171,7 +171,7 @@ docs: $(READY) ## write what is generated: pages and pictures of docs/, the enum
 	PYTHONPATH=tests $(BIN)/python -m house.picture
 
 docs-site: $(READY) ## build docs/ as a site in site/; VERSION=1.2 ALIAS=latest name it, SITE_URL where it will stand
-	$(BIN)/python docs/build_site.py $(if $(VERSION),--version "$(VERSION)" --alias "$(ALIAS)") \
+	@$(BIN)/python docs/build_site.py $(if $(VERSION),--version "$(VERSION)" --alias "$(ALIAS)") \
 		$(if $(SITE_URL),--url "$(SITE_URL)")
 
 .PHONY: screenshots

@@ -146,3 +146,24 @@ def test_whatever_they_are_called_they_find_each_other(
                 assert guard["matchLabels"].items() <= template["metadata"]["labels"].items()
     assert len(referred) > 10
     assert referred - known == set()
+
+
+def test_an_air_gapped_cluster_pulls_the_one_image_of_its_registry(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "evaluating.md").read_text()
+    (recipe,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    told = yaml.load(recipe, Loader=yaml.CSafeLoader)
+    named = {name: told[name] for name in ("images", "patches")}
+    parts = [ROOT / path.removeprefix("postroom/") for path in told["components"]]
+    objects = made(tmp_path / "air-gapped", "cluster", parts, **named)
+    pods = [each["spec"]["template"]["spec"] for each in objects if each["kind"] in _WORKLOADS]
+    (image,) = told["images"]
+    pulled = {container["image"] for pod in pods for container in pod["containers"]}
+    assert pulled == {f"{image['newName']}@{image['digest']}"}
+    accounts = {
+        each["metadata"]["name"]: each["imagePullSecrets"]
+        for each in objects
+        if each["kind"] == "ServiceAccount"
+    }
+    used = {pod["serviceAccountName"] for pod in pods}
+    assert accounts == {name: [{"name": "registry"}] for name in used}
+    assert len(used) == 2

@@ -11,6 +11,7 @@ from datetime import timedelta
 from itertools import chain
 
 import pytest
+import yaml
 
 from postroom.api.findings import REMOVED_VALUE_LIMIT
 from postroom.api.inbound_delivery import LARGEST
@@ -33,6 +34,7 @@ from postroom.dns.diagnosis.diagnose import NEAR_LIMIT, PROBE_ROUNDS, PROBES_LIM
 from postroom.dns.finding_codes import Code
 from postroom.dns.presets import load as dns_presets
 from postroom.dns.texts.quoting import QUOTE_LIMIT
+from postroom.mail.connect.guard import DEFAULT_PORTS
 from postroom.mail.identities import reading
 from postroom.mail.imap import history, scan
 from postroom.mail.limits import hosts, limiter, peers
@@ -162,6 +164,8 @@ def _of_mail() -> Iterator[tuple[str, str]]:
     fifth = {5: "fifth"}[part // 2]
     renewed = f"{word(ahead)} to {word(2 * ahead)} minutes before its end, or in the last {fifth}"
     yield "oauth", renewed
+    ports = ", ".join(str(port) for port in sorted(DEFAULT_PORTS))
+    yield "install", f"mail servers that objects name | {ports}, and those of `--allow-port` |"
     open_ones = f"hourly; every {identity_sources.WHILE_OPEN.seconds // 60} minutes while one is"
     yield "identities", open_ones
     yield "identities", f"Of either list {reading._KEPT_LIMIT} addresses are read"
@@ -178,6 +182,11 @@ def _of_the_operator() -> Iterator[tuple[str, str]]:
     at_once, every = word(request_limit.BURST), word(request_limit.EVERY)
     yield "limits", f"has it looked at {at_once} times at once, and then once in {every} seconds**"
     yield "status", f"at most {USERS_LIMIT} of its namespace"
+    asks, most = _resources()
+    yield (
+        "evaluating",
+        f"{asks['cpu']} of CPU and {asks['memory']} of memory, at most {most['memory']}",
+    )
     late = 1 + schedule._JITTER
     noticed = [
         spec.model_fields["interval"].default * late + confirmed
@@ -200,6 +209,14 @@ def _of_the_operator() -> Iterator[tuple[str, str]]:
     many = services._PERIOD * services._A_SECOND
     looked = f"{word(services._A_SECOND)} of them are looked at each second"
     yield "incoming-mail", f"more than {many:.0f} Services, {looked}"
+
+
+def _resources() -> tuple[dict[str, str], dict[str, str]]:
+    """What the operator's container asks for, and what it may take at most."""
+    text = (ROOT / "manifests/install/base/deployment.yaml").read_text("utf-8")
+    deployment = yaml.load(text, Loader=yaml.CSafeLoader)
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return container["resources"]["requests"], container["resources"]["limits"]
 
 
 @pytest.mark.parametrize(("page", "sentence"), [*told()])

@@ -35,3 +35,11 @@ def test_nothing_names_an_older_one_for_a_part_of_it() -> None:
     ]
     named = {name_of(text): _NAMED.findall(text.read_text("utf-8")) for text in texts}
     assert {name: found for name, found in named.items() if {*found} - {least()}} == {}
+
+
+def test_the_kubernetes_that_tests_run_on_is_that_of_the_control_plane() -> None:
+    pinned = (ROOT / "tests/cluster/controlplane/go.mod").read_text("utf-8")
+    (minor,) = re.findall(r"^\tk8s\.io/kubernetes v(\d+\.\d+)\.\d+$", pinned, re.M)
+    page = (ROOT / "docs/evaluating.md").read_text("utf-8")
+    assert re.findall(r"On which Kubernetes\? \| (\d+\.\d+) or later", page) == [least()]
+    assert re.findall(r"a real control plane of (\d+\.\d+)", page) == [minor]

@@ -8,6 +8,9 @@ annotation of one more Lease, beside all of theirs. Whoever holds the Lease of i
 there before it works. Where another scope stands that has a namespace of ours, it waits until no
 Lease of that is held, which it judges on its own clock, and only then puts its own in its place.
 
+With that it takes out the scopes of which nobody holds a Lease, also those that share no namespace
+with its own: they would stay there for ever.
+
 Each who joins writes that Lease onto the version that it has read, also where its own scope stands
 there already: as in `shard_map`, one of two who join at once is refused, and sees the Lease of the
 other.
@@ -72,12 +75,25 @@ class Overlaps:
                 elif (held := await self._held(str(text))) is not None:
                     self._stand_by_for(held, shared)
                     return False
-            await self._put(name, stored, after)
+            kept = {
+                scope: text for scope, text in after.items() if not await self._is_left(scope, text)
+            }
+            await self._put(name, stored, kept)
         except ApiError as error:
             self.obstacle = lease.obstacle(error, self._namespace, name) or self.obstacle
             return False
         self.waiting_for = self.obstacle = None
         return True
+
+    async def _is_left(self, scope: str, text: object) -> bool:
+        """Whether a scope that shares nothing with ours stands there for nobody: its Leases are
+        gone or given back. Whoever comes to work on it puts it there again."""
+        if scope == self._own or not scope.startswith(_PREFIX):
+            return False
+        try:
+            return await self._held(str(text)) is None
+        except ApiError:
+            return False  # it is nothing of ours, and may be none that we may look at
 
     def _shared(self, text: str) -> str | None:
         """A namespace that a scope has in common with ours, or what both serve; None: they have

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postroom.concurrency.shards import WHOLE, Shard
+from postroom.controller.client import ApiError
 from postroom.controller.lease import (
     LEASE_DURATION,
     RETRY_PERIOD,
@@ -167,6 +168,45 @@ async def test_who_may_not_use_the_lease_is_told(status: int) -> None:
     leases.refusing = None
     assert await process.found._attempt()
     assert process.found.obstacle is None
+
+
+def scopes_in(leases: Leases) -> set[str]:
+    annotations = leases.stored[PLACE, "postroom-scopes"]["metadata"]["annotations"]
+    return {str(text) for scope, text in annotations.items() if scope.startswith("scope.")}
+
+
+async def test_scopes_that_nobody_works_on_go_though_they_share_nothing() -> None:
+    leases, clock = Leases(), Clock()
+    working, back, deleted, dead = [
+        await begun(leases, (name,), clock) for name in ("works", "back", "deleted", "dead")
+    ]
+    await back.election.release()
+    del leases.stored[PLACE, lease_name(deleted.served)]
+    leases.stored[PLACE, "postroom-scopes"]["metadata"]["annotations"]["team"] = "mail"
+    await begun(leases, C, clock)
+    # One that has died looks as one that works to whoever looks once.
+    assert scopes_in(leases) == {"works", "dead", "c"}
+    assert leases.stored[PLACE, "postroom-scopes"]["metadata"]["annotations"]["team"] == "mail"
+    assert working.works and dead.works
+    assert (await begun(leases, back.served, clock)).works
+    assert scopes_in(leases) == {"works", "dead", "c", "back"}
+
+
+async def test_scopes_whose_leases_may_not_be_read_stay_and_hold_nobody_up() -> None:
+    leases = Leases()
+    await (await begun(leases, AB)).election.release()
+    late = Process(leases, C)
+    await late.step()
+    read = leases.lease
+
+    async def restricted(namespace: str, name: str) -> Any:
+        if name == lease_name(AB):
+            raise ApiError(f"GET {name}", 403)
+        return await read(namespace, name)
+
+    leases.lease = restricted  # type: ignore[method-assign]
+    await late.step()
+    assert late.works and scopes_in(leases) == {"a,b", "c"}
 
 
 _PARTS = st.sampled_from(

@@ -236,6 +236,10 @@ class KeyedQueue:
         """Whether a key waits, runs or is scheduled."""
         return key in self._waiting or key in self._running or key in self._due
 
+    def comes_again(self, key: Key) -> bool:
+        """Whether a key that runs is to run again, at once or at a time that is planned."""
+        return key in self._again or key in self._due
+
     @property
     def waiting(self) -> int:
         return len(self._waiting)

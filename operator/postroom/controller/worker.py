@@ -263,7 +263,9 @@ class Worker:
         """Plan what comes next for a key."""
         match result:
             case WriteResult.STALE:
-                self._queue.add(key, Urgency.CHANGE)
+                # What overtook this run has planned the next, and that as often as people may.
+                if not self._queue.comes_again(key):
+                    self._queue.add(key, Urgency.CHANGE)
                 return
             case WriteResult.UNAVAILABLE | WriteResult.FORBIDDEN:
                 # An API server that has just begun knows no rights yet, and forbids what it allows.

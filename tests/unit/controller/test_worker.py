@@ -24,6 +24,7 @@ from postroom.controller.events import EventPoster
 from postroom.controller.intake import Intake
 from postroom.controller.queue import KeyedQueue
 from postroom.controller.raw_objects import Raw
+from postroom.controller.request_limit import BURST, EVERY
 from postroom.controller.worker import Evaluator, Worker
 from postroom.controller.writer import Writer
 from postroom.metrics import Metrics
@@ -395,6 +396,33 @@ async def test_a_change_during_the_run_leads_to_another() -> None:
     one = Bench(overtaken)
     await one.run()
     assert [status["observedGeneration"] for status in one.written] == [2]
+
+
+def edited(number: int) -> Object:
+    return stored(SERVER, version=number, generation=number)
+
+
+def created_again(number: int) -> Object:
+    return stored(SERVER, version=number, uid=f"uid-{number}")
+
+
+@pytest.mark.parametrize("overtaken_by", [edited, created_again])
+async def test_whoever_overtakes_each_run_is_looked_at_no_more_often(
+    overtaken_by: Callable[[int], Object],
+) -> None:
+    """In less time than a look takes, again and again: what then stands is looked at later."""
+    runs = 0
+
+    async def overtaken(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+        nonlocal runs
+        if (runs := runs + 1) < 4 * BURST:
+            one.intake.seen(kind, overtaken_by(runs + 1))
+        return await settle(kind, raw, memory)
+
+    one = Bench(overtaken)
+    await one.run()
+    assert (runs, one.written) == (BURST + 1, [])
+    assert 0 < next(iter(one.queue._due.values())) - one.queue._clock() <= EVERY
 
 
 async def test_an_object_that_vanishes_during_the_run_leaves_nothing_behind() -> None:

@@ -53,7 +53,7 @@ class WriteResult(StrEnum):
     #: The object has moved on: the status is about a spec that is no more.
     STALE = "stale"
     GONE = "gone"
-    #: The API server rejects the status: a bug, or CRDs of another version.
+    #: The API server rejects the status: a bug, CRDs of another version, or no room in the object.
     INVALID = "invalid"
     FORBIDDEN = "forbidden"
     #: The API server could not be reached or is overloaded.

@@ -15,7 +15,14 @@ import aiohttp
 
 from postroom import __version__
 from postroom.api.names import API_VERSION, GROUP, VERSION, Key, Kind
-from postroom.controller import api_paths, json_lists, no_answer, page_sizes, watching
+from postroom.controller import (
+    api_paths,
+    json_lists,
+    no_answer,
+    page_sizes,
+    status_objects,
+    watching,
+)
 from postroom.controller.client_library import config as kube_config
 from postroom.controller.kubeconfig import Connection, ConnectionSettingsError, connection
 from postroom.controller.transport import ApiTransport, Response, TooLarge
@@ -358,7 +365,8 @@ class Cluster:
             text = " ".join(message.split())[:_MESSAGE_LIMIT] if isinstance(message, str) else ""
             pause = answer.headers.get("Retry-After", "")
             retry_after = float(pause) if pause.isdecimal() else None
-            raise ApiError(what, answer.status, text, retry_after, _causes_in(told))
+            status = status_objects.status_in(answer.status, text)
+            raise ApiError(what, status, text, retry_after, status_objects.causes_in(told))
         return answer
 
 
@@ -389,11 +397,3 @@ def _decoded(data: bytes) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return answer if isinstance(answer, dict) else {}
-
-
-def _causes_in(told: Mapping[str, Any]) -> frozenset[str]:
-    """The causes of a Status object, whatever else an answer is."""
-    details = told.get("details")
-    causes = details.get("causes") if isinstance(details, Mapping) else None
-    listed = causes if isinstance(causes, list) else ()
-    return frozenset(str(each.get("reason")) for each in listed if isinstance(each, Mapping))

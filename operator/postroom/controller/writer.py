@@ -19,6 +19,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any, Protocol
 
 from postroom.api.names import Key
@@ -225,6 +226,14 @@ class Writer:
                 extra=extra,
             )
             return WriteResult.FORBIDDEN
+        if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            logger.error(
+                "no room for a status: with it this object is larger than the API server stores; "
+                "take labels, annotations or other fields of its metadata away (%s)",
+                error,
+                extra=extra,
+            )
+            return WriteResult.INVALID
         logger.error(
             "the API server rejects the status; are the CRDs of this version installed? (%s)",
             error,

@@ -191,6 +191,11 @@ async def test_refusals_that_last_are_not_transient(status: int, tmp_path: Path)
     assert (error.status, error.transient) == (status, False)
 
 
+async def test_an_object_that_is_too_large_is_refused_for_good(tmp_path: Path) -> None:
+    error = await refused(500, {"message": "etcdserver: request is too large"}, tmp_path)
+    assert (error.status, error.transient) == (413, False)
+
+
 @pytest.mark.parametrize("body", ["text", [], None, {"message": 5}, {"message": "x" * 10_000}])
 async def test_absurd_answers_are_bounded(body: object, tmp_path: Path) -> None:
     error = await refused(500, body, tmp_path)

@@ -296,6 +296,7 @@ async def test_an_object_that_is_not_found_is_dropped() -> None:
     [
         (422, WriteResult.INVALID),
         (400, WriteResult.INVALID),
+        (413, WriteResult.INVALID),
         (403, WriteResult.FORBIDDEN),
     ],
 )

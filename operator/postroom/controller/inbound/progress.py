@@ -46,6 +46,7 @@ _RESULTS = {
     403: WriteResult.FORBIDDEN,
     404: WriteResult.GONE,
     409: WriteResult.STALE,
+    413: WriteResult.INVALID,
     422: WriteResult.INVALID,
 }
 #: How many are written at a time when the process ends.

@@ -186,7 +186,9 @@ def test_whatever_happens_the_bound_holds_and_the_last_word_is_kept(
     asyncio.run(happen())
 
 
-@pytest.mark.parametrize(("code", "seconds"), [(0, 10), (429, 10), (500, 10), (422, 300)])
+@pytest.mark.parametrize(
+    ("code", "seconds"), [(0, 10), (429, 10), (500, 10), (413, 300), (422, 300)]
+)
 async def test_a_write_that_fails_is_repeated_with_what_is_newest(code: int, seconds: int) -> None:
     world = World()
     world.server.faults = [code]

@@ -12,11 +12,12 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
+import aiohttp
 import kopf
 
 from postroom.api.names import GROUP, PART_OF_LABEL, VERSION, WATCH_LABEL, Key, Kind
 from postroom.concurrency.backoff import doubled
-from postroom.controller import api_paths, news, page_sizes, watching
+from postroom.controller import api_paths, news, no_answer, page_sizes, watching
 from postroom.controller.client import Cluster
 from postroom.controller.intake import Intake
 from postroom.controller.raw_objects import metadata_of
@@ -37,7 +38,8 @@ _SHUTDOWN, _FORCE = 10.0, 2.0
 
 
 class FeedEnded(Exception):
-    """The watch has failed; only a restart of the process brings it back."""
+    """The watch has failed, for which it has a sentence; only a restart of the process brings it
+    back."""
 
 
 class _NoMemory(kopf.DiffBaseStorage):
@@ -91,7 +93,7 @@ class Feed:
             done, _ = await asyncio.wait(roots, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 if not task.cancelled() and (error := task.exception()) is not None:
-                    raise FeedEnded(f"{type(error).__name__}: {error}")
+                    raise FeedEnded(f"the watch was given up: {_why(error)}") from error
             async with asyncio.timeout(_SHUTDOWN):
                 await kopf.run_tasks(roots, ignored=existing)
         finally:
@@ -156,6 +158,17 @@ class Feed:
             server=self._cluster.server,
             aiohttp_session=self._cluster.watch_session(self._takers(), several=self._several),
         )
+
+
+def _why(error: BaseException) -> str:
+    """What kopf gave up at, in a clause: only of what is no answer of the API server, nor for want
+    of one, the error's own words."""
+    status = getattr(error, "status", None)
+    if isinstance(status, int):
+        return f"the API server answers {status}"
+    if isinstance(error, aiohttp.ClientError | OSError):
+        return f"the API server gives no answer: {no_answer.clause(error)}"
+    return f"kopf could not go on ({type(error).__name__}: {error})"
 
 
 async def _shown(**_: Any) -> None:

@@ -189,7 +189,7 @@ class Installations:
         for name, found in beside.items():
             before = self._beside.get(name)
             if before and before.holder == found.holder and before.renewed != found.renewed:
-                raise OtherInstallation(f"another one works, too, by lease {name}")
+                raise OtherInstallation(f"another installation works, too, by lease {name}")
         self._beside = beside
 
     async def _attempt(self) -> bool:

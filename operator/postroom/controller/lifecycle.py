@@ -19,9 +19,9 @@ from postroom.concurrency.shards import WHOLE, Shard
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller import client, lease
 from postroom.controller.endpoints import Endpoints, StartError
-from postroom.controller.feed import Feed
+from postroom.controller.feed import Feed, FeedEnded
 from postroom.controller.health import Health
-from postroom.controller.installations import Installations
+from postroom.controller.installations import Installations, OtherInstallation
 from postroom.controller.intake import Intake
 from postroom.controller.kubeconfig import own_namespace
 from postroom.controller.overlaps import Overlaps
@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 EXIT_STOPPED, EXIT_FAILED = 0, 1
 _CLOSE_SECONDS = 10.0
+#: What ends a process and says itself why; any other is a bug, whose name helps to find it.
+_TOLD = (FeedEnded, OtherInstallation, lease.LeaseLost)
 _FIRST_LIST = "the first list of objects"
 
 
@@ -367,6 +369,8 @@ class Lifecycle(ABC):
             if not task.done() or task.cancelled():
                 continue
             error = task.exception()
+            if isinstance(error, _TOLD):
+                return str(error)
             if error is not None:
                 return f"{task.get_name()} ended: {type(error).__name__}: {error}"
             if task.get_name() != "watch" and not self._stop.is_set():

@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import aiohttp
 import kopf
 import pytest
+from kopf._cogs.clients.errors import APIError
 
 from postroom.api.names import Key, Kind
 from postroom.controller import feed
@@ -113,6 +115,19 @@ async def test_a_watch_that_fails_ends_the_feed(api: FakeAPI, tmp_path: Path) ->
         api.break_watch(SERVER)
         with pytest.raises(FeedEnded):
             await asyncio.wait_for(running, 10)
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (APIError(status=503, headers={}), "the API server answers 503"),
+        (aiohttp.ServerDisconnectedError(), "the API server gives no answer: the connection ended"),
+        (ConnectionResetError("a path"), "the API server gives no answer: the connection ended"),
+        (TypeError("of ours"), "kopf could not go on (TypeError: of ours)"),
+    ],
+)
+def test_why_the_watch_was_given_up_is_said_in_words(error: Exception, says: str) -> None:
+    assert feed._why(error) == says
 
 
 def test_kopf_neither_posts_nor_peers_nor_keeps_anything_in_objects() -> None:

@@ -168,7 +168,8 @@ async def test_a_failed_watch_ends_the_process(
     await until(lambda: all_ready(api))
     api.break_watch(Kind.EMAIL_ACCOUNT)
     assert await asyncio.wait_for(task, 10) == 1
-    assert "watch ended: FeedEnded" in caplog.text
+    assert "the watch was given up: kopf could not go on (" in caplog.text
+    assert "FeedEnded" not in caplog.text
 
 
 async def test_a_rejected_login_is_tried_again(api: FakeAPI, settings: Settings) -> None:

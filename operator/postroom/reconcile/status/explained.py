@@ -9,7 +9,7 @@ lacks a key, a default that is missing), the condition that decides Ready is tol
 from collections.abc import Sequence
 from dataclasses import replace
 
-from postroom.api.conditions import Condition, ConditionStatus, ConditionType, find
+from postroom.api.conditions import Condition, ConditionStatus, ConditionType, find, shorten
 from postroom.api.findings import INSTRUCTION_LIMIT, Finding, Fix, FixAction, Severity
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain_status import SendingDomainStatus
@@ -69,6 +69,10 @@ def explained(outcome: Outcome) -> Outcome:
         in_other_words = isinstance(status, SendingDomainStatus)
         if not any(_tells(finding, deciding, in_other_words) for finding in findings):
             findings = (_as_finding(deciding, outcome), *findings)
+        if not in_other_words:
+            # Ready tells one cause: whoever reads the findings meets it first, among those as bad.
+            # Those of a domain stand in the order in which records are mended.
+            findings = tuple(sorted(findings, key=lambda each: _distance(each, deciding)))
     if isinstance(status, MarkedStatus):
         findings = tuple(with_fix(finding) for finding in findings)
     if findings == tuple(status.findings):
@@ -128,6 +132,13 @@ def _tells(finding: Finding, deciding: Condition, in_other_words: bool) -> bool:
         and finding.severity is Severity.ERROR
         and causes()[cause].reason is reason
     )
+
+
+def _distance(finding: Finding, deciding: Condition) -> int:
+    """How far a finding is from what a condition says: in its very words, of its cause, or not."""
+    if shorten(finding.message) == deciding.message:
+        return 0
+    return 1 if _tells(finding, deciding, False) else 2
 
 
 def _as_finding(deciding: Condition, outcome: Outcome) -> Finding:

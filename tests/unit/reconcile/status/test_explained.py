@@ -107,12 +107,45 @@ def test_every_reason_is_told_with_a_fix(
     told = cast("MarkedStatus", once.status).findings
     codes = {each.code for each in others}
     assert codes <= {finding.code for finding in told} <= codes | {reason.name}
+    # What Ready says goes before all that is as bad; a domain's stand in the order of mending.
+    ours = [each for each in told if each.message == message and len(told) > len(others)]
+    assert all(each == next(e for e in told if e.severity is each.severity) for each in ours)
     if kind is not Kind.SENDING_DOMAIN or not others:
         assert reason.name in {finding.code for finding in told}
     mended = once.status.model_copy(update={"conditions": place([WELL], (), 1, TIME)})
     left = explained(Outcome(mended, None)).status
     kept = {(each.code, each.subject) for each in cast("MarkedStatus", left).findings}
     assert kept == {(each.code, each.subject) for each in others}
+
+
+@pytest.mark.parametrize("kind", [Kind.MAIL_SERVER, Kind.EMAIL_ACCOUNT])
+def test_the_finding_that_ready_repeats_goes_first_among_those_as_bad(kind: Kind) -> None:
+    """In a status, and so on the page, in a terminal and in whatever shows one of them."""
+
+    def error(code: str, message: str, subject: str = "SMTP") -> Finding:
+        return Finding(code=code, severity=Severity.ERROR, subject=subject, message=message)
+
+    said = "The server refused. " + "It says why at length. " * 40
+    verdicts = [
+        Verdict(type=each, status=ConditionStatus.FALSE, reason=reason, message=said)
+        for each, reason in (
+            (READY, Reason.AUTHENTICATION_REJECTED),
+            (ConditionType.SMTP_AUTHENTICATED, Reason.AUTHENTICATION_REJECTED),
+        )
+    ]
+    findings = [
+        error("CERTIFICATE_EXPIRED", "It has expired.", "IMAP"),
+        error("AUTHENTICATION_REJECTED", "It refused there, too.", "IMAP"),
+        error("AUTHENTICATION_REJECTED", said),
+    ]
+    status = STATUSES[kind](conditions=place(verdicts, (), 1, TIME))
+    outcome = explained(Outcome(status.model_copy(update={"findings": findings}), None))
+    told = cast("MarkedStatus", outcome.status).findings
+    assert [(each.code, each.subject) for each in told] == [
+        ("AUTHENTICATION_REJECTED", "SMTP"),
+        ("AUTHENTICATION_REJECTED", "IMAP"),
+        ("CERTIFICATE_EXPIRED", "IMAP"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -254,6 +254,8 @@ class JetStreamSink:
     ) -> str | None:
         """Put a message into the Object Store under its id; the reference to it, if there is a
         store. One that is there stays: whoever heard of it a moment ago may be reading it."""
+        from nats.js.api import ObjectMeta, ObjectMetaOptions
+
         bucket = self._connection.server.object_store
         if not bucket:
             return None
@@ -261,7 +263,10 @@ class JetStreamSink:
         try:
             store = await context.object_store(bucket)
             if not await _holds(store, told["id"], message):
-                await _put(store, told["id"], message, min(_PIECE, client.max_payload))
+                # In pieces that the server takes.
+                options = ObjectMetaOptions(max_chunk_size=min(_PIECE, client.max_payload))
+                with io.BufferedReader(_Octets(message)) as octets:
+                    await store.put(told["id"], octets, ObjectMeta(options=options))
         except Exception as error:
             raise nats_troubles.NotStored(error) from error
         return f"nats-object:{bucket}/{told['id']}"
@@ -301,15 +306,6 @@ async def _holds(store: Any, name: str, message: SpooledMessage) -> bool:
         return f"SHA-256={base64.urlsafe_b64encode(found.digest()).decode()}"
 
     return bool(info.digest == await threads.to_its_end(digest))
-
-
-async def _put(store: Any, name: str, message: SpooledMessage, piece: int) -> None:
-    """Put a message into an Object Store, in pieces that the server takes."""
-    from nats.js.api import ObjectMeta, ObjectMetaOptions
-
-    how = ObjectMeta(name=name, options=ObjectMetaOptions(max_chunk_size=piece))
-    with io.BufferedReader(_Octets(message)) as octets:
-        await store.put(name, octets, how)
 
 
 @dataclass(frozen=True, slots=True)

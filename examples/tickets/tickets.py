@@ -33,7 +33,8 @@ KEYS = Path(os.environ.get("KEYS", "keys"))  # where the Secret is mounted: file
 DATA = os.environ.get("DATA", "tickets.sqlite")
 HOOK, PAGE = os.environ.get("HOOK", ":8080"), os.environ.get("PAGE", "localhost:8081")
 MOST = 40 << 20  # octets of a body: 25Mi of mail, in base64
-PLACES = threading.BoundedSemaphore(3)  # bodies in memory at once
+SHOWN = 1 << 20  # octets of a text; all of it is in the source
+PLACES = threading.BoundedSemaphore(2)  # bodies in memory at once
 READING = threading.Lock()  # and one of them parsed
 SCHEMA = """PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
 CREATE TABLE IF NOT EXISTS ticket (id INTEGER PRIMARY KEY, account, subject);
@@ -134,10 +135,10 @@ def text_of(part: Message) -> str:
         name = codecs.lookup(part.get_content_charset("utf-8")).name.replace("-", "_")
         # Python has some for programs, too: one takes quadratic time, and none is of mail.
         if name not in ("punycode", "idna", "unicode_escape", "raw_unicode_escape", "undefined"):
-            return content_of(part).decode(name, "replace")
+            return content_of(part)[:SHOWN].decode(name, "replace")
     except LookupError:  # a character set that nobody knows
         pass
-    return content_of(part).decode("latin-1")
+    return content_of(part)[:SHOWN].decode("latin-1")
 
 
 def decoded(value: object) -> str:

@@ -422,6 +422,17 @@ def test_what_is_no_charset_of_mail_decodes_nothing(tickets: Tickets, charset: s
     assert tickets.rows("SELECT text FROM message") == [("Bcher-kva \\u0041",)]
 
 
+@pytest.mark.parametrize("charset", ["utf-8", "x-klingon"])
+def test_a_text_that_nobody_reads_to_its_end_is_in_the_source_alone(
+    tickets: Tickets, charset: str
+) -> None:
+    """In memory it is there several times, beside those of others."""
+    message = f"Content-Type: text/plain; charset={charset}\r\n\r\n".encode() + b"x" * 2**21
+    tickets.post(message)
+    asked = "SELECT length(text), length(source) FROM message"
+    assert tickets.rows(asked) == [(2**20, len(message))]
+
+
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_no_message_holds_the_mailbox(tickets: Tickets, kind: str) -> None:
     assert tickets.post(HOSTILE[kind], messageid="own@x").status == 204

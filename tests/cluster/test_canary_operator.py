@@ -61,6 +61,7 @@ ROWS: dict[str, tuple[Row, Row]] = {
 
 #: Runs the operator with every logger at DEBUG, whatever it and its libraries set, and with every
 #: callback held to be slow: the debug mode of asyncio prints those, and what their tasks yielded.
+#: Who asks for one account as often as the plugin has formats waits for none of them.
 _LOUD = """
 import asyncio, logging, runpy
 def loud(self, level):
@@ -72,6 +73,9 @@ def impatient(self):
     begin(self)
     self.slow_callback_duration = 0.0
 asyncio.BaseEventLoop.__init__ = impatient
+from postroom.controller import request_limit
+assert request_limit.EVERY > 0.5
+request_limit.EVERY = 0.5
 runpy.run_module("postroom", run_name="__main__", alter_sys=True)
 """
 #: What there must have been for a hunt to prove something: lines of the log, loggers that they are

@@ -2,19 +2,17 @@
 """The judge for SPF: one record, sound, within its limits, authorising what is required."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from dataclasses import replace as changed
 from functools import partial
 
-from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import spf
-from postroom.dns.answers import Answer, Outcome, RecordType
+from postroom.dns.answers import RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging import spf_chains, spf_faults, spf_includes, spf_losses, spf_merge
-from postroom.dns.judging.fixes import external, replacing, wait
+from postroom.dns.judging.fixes import create, external, replacing, wait
 from postroom.dns.judging.judgement import (
     Cause,
     Context,
@@ -25,32 +23,14 @@ from postroom.dns.judging.judgement import (
     is_crowded,
     lacking,
     missing,
-    valid,
     where,
 )
 from postroom.dns.judging.seen import Needs, Seen, own, shared
+from postroom.dns.judging.spf_advice import may_find_nothing, valid_with_advice
+from postroom.dns.judging.spf_look import SPFLook
 from postroom.dns.names import canonical
 from postroom.dns.requirements import VALUE_LIMIT, PlannedRecord
-from postroom.dns.spf.closing import open_terms
-from postroom.dns.spf.lint import Rule, lint
 from postroom.dns.texts.quoting import quoted
-
-#: What lint finds that is worth telling, and under which code.
-_ADVICE = {
-    Rule.NEUTRAL_ALL: Code.SPF_NEUTRAL_ALL,
-    Rule.NO_DEFAULT: Code.SPF_NO_ALL,
-    Rule.AFTER_ALL: Code.SPF_AFTER_ALL,
-    Rule.REDIRECT_IGNORED: Code.SPF_REDIRECT_IGNORED,
-    Rule.MECHANISM_AS_MODIFIER: Code.SPF_MECHANISM_IGNORED,
-    Rule.PTR: Code.SPF_PTR,
-    Rule.UNUSED_HOST: Code.SPF_UNUSED_HOST,
-    Rule.DUPLICATE: Code.SPF_DUPLICATE_TERM,
-    Rule.REACHED_TWICE: Code.SPF_DUPLICATE_TERM,
-    Rule.WIDE_NETWORK: Code.SPF_WIDE_RANGE,
-    Rule.TOO_LONG: Code.SPF_TOO_LONG,
-    Rule.VOIDS_FOR_ONE_FAMILY: Code.SPF_VOID_FOR_ONE_FAMILY,
-}
-
 
 #: What ends the evaluation in what the record names.
 _ENDS = {
@@ -102,13 +82,17 @@ def judge(
     if not records:
         return _absent(planned, wanted, seen, context)
     others = others_of(planned, wanted, records, seen)
-    look = _Look(planned, wanted, context, answer, records, others, seen)
+    return _judged(SPFLook(planned, wanted, context, answer, records, others, seen))
+
+
+def _judged(look: SPFLook) -> Judgement:
+    records, wanted, name = look.records, look.wanted, look.planned.name
     fault = spf_faults.of_text(records) or spf_faults.of_openness(
-        records[0], wanted, others, planned.name
+        records[0], wanted, look.others, name
     )
     if fault is not None:
         return _faulty(look, fault)
-    found = spf.reach(records[0], others, planned.name)
+    found = spf.reach(records[0], look.others, name)
     lacking = wanted.missing_from(found)
     if lacking:
         # What could not be looked at may authorise what is missing.
@@ -117,40 +101,16 @@ def judge(
             return _unseen(look, min(found.unknown))
         if unseen:
             return _unseen(look, min(unseen), is_host=True)
-        return _faulty(look, spf_faults.of_authorisation(records[0], lacking, planned.name))
+        return _faulty(look, spf_faults.of_authorisation(records[0], lacking, name))
     return _judged_by_trial(look, found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """One SPF record to be judged, with all that was seen of it."""
-
-    planned: PlannedRecord
-    wanted: spf.Requirement
-    context: Context
-    answer: Answer
-    records: Sequence[str]
-    others: dict[str, spf.Fetched]
-    seen: Seen
-
-
-def _trial(look: _Look, text: str, unasked: Outcome = Outcome.TIMEOUT) -> spf_includes.Trial:
-    return spf_includes.try_required(
-        text, look.wanted, look.others, look.planned.name, look.seen, unasked
-    )
-
-
-def _passes(look: _Look, text: str) -> bool:
-    """Whether what is required passes, if need be where names of the message are not there."""
-    return any(_trial(look, text, of).all_pass for of in (Outcome.TIMEOUT, Outcome.NX_DOMAIN))
-
-
-def _judged_by_trial(look: _Look, found: spf.Reach) -> Judgement:
+def _judged_by_trial(look: SPFLook, found: spf.Reach) -> Judgement:
     """All that is required stands there: see whether it passes when receivers evaluate it."""
     text, fault = look.records[0], spf_faults.of_reach(found)
     voids = max(found.family_voids) > spf.VOID_LOOKUP_LIMIT
     doubtful = fault is not None or found.unknown or voids or spf_faults.may_refuse(text)
-    trial = _trial(look, text) if doubtful else spf_includes.Trial(0, ())
+    trial = look.trial(text) if doubtful else spf_includes.Trial(0, ())
     refused = spf_faults.of_trial(trial)
     if refused is not None:
         return _faulty(look, refused)
@@ -172,7 +132,9 @@ def _judged_by_trial(look: _Look, found: spf.Reach) -> Judgement:
             f"The {where(look.planned)} {what}. What this spec requires passes before that, other "
             "senders may fail."
         )
-        return _valid(look, finding(Code.SPF_BUDGET_WORST_CASE, look.planned.id, message))
+        return valid_with_advice(
+            look, finding(Code.SPF_BUDGET_WORST_CASE, look.planned.id, message)
+        )
     if fault is None and found.unknown:
         if not trial.all_pass:
             return _unseen(look, min(found.unknown))
@@ -187,32 +149,40 @@ def _judged_by_trial(look: _Look, found: spf.Reach) -> Judgement:
             f"requires passes before that, {what}."
         )
         if crowded:
-            return _valid(
+            return valid_with_advice(
                 look, finding(Code.TOO_MANY_RECORDS, look.planned.id, message, external())
             )
-        return _valid(look, finding(Code.SPF_TEMPERROR_IN_CHAIN, look.planned.id, message))
+        return valid_with_advice(
+            look, finding(Code.SPF_TEMPERROR_IN_CHAIN, look.planned.id, message)
+        )
     if fault is None and found.most_voids > spf.VOID_LOOKUP_LIMIT >= max(found.family_voids):
-        return _valid(look, _may_find_nothing(look, found))
-    return _valid(look) if fault is None else _faulty(look, fault)
+        return valid_with_advice(look, may_find_nothing(look, found))
+    return valid_with_advice(look) if fault is None else _faulty(look, fault)
 
 
-def _ends_at_others(look: _Look, found: spf.Reach, ends: Sequence[spf_chains.DeadEnd]) -> Judgement:
+def _ends_at_others(
+    look: SPFLook, found: spf.Reach, ends: Sequence[spf_chains.DeadEnd]
+) -> Judgement:
     """What others publish leads to a dead end: theirs to mend, but for what passes before it."""
     said = f"The {where(look.planned)} {ends[0].sentence}"
     required = {canonical(include) for include in look.wanted.includes}
     theirs = any(end.concerns(required) for end in ends)
-    if not theirs and _passes(look, look.records[0]):
+    if not theirs and look.passes(look.records[0]):
         message = (
             f"{said}. What this spec requires passes before that, other senders get permerror. "
             f"{ends[0].remedy(moved=False)}"
         )
         overfull = ends[0].why is spf_chains.End.OVERFULL
         code = Code.SPF_BUDGET_WORST_CASE if overfull else Code.SPF_DEAD_IN_CHAIN
-        return _valid(look, finding(code, look.planned.id, message))
+        return valid_with_advice(look, finding(code, look.planned.id, message))
     message = f"{said}: receivers give permerror to all who have not passed before."
+    code, reason = _ENDS[ends[0].why]
+    if look.is_fix:
+        cause = Cause(code, message, evidence=Evidence.SHOWN)
+        return faulty(RecordState.WRONG, reason, cause, look.records)
     fix, value = external(), look.records[0]
     offer = _offered(look, look.records)
-    if offer.value not in (None, value) and not theirs and _passes(look, offer.value):
+    if offer.value not in (None, value) and not theirs and look.passes(offer.value):
         value = offer.value
         fix = replacing(look.planned, look.answer, look.records, value) or fix
         also = changed(offer, ends=()).consequences
@@ -224,16 +194,15 @@ def _ends_at_others(look: _Look, found: spf.Reach, ends: Sequence[spf_chains.Dea
             f"{quoted(ends[0].cost.term)} all the same does so as long as it stays there"
             f"{'.' if last is None else ': put it last meanwhile, so that all others pass first.'}"
         )
-    code, reason = _ENDS[ends[0].why]
     cause = Cause(code, message, fix, Evidence.SHOWN)
     return faulty(RecordState.WRONG, reason, cause, look.records, value)
 
 
-def _void_for_required(look: _Look, fault: spf_faults.SPFFault) -> Judgement:
+def _void_for_required(look: SPFLook, fault: spf_faults.SPFFault) -> Judgement:
     """Lookups that find nothing for one version of IP end the evaluation before somebody who is
     required passes: what is required first does, unless it runs into that by itself."""
-    offer = _offered(look, look.records)
-    if offer.value is not None and _passes(look, offer.value):
+    offer = None if look.is_fix else _offered(look, look.records)
+    if offer is None or (offer.value is not None and look.passes(offer.value)):
         return _faulty(look, fault)
     message = (
         f"The {where(look.planned)} {fault.sentence}. No record is offered: what spec.spf requires "
@@ -244,7 +213,7 @@ def _void_for_required(look: _Look, fault: spf_faults.SPFFault) -> Judgement:
     return faulty(RecordState.WRONG, fault.reason, cause, look.records, look.records[0])
 
 
-def _offered(look: _Look, existing: Sequence[str]) -> spf_merge.Offer:
+def _offered(look: SPFLook, existing: Sequence[str]) -> spf_merge.Offer:
     """Merge what is required into records, so that it passes by the result."""
 
     name, others = look.planned.name, look.others
@@ -253,32 +222,15 @@ def _offered(look: _Look, existing: Sequence[str]) -> spf_merge.Offer:
         found = spf.reach(text, others, name)
         voids = max(found.family_voids) > spf.VOID_LOOKUP_LIMIT >= found.void_lookups
         if voids or spf_chains.of_others(found):
-            return not _passes(look, text)
-        return spf_faults.may_refuse(text) and spf_faults.of_trial(_trial(look, text)) is not None
+            return not look.passes(text)
+        return spf_faults.may_refuse(text) and spf_faults.of_trial(look.trial(text)) is not None
 
     losses = partial(spf_losses.losses, look.records, look.wanted, others, name, look.seen)
     plan = look.context.plan
     return spf_merge.offered(existing, look.planned, look.wanted, others, plan, refuses, losses)
 
 
-def _may_find_nothing(look: _Look, found: spf.Reach) -> Finding:
-    """Warn of terms that ask for another name with each message, and of whom they may meet."""
-    varying = spf_faults.first_varying(found.costs)
-    such = f", such as {quoted(varying.term)}" if varying is not None else ""
-    trial = _trial(look, look.records[0], Outcome.NX_DOMAIN)
-    who = "What this spec requires passes before that, other senders may fail."
-    if not trial.all_pass:
-        first = next((f" such as {address}," for address, _ in trial.failing), "")
-        who = f"That may meet what this spec requires,{first} where those names are not there."
-    message = (
-        f"The {where(look.planned)} has terms that look up another name for each message{such}. "
-        f"Where more than {spf.VOID_LOOKUP_LIMIT} of its lookups find nothing, receivers give "
-        f"permerror. {who}"
-    )
-    return finding(Code.SPF_BUDGET_WORST_CASE, look.planned.id, message)
-
-
-def _unseen(look: _Look, name: str, *, is_host: bool = False) -> Judgement:
+def _unseen(look: SPFLook, name: str, *, is_host: bool = False) -> Judgement:
     """Nothing is said before the chain and its hosts were seen: there may be what is missing."""
     what, does = f"the SPF record of {quoted(name)}", f"includes {quoted(name)}"
     if is_host:
@@ -306,7 +258,7 @@ def _absent(
     read = {text: made for text, made in intended.items() if made is not None}
     if read:
         others = others_of(planned, wanted, [record for _, record in read.values()], seen)
-        look = _Look(planned, wanted, context, answer, tuple(read), others, seen)
+        look = SPFLook(planned, wanted, context, answer, tuple(read), others, seen)
         code = next(iter(read.values()))[0]
         sentence = "does not begin with v=spf1 and a space, so receivers ignore it"
         fault = spf_faults.SPFFault(code, Reason.INVALID_RECORD, sentence)
@@ -314,10 +266,7 @@ def _absent(
     others = others_of(planned, wanted, (), seen)
     found = _if_published(planned.value, planned, others)
     if found.within_limits() and not found.broken:
-        judged = missing(planned, Code.SPF_MISSING, Reason.RECORD_NOT_FOUND, there=answer.values)
-        if not answer.aliases or judged.cause is None:
-            return judged
-        return changed(judged, cause=changed(judged.cause, fix=replacing(planned, answer, ())))
+        return _created(SPFLook(planned, wanted, context, answer, (planned.value,), others, seen))
     broken = spf_faults.of_reach(found)
     if broken is not None and broken.code != Code.SPF_TOO_MANY:
         message = (
@@ -335,49 +284,66 @@ def _absent(
     return faulty(RecordState.MISSING, Reason.LOOKUP_LIMIT_EXCEEDED, cause, ())
 
 
+def _created(look: SPFLook) -> Judgement:
+    """Nothing is there, and receivers get through what is required: let it be published so that
+    all of it passes, in another order if it takes that."""
+    planned, answer, value = look.planned, look.answer, look.planned.value
+    rest = _judged(look.after(value))
+    if rest.cause is not None and rest.state is RecordState.WRONG:
+        bare = f"v=spf1 {look.wanted.all_term}"
+        ordered = _offered(changed(look, records=(bare,)), (bare,)).value
+        if ordered is None or _judged(look.after(ordered)).state is RecordState.WRONG:
+            message = (
+                f"{lacking(planned, answer.values)} Where only what spec.spf requires stands "
+                f"there, {_within(rest)} Only who publishes that can mend it; until then leave it "
+                "out of spec.spf."
+            )
+            cause = Cause(rest.cause.code, message, external(), Evidence.SHOWN)
+            return faulty(RecordState.MISSING, rest.reason, cause, ())
+        value = ordered
+    judged = missing(planned, Code.SPF_MISSING, Reason.RECORD_NOT_FOUND, there=answer.values)
+    fix = replacing(planned, answer, (), value) if answer.aliases else create(planned, value)
+    if judged.cause is None or (value == planned.value and not answer.aliases):
+        return judged
+    kept = None if value == planned.value else value
+    return changed(judged, cause=changed(judged.cause, fix=fix), value=kept)
+
+
+def _within(judged: Judgement) -> str:
+    """A message as it stands within another sentence."""
+    return f"{judged.message[:1].lower()}{judged.message[1:]}"
+
+
 def _if_published(text: str, planned: PlannedRecord, others: dict[str, spf.Fetched]) -> spf.Reach:
     """Walk a record as if it stood at its name: what leads back there finds it, not what is there
     now."""
     return spf.reach(text, {**others, planned.name: spf.Fetched((text,))}, planned.name)
 
 
-def _valid(look: _Look, first: Finding | None = None) -> Judgement:
-    text = look.records[0]
-    strings = dict(zip(look.answer.values, look.answer.strings, strict=False)).get(text, ())
-    # What works, but not as well as it could: the first of each kind.
-    made: dict[Code, Finding] = {}
-    for hint in lint(text, look.others, look.planned.name, strings):
-        code = _ADVICE.get(hint.rule)
-        asked_for = hint.rule is Rule.NEUTRAL_ALL and look.wanted.all_term == "?all"
-        if code is not None and code not in made and not asked_for:
-            subject = "It" if hint.term == text else quoted(hint.term)
-            sentence = f"In the {where(look.planned)}: {subject} {hint.sentence}."
-            made[code] = finding(code, look.planned.id, sentence)
-    meant = open_terms(spf.parse(text, look.planned.name), look.others, look.planned.name)
-    if meant:
-        sentence = f"{quoted(meant[0].text)}, which spec.spf requires, lets everyone pass."
-        code = Code.SPF_WIDE_RANGE
-        made[code] = finding(code, look.planned.id, f"In the {where(look.planned)}: {sentence}")
-    advice = (*made.values(),) if first is None else (first, *made.values())
-    message = "The SPF record authorises what is required." if first else "The SPF record is valid."
-    return valid(Reason.RECORD_VALID, message, look.records, text, advice)
-
-
 def _faulty(
-    look: _Look, fault: spf_faults.SPFFault, existing: Sequence[str] | None = None
+    look: SPFLook, fault: spf_faults.SPFFault, existing: Sequence[str] | None = None
 ) -> Judgement:
     """Offer the merged record, if it is sound; else say what keeps it from being so.
 
     Handing out a record that breaks a limit would only move the fault.
     """
     planned, observed = look.planned, look.records
-    offer = _offered(look, observed if existing is None else existing)
     message = f"The {where(planned)} {fault.sentence}."
+    if look.is_fix:
+        cause = Cause(fault.code, message, evidence=Evidence.SHOWN)
+        return faulty(RecordState.WRONG, fault.reason, cause, observed)
+    offer = _offered(look, observed if existing is None else existing)
     code, reason, fix, value = fault.code, fault.reason, external(), offer.value
     alone = _if_published(spf_includes.as_record(look.wanted), planned, look.others)
     if value is not None and not alone.loops:
         fix = replacing(planned, look.answer, observed, value) or fix
-        message = f"{message} {offer.consequences}".rstrip()
+        rest = _judged(look.after(value))
+        # What others have to mend is said once.
+        said = changed(offer, ends=() if rest.state is RecordState.WRONG else offer.ends)
+        message = f"{message} {said.consequences}".rstrip()
+        if rest.state is RecordState.WRONG:
+            theirs = f" {offer.ends[0].remedy(moved=offer.moved)}" if offer.ends else ""
+            message += f" This fix alone is not enough: after it {_within(rest)}{theirs}"
     else:
         why = offer.why
         if alone.loops and (offer.too_dear or value is not None):

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from postroom.api.reasons import Reason
 from postroom.dns import spf
 from postroom.dns.finding_codes import Code
+from postroom.dns.judging import spf_chains
 from postroom.dns.judging.spf_includes import Trial
+from postroom.dns.names import canonical
 from postroom.dns.spf.closing import is_required, open_terms
 from postroom.dns.spf.repair import GAP
 from postroom.dns.texts.pasted import placeholder
@@ -46,13 +48,23 @@ def of_openness(
     text: str, wanted: spf.Requirement, others: Mapping[str, spf.Fetched], domain: str
 ) -> SPFFault | None:
     """Find the terms by which everyone passes; those that are required themselves are meant."""
-    terms = open_terms(spf.parse(text, domain), others, domain)
+    terms = opening(text, wanted, others, domain)
     if all(is_required(term, wanted) for term in terms):
         return None
     named = " and ".join(quoted(term.text) for term in terms[:_DEAREST])
     return SPFFault(
         Code.SPF_PLUS_ALL, Reason.POLICY_TOO_PERMISSIVE, f"lets everyone send (by {named})"
     )
+
+
+def opening(
+    text: str, wanted: spf.Requirement, others: Mapping[str, spf.Fetched], domain: str
+) -> tuple[spf.Term, ...]:
+    """Return the terms by which everyone passes: by what stands behind a dead end of others nobody
+    does (RFC 7208 section 5.2)."""
+    required = {canonical(include) for include in wanted.includes}
+    passable = spf_chains.up_to_dead_ends([text], others, domain, required)
+    return open_terms(spf.parse(text, domain), passable, domain)
 
 
 def of_syntax(text: str, problem: spf.SyntaxProblem) -> SPFFault:

@@ -12,7 +12,7 @@ from postroom.dns.dmarc import registered_domain
 from postroom.dns.judging.seen import Seen
 from postroom.dns.names import canonical, is_within
 from postroom.dns.spf.passing import passed
-from postroom.dns.spf.spans import without
+from postroom.dns.spf.spans import samples, without
 
 #: Most SPF records of others that one verification fetches, most hosts of a and mx, and most
 #: exchanges that the mx lead to.
@@ -125,16 +125,15 @@ def _exchanges(answer: Answer | None) -> tuple[str, ...]:
     return tuple(host for host in hosts if host)
 
 
-def _stated(
-    wanted: spf.Requirement, others: dict[str, spf.Fetched], domain: str
-) -> Iterator[spf.Network]:
-    """The networks of the required includes, in turn: of many of one there is room for others."""
+def _stated(wanted: spf.Requirement, others: dict[str, spf.Fetched], domain: str) -> Iterator[str]:
+    """Addresses of the networks of the required includes, in turn: of many of one there is room
+    for others."""
     stated = [
-        spf.reach(f"v=spf1 include:{include}", others, domain).networks
+        samples(spf.reach(f"v=spf1 include:{include}", others, domain).networks)
         for include in wanted.includes
     ]
     for turn in zip_longest(*stated):
-        yield from (network for network in turn if network is not None)
+        yield from (str(address) for address in turn if address is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +175,7 @@ def try_required(
         spans += required[:_LEFT_OUT_LIMIT]
         addresses += [str(address_of(first)) for first, _ in spans]
     addresses += [str(network.network_address) for network in wanted.networks]
-    addresses += [str(network.network_address) for network in _stated(wanted, others, domain)]
+    addresses += _stated(wanted, others, domain)
 
     records = [text, *(there.texts[0] for there in others.values() if len(there.texts) == 1)]
     ends = {end for end in _ends(records).values() if _is_denied(seen.get(end, RecordType.TXT))}

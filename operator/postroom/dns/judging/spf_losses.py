@@ -6,21 +6,24 @@ too many lookups in its chain are permerror to whoever comes to them (RFC 7208 s
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 
 from postroom.dns import spf
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.judging import spf_faults
 from postroom.dns.judging.seen import Seen
+from postroom.dns.judging.spf_includes import Trial
 from postroom.dns.spf.closing import SENDERS
 from postroom.dns.spf.passing import EVERYONE, matched_by, passed
-from postroom.dns.spf.spans import Spans, without
+from postroom.dns.spf.spans import Spans, samples, without
 
 #: Most addresses that are tried for one term, and for all networks that a record leads to.
 _OF_TERM, _OF_NETWORKS = 4, 24
 #: Most ways to answer for the names that depend on the message, for one address.
 _WORLDS_LIMIT = 12
+#: What a record does to a sender by a term of its own, or by none.
+_DECIDED = frozenset({spf.ResultCode.FAIL, spf.ResultCode.SOFT_FAIL, spf.ResultCode.NEUTRAL})
 
 _Key = tuple[str, RecordType]
 #: What is answered for names that nobody asked for; none but these is there.
@@ -64,7 +67,7 @@ def losses(
         (address, bool(world))
         for address in _addresses(before, after, others, domain)
         for world in _passing_worlds(before, address, domain, seen)
-        if _decided(after, address, domain, seen, world)[0] is not spf.ResultCode.PASS
+        if _decided(after, address, domain, seen, world)[0].result is not spf.ResultCode.PASS
     ]
     certain = dict.fromkeys(address for address, depends in lost if not depends)
     possible = dict.fromkeys(address for address, depends in lost if depends)
@@ -92,23 +95,49 @@ def _addresses(
         tried += [low for low, _ in unnamed[:1]]
         found += [str(address_of(address)) for address in tried]
     networks = spf.reach(before, others, domain).networks
-    found += [str(network.network_address) for network in networks[:_OF_NETWORKS]]
+    found += map(str, samples(networks[:_OF_NETWORKS]))
     return tuple(dict.fromkeys(found))
+
+
+def with_refused(trial: Trial, text: str, domain: str, seen: Seen) -> Trial:
+    """Return a trial with what receivers decide on those for whom a name that depends on the
+    message could not be looked at, where they pass by nothing that may stand there."""
+    failing = [(address, result) for address, result in trial.failing]
+    for at, (address, result) in enumerate(failing):
+        if result.result is not spf.ResultCode.TEMP_ERROR:
+            continue
+        outcomes = list(_outcomes(text, address, domain, seen))
+        # Which names lead back to an address nobody can think of beforehand.
+        thought_of = not any(kind is RecordType.PTR for world, _ in outcomes for _, kind in world)
+        if thought_of and all(found.result in _DECIDED for _, found in outcomes):
+            failing[at] = address, outcomes[0][1]
+    return replace(trial, failing=tuple(failing))
 
 
 def _passing_worlds(text: str, address: str, domain: str, seen: Seen) -> Iterator[_World]:
     """Yield the ways to answer for what depends on the message by which an address passes."""
+    for world, result in _outcomes(text, address, domain, seen):
+        if result.result is spf.ResultCode.PASS:
+            yield {key: values for key, values in world.items() if values}
+
+
+def _outcomes(
+    text: str, address: str, domain: str, seen: Seen
+) -> Iterator[tuple[_World, spf.Result]]:
+    """Yield ways to answer for what depends on the message, with what receivers decide then; that
+    there are more than are tried is a temporary error."""
     left: list[dict[_Key, tuple[str, ...]]] = [{}]
     for _ in range(_WORLDS_LIMIT):
         if not left:
             return
         world = left.pop(0)
         result, asked = _decided(text, address, domain, seen, world)
-        if result is spf.ResultCode.PASS:
-            yield {key: values for key, values in world.items() if values}
+        yield world, result
         key = next((key for key in asked if key not in world), None)
         if key is not None:
             left += [{**world, key: values} for values in ((), *_there(key, address))]
+    if left:
+        yield left[0], spf.Result(spf.ResultCode.TEMP_ERROR)
 
 
 def _there(key: _Key, address: str) -> Iterator[tuple[str, ...]]:
@@ -128,7 +157,7 @@ def _there(key: _Key, address: str) -> Iterator[tuple[str, ...]]:
 
 def _decided(
     text: str, address: str, domain: str, seen: Seen, world: _World
-) -> tuple[spf.ResultCode, list[_Key]]:
+) -> tuple[spf.Result, list[_Key]]:
     """What receivers decide, and the names that nobody asked for until then."""
     asked = list[_Key]()
 
@@ -144,4 +173,4 @@ def _decided(
         return Answer(question, Outcome.FOUND if values else Outcome.NX_DOMAIN, values)
 
     sender = f"postmaster@{domain}"
-    return spf.check_host_with(address, sender, domain, of_record).result, asked
+    return spf.check_host_with(address, sender, domain, of_record), asked

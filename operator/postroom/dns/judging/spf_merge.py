@@ -161,21 +161,22 @@ def offered(
     sure = [term for term in named if get_through(f"{VERSION} {term}", others, name)]
     # Whoever passes by these comes to no fault of the others.
     named.sort(key=lambda term: term not in sure)
-    tried: list[_Tried] = []
+    tried, refused = list[_Tried](), list[Offer]()
     for order, first in ((1, None), (0, named), (2, sure)):
         put = None if first is None else {mechanism: mechanism in first for mechanism in named}
         offer = _offered(existing, planned, wanted, passable, plan, put)
         if offer.value is None:
-            if first is sure:
-                continue
-            return offer
+            refused.append(offer)
+            continue
         for made in _by_ends(offer, offer.value, others, name):
             value = made.value or offer.value
             trial = _Tried(made, losses(value), refuses(value), order)
             if not any(trial.rank[:-1]):
                 return made
             tried.append(trial)
-    best = min(tried, key=lambda trial: trial.rank)
+    best = min(tried, key=lambda trial: trial.rank, default=None)
+    if best is None or (refused and best.fails):
+        return refused[0]
     lost = next((trial.lost.certain for trial in tried if trial.lost.certain), ())
     if lost and (best.fails or (best.lost.certain and not best.offer.left_out)):
         return _taking_away(best.offer, lost[0])

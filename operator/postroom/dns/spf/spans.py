@@ -2,7 +2,8 @@
 """Sets of addresses of one family, as sorted spans that neither overlap nor touch."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address
 from operator import itemgetter
 
 from postroom.dns.spf.record import Network
@@ -15,6 +16,17 @@ Spans = tuple[Span, ...]
 def span_of(block: Network) -> Span:
     """Return the addresses of a network."""
     return int(block.network_address), int(block.broadcast_address)
+
+
+def samples(blocks: Iterable[Network]) -> Iterator[IPv4Address | IPv6Address]:
+    """Yield the first address of each network, and the first that no network before it holds:
+    where several overlap, others decide on the rest of a wide one."""
+    before: dict[int, Spans] = {4: (), 6: ()}
+    for block in blocks:
+        yield block.network_address
+        for low, _ in without((span_of(block),), before[block.version])[:1]:
+            yield block.network_address + (low - int(block.network_address))
+        before[block.version] = united((*before[block.version], span_of(block)))
 
 
 def united(spans: Iterable[Span]) -> Spans:

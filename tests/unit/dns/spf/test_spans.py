@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.dns.spf.spans import Span, take, united, without
+from postroom.dns.spf.spans import Span, samples, take, united, without
 
 NUMBERS = st.integers(0, 60)
 
@@ -31,3 +32,15 @@ def test_spans_are_sets(some: list[Span], others: list[Span]) -> None:
         taken = take(rest, one)
         assert members(taken) == members(left) & members((one,))
         assert members(rest) == members(left) - members((one,))
+
+
+def test_of_networks_that_overlap_the_rest_of_the_wide_one_is_tried_as_well() -> None:
+    blocks = ["2001:db8::/64", "192.0.2.0/28", "2001:db8::/32", "192.0.2.8/29", "192.0.2.0/27"]
+    tried = dict.fromkeys(map(str, samples(map(ip_network, blocks))))
+    assert list(tried) == [
+        "2001:db8::",
+        "192.0.2.0",
+        "2001:db8:0:1::",
+        "192.0.2.8",
+        "192.0.2.16",
+    ]

@@ -27,7 +27,7 @@ from postroom.dns.judging.judgement import (
 )
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.judging.spf_advice import may_find_nothing, valid_with_advice
-from postroom.dns.judging.spf_look import SPFLook
+from postroom.dns.judging.spf_look import SPFLook, published
 from postroom.dns.names import canonical
 from postroom.dns.requirements import VALUE_LIMIT, PlannedRecord
 from postroom.dns.texts.quoting import quoted
@@ -317,7 +317,7 @@ def _within(judged: Judgement) -> str:
 def _if_published(text: str, planned: PlannedRecord, others: dict[str, spf.Fetched]) -> spf.Reach:
     """Walk a record as if it stood at its name: what leads back there finds it, not what is there
     now."""
-    return spf.reach(text, {**others, planned.name: spf.Fetched((text,))}, planned.name)
+    return spf.reach(text, published(others, planned.name, text), planned.name)
 
 
 def _faulty(
@@ -334,6 +334,8 @@ def _faulty(
         return faulty(RecordState.WRONG, fault.reason, cause, observed)
     offer = _offered(look, observed if existing is None else existing)
     code, reason, fix, value = fault.code, fault.reason, external(), offer.value
+    if value is not None and [value] == list(observed) and not look.answer.aliases:
+        value = None
     alone = _if_published(spf_includes.as_record(look.wanted), planned, look.others)
     if value is not None and not alone.loops:
         fix = replacing(planned, look.answer, observed, value) or fix
@@ -345,7 +347,10 @@ def _faulty(
             theirs = f" {offer.ends[0].remedy(moved=offer.moved)}" if offer.ends else ""
             message += f" This fix alone is not enough: after it {_within(rest)}{theirs}"
     else:
-        why = offer.why
+        why = offer.why or (
+            "No record is offered: another would not help as long as what spec.spf requires leads "
+            "to a fault. Only who publishes that can mend it; until then leave it out of spec.spf."
+        )
         if alone.loops and (offer.too_dear or value is not None):
             code, reason = Code.SPF_LOOP, Reason.INVALID_RECORD
             # No record here can break a circle of others, nor one that leads back to it.

@@ -74,7 +74,8 @@ def of_others(found: spf.Reach) -> tuple[DeadEnd, ...]:
     None where it includes itself or a dead name, or runs into more than that: that comes first.
     What lies behind a dead end no receiver looks up.
     """
-    if found.unknown or any(cost.name in found.broken for cost in found.costs):
+    own = (cost.name for cost in found.costs if cost.leads_to_record)
+    if found.unknown or any(name in found.broken for name in own):
         return ()
     if any(cost.name == found.domain and cost.children for cost in found.costs):
         return ()
@@ -186,7 +187,7 @@ def _below(costs: Iterable[spf.Cost], path: tuple[str, ...], found: spf.Reach) -
     for cost in costs:
         if cost.name is None:
             continue
-        if cost.name in found.broken:
+        if cost.name in found.broken and cost.leads_to_record:
             yield path[-1], cost.name, End.DEAD
         elif cost.name in path and cost.children:
             # Addresses of a name on the way, by a or mx, are no circle: nothing lies below them.

@@ -161,7 +161,8 @@ def of_reach(found: spf.Reach) -> SPFFault | None:
         sentence = f"leads in a circle through {quoted(min(found.loops))}, so receivers give up"
         return SPFFault(Code.SPF_LOOP, Reason.INVALID_RECORD, sentence)
     if found.broken:
-        own = [cost.name for cost in found.costs if cost.name in found.broken]
+        named = {cost.name for cost in found.costs if cost.leads_to_record}
+        own = [name for name in found.broken if name in named]
         sentence = (
             f"includes {quoted(min(own or found.broken))}, which has no single valid SPF record, "
             "so receivers give permerror"

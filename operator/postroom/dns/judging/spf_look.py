@@ -30,10 +30,8 @@ class SPFLook:
 
     def after(self, text: str) -> SPFLook:
         """The look at a record that a fix makes, as if it stood there."""
-        name, others = self.planned.name, self.others
-        # What leads back there finds it, and not what is there now.
-        found = {**others, name: spf.Fetched((text,))} if name in others else others
-        return replace(self, records=(text,), others=found, is_fix=True)
+        others = published(self.others, self.planned.name, text)
+        return replace(self, records=(text,), others=others, is_fix=True)
 
     def trial(self, text: str, unasked: Outcome = Outcome.TIMEOUT) -> spf_includes.Trial:
         """Who is required and does not pass by a record."""
@@ -44,3 +42,10 @@ class SPFLook:
     def passes(self, text: str) -> bool:
         """Whether what is required passes, if need be where names of the message are not there."""
         return any(self.trial(text, of).all_pass for of in (Outcome.TIMEOUT, Outcome.NX_DOMAIN))
+
+
+def published(others: dict[str, spf.Fetched], name: str, text: str) -> dict[str, spf.Fetched]:
+    """What was seen, as if a record stood at its name: what leads back there finds it, and the
+    addresses of that name are what they are."""
+    there = others.get(name, spf.Fetched())
+    return {**others, name: replace(there, texts=(text,), missing=False, unknown=False)}

@@ -7,6 +7,7 @@ Static: apart from the count of one evaluation, which ends at the first match
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -59,6 +60,11 @@ class Cost:
     name: str | None
     lookups: int
     children: tuple[Cost, ...] = ()
+
+    @property
+    def leads_to_record(self) -> bool:
+        """Whether it is the record of that name that counts, and not its addresses."""
+        return re.match(r"(?i)[+?~-]?(?:include:|redirect=)", self.term) is not None
 
 
 @dataclass

@@ -249,6 +249,38 @@ def test_lookups_that_find_nothing_for_some_are_no_objection_where_nobody_runs_i
     assert before <= passing(names)
 
 
+@pytest.mark.parametrize(
+    ("record", "required"),
+    [
+        # The name without a record is that of hosts here: that nobody includes it is no fault.
+        ("exists:gone.dead.net ~include:dead.net ~all", ["ours.net"]),
+        ("a:gone.dead.net mx:gone.dead.net ?include:dead.net ~all", ["ours.net"]),
+        # Addresses of the domain itself are what they are, whatever record stands there.
+        ("a:%{o} -all", ["nobody.net"]),
+        ("a -all", ["nobody.net", "ours.net"]),
+    ],
+)
+def test_one_fix_is_enough_and_says_nothing_else(record: str, required: list[str]) -> None:
+    own: dict[Key, list[str]] = {(DOMAIN, "A"): ["203.0.113.82"], APEX: [f"v=spf1 {record}"]}
+    names = Names({**OTHERS, **CROWD, **own})
+    plan = plan_of(spf={"includes": required, "ip4": ["203.0.113.82"]})
+    found = names.judged(plan, "spf")
+    assert found.cause is not None and found.cause.fix is not None
+    assert "not enough" not in found.message
+    names.apply(found.cause.fix)
+    assert names.judged(plan, "spf").state == "Valid"
+
+
+def test_no_fix_leaves_all_as_it_is() -> None:
+    """What ends.net lets pass does so already; that it leads to a fault no record here can mend."""
+    ends = {("ends.net", "TXT"): ["v=spf1 ip4:203.0.113.81 -include:dead.net -all"]}
+    names = Names({**OTHERS, **ends, APEX: ["v=spf1 ip4:203.0.113.0/24 include:dead.net -all"]})
+    found = names.judged(plan_of(spf={"includes": ["ends.net"]}), "spf")
+    assert found.cause is not None and found.cause.fix is not None
+    assert found.cause.fix.action is FixAction.EXTERNAL
+    assert "until then leave it out of spec.spf" in found.message
+
+
 def test_everyone_does_not_pass_by_what_stands_behind_a_dead_end() -> None:
     """Else the fix leaves the term there, and the same is found again."""
     records = {("wide.net", "TXT"): ["v=spf1 include:gone.net ip4:0.0.0.0/0 -all"]}

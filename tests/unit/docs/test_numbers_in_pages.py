@@ -19,7 +19,17 @@ from postroom.api.mailserver import SERVER_TEXT_LIMIT, MailServerSpec
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.api.status import USERS_LIMIT
 from postroom.cli.check import PATIENT
-from postroom.controller import intake, request_limit, scraping, secret_guard, status_page
+from postroom.concurrency import threads
+from postroom.controller import (
+    events,
+    installations,
+    intake,
+    lease,
+    request_limit,
+    scraping,
+    secret_guard,
+    status_page,
+)
 from postroom.controller.inbound import services
 from postroom.delivery.answers import REFUSED_FOR
 from postroom.dns.answers import RECORDS_LIMIT, TXT_LIMIT
@@ -69,7 +79,7 @@ def minutes(time: timedelta) -> str:
 
 def told() -> Iterator[tuple[str, str]]:
     """Yield a page and a sentence that must stand in it."""
-    for page, sentence in chain(_of_dns(), _of_mail(), _of_the_operator()):
+    for page, sentence in chain(_of_dns(), _of_mail(), _of_the_operator(), _of_several_operators()):
         yield f"docs/{page}.md", sentence
 
 
@@ -209,6 +219,25 @@ def _of_the_operator() -> Iterator[tuple[str, str]]:
     many = services._PERIOD * services._A_SECOND
     looked = f"{word(services._A_SECOND)} of them are looked at each second"
     yield "incoming-mail", f"more than {many:.0f} Services, {looked}"
+
+
+def _of_several_operators() -> Iterator[tuple[str, str]]:
+    page, held = "high-availability", f"{lease.LEASE_DURATION:.0f} seconds"
+    yield page, f"is followed after {held}"
+    yield page, f"once it has not renewed for {word(lease.RENEW_DEADLINE)} seconds, and ends"
+    yield page, f"has heard the API server in the last {held}"
+    yield page, f"or has not been renewed for {held}"
+    away = f"{word(installations.GIVEN_UP_AFTER / 60)} minutes"
+    yield page, f"the other waits for {away} after it has renewed its Lease last"
+    yield "runbooks/PostroomOtherInstallation", f"and {away} after it has ended in any case"
+    yield page, f"whoever works looks again every {installations.LOOK_PERIOD:.0f} seconds"
+    assert timedelta(minutes=1).total_seconds() == installations._HOLDS
+    yield page, "without which it counts no longer than a minute"
+    at_a_time, of_one = word(threads._AT_A_TIME), word(threads._OF_ONE)
+    yield "tenants", f"signatures and trust bundles | {at_a_time} | {of_one} |"
+    assert events._OBJECT_RATE == 1 / 60
+    a_second, at_once = word(events._GLOBAL_RATE), word(events._OBJECT_BURST)
+    yield "tenants", f"{a_second} a second; {at_once} for each object, then one a minute"
 
 
 def _resources() -> tuple[dict[str, str], dict[str, str]]:

@@ -14,6 +14,7 @@ import pytest
 import trustme
 from cloudevents.core.bindings import http as binding
 from cloudevents.core.formats.json import JSONFormat
+from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, ObjectStoreConfig, StreamConfig
 
 from lab.mail_probing import left_behind
@@ -186,6 +187,31 @@ async def test_whatever_bound_a_message_is_beyond_it_holds_nobody_up(
             assert "small" in (after.headers or {}).values()
             if bucket:
                 assert (await store.get(PLACE.event_id)).data == octets
+
+
+async def test_large_messages_are_in_memory_one_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a server takes: eight of them would be more than the worker has."""
+    published, under_way, most = JetStreamContext.publish, [], []
+
+    async def counted(self: Any, subject: str, payload: bytes, **more: Any) -> Any:
+        under_way.append(len(payload))
+        most.append(sum(under_way))
+        try:
+            return await published(self, subject, payload, **more)
+        finally:
+            under_way.remove(len(payload))
+
+    monkeypatch.setattr(JetStreamContext, "publish", counted)
+    with nats_server(tmp_path, "max_payload: 33554432") as port:
+        url = f"nats://127.0.0.1:{port}"
+        async with administrator(url) as (_, context), sink(url) as to:
+            await context.add_stream(name=STREAM, subjects=["postroom.mail.>"])
+            each = [send(to, b"x" * 5_000_000, {**told(), "id": str(n)}) for n in range(4)]
+            each += [send(to, MESSAGE, {**told(), "id": f"small-{n}"}) for n in range(4)]
+            assert await asyncio.gather(*each) == [Answer(200)] * 8
+    assert 5_000_000 <= max(most) <= 5_000_000 + 4 * len(MESSAGE)
 
 
 async def test_a_bucket_that_takes_no_more_is_named(server: str, stream: Any) -> None:

@@ -17,7 +17,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,9 @@ _HEADER = 16 * 1024
 _PIECE = 128 * 1024
 #: Messages that are in memory at a time, because the server takes them only whole.
 _AT_A_TIME = 8
+#: Octets beyond which a message is the only one: servers may take 64 MiB, and as a document it is
+#: there twice.
+_ALONE = 2 * 1024 * 1024
 #: Complaints of the server that are kept.
 _COMPLAINTS = 10
 #: Seconds for a connection to end.
@@ -95,7 +98,7 @@ class Connection:
 
     def __init__(self, server: Server, limits: Limits | None = None) -> None:
         self.server, self.limits = server, limits or Limits()
-        self.places = asyncio.Semaphore(_AT_A_TIME)
+        self.places, self.alone = asyncio.Semaphore(_AT_A_TIME), asyncio.Lock()
         self._client: Client | None = None
         self._tls: ssl.SSLContext | None = None
         self._connecting = asyncio.Lock()
@@ -237,16 +240,17 @@ class JetStreamSink:
 
     async def _acknowledged(self, client: "Client", event_id: str, written: "_Written") -> None:
         """Publish what is written, and see that it is our stream that has it."""
-        body = await threads.to_its_end(written.whole)
-        context = client.jetstream(timeout=self._connection.limits.acknowledge)
-        acknowledged = await context.publish(
-            self._subject.name,
-            body,
-            stream=self._connection.server.stream,
-            headers={**written.header, "Nats-Msg-Id": event_id},
-        )
+        connection = self._connection
+        context = client.jetstream(timeout=connection.limits.acknowledge)
+        async with connection.alone if written.size > _ALONE else nullcontext():
+            acknowledged = await context.publish(
+                self._subject.name,
+                await threads.to_its_end(written.whole),
+                stream=connection.server.stream,
+                headers={**written.header, "Nats-Msg-Id": event_id},
+            )
         # Anybody could answer: only a stream has a place for it, and only ours has its name.
-        if acknowledged.stream != self._connection.server.stream or not acknowledged.seq:
+        if acknowledged.stream != connection.server.stream or not acknowledged.seq:
             raise ValueError("no acknowledgement of the stream")
 
     async def _stored(

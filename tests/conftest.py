@@ -60,7 +60,8 @@ _BY_THE_CLOCK = {
     "test_dns_resolver",
     "test_mail_bench",
 }
-#: What takes minutes, the longest first: whoever begins it last ends long after all others.
+#: What takes long, the longest first: whoever begins it last ends long after all others. What
+#: computes stands among what waits, so that processors have something to do while that does.
 _LONG = (
     "cluster/faults/test_crowds.py",
     "cluster/faults/test_api_server.py",
@@ -68,26 +69,33 @@ _LONG = (
     "cluster/test_deliver_faults.py",
     "cluster/test_resilience.py",
     "cluster/faults/test_silence.py",
+    "lab/test_report_page.py",
     "cluster/test_canary_operator.py",
     "cluster/faults/test_around_it.py",
     "cluster/test_upgrade.py",
     "cluster/test_operator.py",
     "cluster/test_publishing.py",
     "cluster/faults/test_worker.py",
+    "lab/test_chart.py",
     "cluster/test_chart.py",
     "cluster/test_in_use.py",
     "cluster/test_tenants_moved.py",
     "cluster/test_canary_deliver.py",
+    "lab/test_mail_real_clients.py",
     "cluster/test_deliver.py",
     "cluster/test_disconnection.py",
     "lab/test_dovecot_penalty.py",
+    "cluster/test_demo_cluster.py",
+    "lab/test_canary_dns.py",
     "cluster/test_messages.py",
     "cluster/test_fencing.py",
     "cluster/test_binding.py",
-    "lab/test_mail_real_clients.py",
-    "lab/test_chart.py",
+    "lab/test_canary_probes.py",
+    "cluster/test_installations.py",
+    "lab/test_sinks_jetstream.py",
     "lab/test_asking_limits.py",
     "lab/test_check_pace.py",
+    "lab/test_start_page.py",
 )
 #: Files of tests/unit that take about a second or more: they look through the whole program or all
 #: pages, import it anew, read what it writes with the tools of others, play hundreds of looks or a

@@ -278,5 +278,5 @@ def forget_installations(plane: ControlPlane) -> None:
         return
     wanted = f"leases?labelSelector={_SCOPE}"
     found = client.request("GET", f"{_LEASES}/{wanted}")
-    for place in {one["metadata"]["namespace"] for one in found["items"]}:
+    for place in {lease["metadata"]["namespace"] for lease in found["items"]}:
         client.request("DELETE", f"{_LEASES}/namespaces/{place}/{wanted}")

@@ -34,7 +34,7 @@ N = int(os.environ.get("BENCH_N", "1000"))
 #: Seconds that an object may take to be judged, and seconds without a write that mean that all is.
 _LIMIT_EACH, _QUIET = 0.5, 10.0
 _READY_WITHIN = 300.0
-_FEW, _MANY = "few", "many"
+_FEW, _MANY = "few-of-all", "many-of-all"
 #: No look of its own falls due meanwhile, of which a status would tell the time.
 _RARELY = "24h"
 

@@ -21,7 +21,15 @@ def proxy_of_environment(server: str) -> tuple[str, str] | None:
     port = parts.port or _PORTS.get(parts.scheme, 0)
     proxy = request.getproxies_environment().get(parts.scheme)
     host = (parts.hostname or "").rstrip(".")
-    if not proxy or is_here(server) or _is_excepted(host, port):
+    address = _address(host)
+    if (
+        not proxy
+        or is_here(server)
+        or any(
+            each == "*" or (_has(each, address) if address is not None else _is_of(each, host))
+            for each in _exceptions(port)
+        )
+    ):
         return None
     lower = f"{parts.scheme}_proxy"
     # Whoever names none means HTTP, to kubectl and curl as well.
@@ -34,15 +42,6 @@ def is_here(server: str) -> bool:
     host = (urlsplit(server).hostname or "").rstrip(".")
     address = _address(host)
     return host == "localhost" or (address is not None and address.is_loopback)
-
-
-def _is_excepted(host: str, port: int) -> bool:
-    """Whether NO_PROXY has a host."""
-    address = _address(host)
-    return any(
-        each == "*" or (_has(each, address) if address is not None else _is_of(each, host))
-        for each in _exceptions(port)
-    )
 
 
 def _exceptions(port: int) -> Iterator[str]:

@@ -133,7 +133,13 @@ async def _run(program: Mapping[str, Any], cluster: Mapping[str, Any]) -> Creden
     except TimeoutError:
         raise NoCredentials(f"it did not end within {_PATIENCE:.0f} seconds") from None
     finally:
-        _end(process, alone=not interactive)
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                if interactive:
+                    process.kill()
+                else:
+                    # What it started goes with it: it has a session of its own.
+                    os.killpg(process.pid, signal.SIGKILL)
     if code < 0:
         raise NoCredentials(f"signal {-code} ended it")
     if code:
@@ -149,16 +155,6 @@ async def _printed(output: asyncio.StreamReader | None) -> bytes:
         if len(pieces) > _LIMIT:
             raise NoCredentials("it printed too much")
     return bytes(pieces)
-
-
-def _end(process: asyncio.subprocess.Process, *, alone: bool) -> None:
-    """End what is left of a program, and what it started where it has a session of its own."""
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            if alone:
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
 
 
 def _question(

@@ -8,7 +8,6 @@ asks as. Whatever it raises is looked at once more, to name the place that is wr
 """
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +88,9 @@ async def connection(
     # A path that is given is one, whatever is in it.
     files = kubeconfig_files.files_of(paths) if kubeconfig is None else [kubeconfig]
     if not any(file.exists() for file in files):
-        raise ConnectionSettingsError(_nowhere(files, paths))
+        where = " or ".join(str(file) for file in files) or f"in KUBECONFIG={paths}"
+        told = f"there is no kubeconfig {where}: give --kubeconfig, or set KUBECONFIG"
+        raise ConnectionSettingsError(told)
     named = f"kubeconfig {', '.join(str(file) for file in files)}"
     try:
         chosen = kubeconfig_files.chosen(files, context or None)
@@ -173,11 +174,6 @@ def _settle_proxy(configuration: Any) -> None:
     configuration.proxy, variable = found
     if (fault := server_urls.fault_of_proxy(configuration.proxy)) is not None:
         raise ConnectionSettingsError(f"{variable} {fault}: {kubeconfig_problems.A_PROXY}")
-
-
-def _nowhere(files: Sequence[Path], paths: str) -> str:
-    named = " or ".join(str(file) for file in files) or f"in KUBECONFIG={paths}"
-    return f"there is no kubeconfig {named}: give --kubeconfig, or set KUBECONFIG"
 
 
 def _reason(chosen: kubeconfig_files.Chosen, error: Exception) -> str:

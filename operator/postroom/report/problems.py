@@ -89,7 +89,9 @@ class Reader:
                 severity=severity if severity in _SEVERITIES else _MILD,
                 turn=turns.of_finding(finding, self._states),
                 field=untrusted.text(finding.get("field"), FIELD_LIMIT),
-                message=_wrong(finding),
+                # Without what to do, which is shown as steps, if more is said than that.
+                message=untrusted.text(finding.get("summary"))
+                or untrusted.text(finding.get("message")),
                 instruction=in_full(told, untrusted.text(fix.get("meanwhile"))),
                 paste=untrusted.text(fix.get("manifest"), untrusted.SENTENCE),
                 remove=remove,
@@ -105,11 +107,6 @@ class Reader:
     ) -> shape.ReportedProblem:
         takes = waiting.of_problem(problem, self.interval, self._source, cached)
         return problem.model_copy(update={"takes": takes})
-
-
-def _wrong(finding: Mapping[str, Any]) -> str:
-    """What is wrong without what to do, which is shown as steps; all that it says if no more."""
-    return untrusted.text(finding.get("summary")) or untrusted.text(finding.get("message"))
 
 
 def _published(fix: Mapping[str, Any]) -> shape.RecordValue | None:

@@ -45,7 +45,7 @@ def open_terms(record: Record, others: Mapping[str, Fetched], domain: str) -> tu
     for version, senders in SENDERS.items():
         matched = matched_by(record, version, others, domain, senders)
         left = sorted(matched, key=lambda pair: _size(pair[1]), reverse=True)
-        while left and _covers(senders, [spans for _, spans in left]):
+        while left and not without(senders, united(span for _, spans in left for span in spans)):
             large = [
                 pair
                 for at, pair in enumerate(left)
@@ -103,7 +103,3 @@ def _without_prefix(term: Term) -> str | None:
 
 def _size(spans: Spans) -> int:
     return sum(last - first + 1 for first, last in spans)
-
-
-def _covers(senders: Spans, parts: list[Spans]) -> bool:
-    return not without(senders, united(span for spans in parts for span in spans))

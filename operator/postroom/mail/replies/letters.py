@@ -32,7 +32,7 @@ _MARKS_LIMIT, _LETTERS_LIMIT, _SENTENCE_LIMIT = 3, 30, 60
 
 def _words(scripts: tuple[tuple[str, str], ...], limit: int) -> re.Pattern[str]:
     each = (f"(?:[{letters}][{marks}]{{0,{_MARKS_LIMIT}}})" for letters, marks in scripts)
-    return re.compile("|".join(f"{one}{{1,{limit}}}" for one in each))
+    return re.compile("|".join(f"{letter}{{1,{limit}}}" for letter in each))
 
 
 _CASED_WORD = _words(_CASED, _LETTERS_LIMIT)

@@ -132,7 +132,9 @@ class Plan:
             wanted[api.DEFAULT_MAIL] = SecretBody(
                 SECRET_TYPE, content, handed_round=True, takes_over=takes
             )
-        elif self.keeper not in (None, self.resource.metadata.name) and self._had_default:
+        elif self.keeper not in (None, self.resource.metadata.name) and (
+            api.DEFAULT_MAIL in self._before.secrets
+        ):
             wanted[api.DEFAULT_MAIL] = Yielded()
         verdicts = (self._verdict(access, source, wanted),) if asked is not None else ()
         own = self._there(asked.secret_name if asked else None, wanted)
@@ -170,10 +172,6 @@ class Plan:
     @property
     def _before(self) -> api.BindingStatus:
         return self.resource.status.binding or api.NOTHING
-
-    @property
-    def _had_default(self) -> bool:
-        return api.DEFAULT_MAIL in self._before.secrets
 
     def _followed(
         self,

@@ -120,8 +120,14 @@ class Writer:
         """Make the stored status of an object equal to `status`, if it differs and still may."""
         result = await self._write(evaluated, status.as_stored())
         self._ended[result].inc()
-        self.refused.ended(evaluated.key, result)
+        if self._is_there(evaluated):
+            self.refused.ended(evaluated.key, result)
         return result
+
+    def _is_there(self, evaluated: Evaluated) -> bool:
+        """Whether the object still stands: what is gone, or of another, was refused nothing."""
+        raw = self._intake.cache.get(evaluated.key)
+        return raw is not None and metadata_of(raw).get("uid") == evaluated.uid
 
     async def _write(self, evaluated: Evaluated, desired: dict[str, Any]) -> WriteResult:
         #: What stood before an attempt whose answer was lost: it may have been carried out.

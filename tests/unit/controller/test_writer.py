@@ -307,6 +307,25 @@ async def test_a_refusal_is_not_retried_hot(status: int, result: WriteResult) ->
     assert one.count("postroom_status_writes_total", result=result.value) == 1
 
 
+@pytest.mark.parametrize("uid", [None, "uid-2"])
+async def test_nothing_was_refused_to_what_is_gone(uid: str | None) -> None:
+    """The watch may be faster than the answer, and nobody would take back what is counted then."""
+
+    class Slow(Server):
+        async def replace_status(
+            self, key: Key, version: str, status: Mapping[str, Any]
+        ) -> Mapping[str, Any]:
+            one.intake.gone(SERVER)
+            if uid is not None:
+                one.intake.seen(SERVER.kind, stored(SERVER, version=11, uid=uid))
+            return await super().replace_status(key, version, status)
+
+    raw = stored(SERVER, version=10, status=raw_status())
+    one = Bench(Slow(raw, refusal(422)), raw)
+    assert await one.write(status_of("False")) is WriteResult.INVALID
+    assert one.count("postroom_status_refused", namespace="mail", result="invalid") is None
+
+
 @pytest.mark.parametrize("status", [0, 401, 429, 500, 503])
 async def test_a_passing_failure_is_retried(status: int) -> None:
     one = bench(refusal(status), refusal(status))

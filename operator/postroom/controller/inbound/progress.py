@@ -257,7 +257,9 @@ class InboundStatus:
             return
         except ApiError as error:
             logger.warning("progress not written: %s", error, extra=about(key))
-            self.wrote(key, _RESULTS.get(error.status, WriteResult.UNAVAILABLE))
+            result = _RESULTS.get(error.status, WriteResult.UNAVAILABLE)
+            # What went before its refusal came is counted as refused no more.
+            self.wrote(key, result if self._object(key, told.uid) is not None else WriteResult.GONE)
             pause = max(_RETRY if error.transient else _REFUSED, error.retry_after or 0.0)
             if error.status == 409:
                 pause = _RETRY

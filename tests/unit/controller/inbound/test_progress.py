@@ -201,6 +201,24 @@ async def test_a_write_that_fails_is_repeated_with_what_is_newest(code: int, sec
     assert (world.writes, world.uid) == (1, 7)
 
 
+@pytest.mark.parametrize(("goes", "result"), [(False, "invalid"), (True, "gone")])
+async def test_nothing_was_refused_to_what_went_before_the_answer(goes: bool, result: str) -> None:
+    world, told = World(), list[str]()
+    world.told.wrote = lambda key, result: told.append(result.value)
+    put = world.server.replace_status_as
+
+    async def refused(*given: Any) -> Mapping[str, Any]:
+        world.server.faults = [422]
+        if goes:
+            world.intake.gone(ACCOUNT)
+        return await put(*given)
+
+    world.server.replace_status_as = refused  # type: ignore[method-assign]
+    world.deliver(6)
+    await world.let_write()
+    assert told == [result]
+
+
 async def test_an_object_that_was_made_anew_gets_nothing_of_the_old_one() -> None:
     world = World()
     world.deliver(99)

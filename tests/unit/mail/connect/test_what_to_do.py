@@ -15,11 +15,12 @@ from postroom.mail.connect.certificate_faults import what_to_mend
 from postroom.mail.connect.dial import unreachable
 from postroom.mail.connect.handshake import Sight
 from postroom.mail.report import Endpoint
+from rows import over
 
 MAIL = Endpoint("mail.example.com", 465, TLSMode.IMPLICIT, "mail.example.com", None, "mail")
 
 
-@pytest.mark.parametrize("number", sorted(errno.errorcode))
+@over(sorted(errno.errorcode))
 def test_how_connecting_failed_is_told_with_what_to_do(number: int) -> None:
     end = unreachable([OSError(number, "")], "h:1")
     assert end.wrong.endswith((":", ".")) and end.fix.endswith(".")
@@ -37,7 +38,7 @@ def test_how_tls_failed_is_told_with_what_to_do(
         assert end.wrong.endswith(":") and end.fix.endswith("."), end
 
 
-@pytest.mark.parametrize("code", range(100))
+@over(range(100))
 def test_why_a_certificate_is_not_accepted_is_told_with_what_to_do(code: int) -> None:
     for facts in (None, ShownFacts(), ShownFacts(count=1, expired=1), ShownFacts(expired=0)):
         wrong, fix = what_to_mend(code, MAIL, facts)

@@ -9,6 +9,7 @@ open has its name blamed for what a response code says of something else (RFC 55
 from __future__ import annotations
 
 import re
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -28,6 +29,7 @@ from postroom.mail.replies import (
 )
 from postroom.mail.replies.families import families
 from postroom.mail.smtp.answers import answer_to_sender
+from rows import over
 
 TRANSACTION = (Stage.MAIL, Stage.RCPT, Stage.DATA)
 #: What asks for a sign-in or for other credentials.
@@ -73,9 +75,9 @@ def signed_in(stage: Stage) -> Circumstances:
     return Circumstances(stage, encrypted=True, authenticated=True, offered=True)
 
 
-@pytest.mark.parametrize("reply", ABOUT_THE_SIGN_IN)
-@pytest.mark.parametrize("stage", TRANSACTION)
-def test_whoever_is_signed_in_is_asked_for_no_sign_in(reply: str, stage: Stage) -> None:
+@over(product(TRANSACTION, ABOUT_THE_SIGN_IN))
+def test_whoever_is_signed_in_is_asked_for_no_sign_in(row: tuple[Stage, str]) -> None:
+    stage, reply = row
     code, text = int(reply[:3]), reply[4:]
     without = meaning_of_smtp(code, text, Circumstances(stage))
     assert without.cause in (Cause.AUTH_NOT_ACCEPTED, Cause.AUTH_NOT_OFFERED)

@@ -22,6 +22,7 @@ from postroom.mail.replies import (
     meaning_of_smtp,
     rows,
 )
+from rows import over
 
 SMTP: list[tuple[int, str, Reason, str]] = [
     (535, "5.7.8 wrong", Reason.AUTHENTICATION_REJECTED, "app password"),
@@ -103,9 +104,9 @@ PASSING = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("text", BOILERPLATE)
-@pytest.mark.parametrize("code", PASSING)
-def test_what_passes_by_its_response_code_passes_at_every_step(code: str, text: str) -> None:
+@over(product(PASSING, BOILERPLATE))
+def test_what_passes_by_its_response_code_passes_at_every_step(said: tuple[str, str]) -> None:
+    code, text = said
     for stage, result in product(CONVERSATION, ("NO", "BAD", "BYE")):
         for known in (False, True):
             about = Circumstances(stage, authenticated=known and stage is Stage.MAILBOX)
@@ -138,11 +139,11 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize("text", ["", "Sorry.", "Authentication failed.", "Command failed."])
-@pytest.mark.parametrize(("code", "auth", "mailbox"), SAID)
+@over(product(SAID, ("", "Sorry.", "Authentication failed.", "Command failed.")))
 def test_a_response_code_says_the_same_at_every_step(
-    code: str, auth: Cause, mailbox: Cause, text: str
+    row: tuple[tuple[str, Cause, Cause], str],
 ) -> None:
+    (code, auth, mailbox), text = row
     said = f"[{code}] {text}"
     assert meaning_of_imap(said, "NO", Circumstances(Stage.AUTH)).cause is auth
     assert meaning_of_imap(said, "NO", Circumstances(Stage.MAILBOX)).cause is mailbox

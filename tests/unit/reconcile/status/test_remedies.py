@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-import pytest
-
 from postroom.api.findings import FixAction
 from postroom.api.reasons import CATALOGUE
 from postroom.mail import finding_meanings
 from postroom.mail.replies import Cause
 from postroom.reconcile.status.remedies import WAITS, remedy_of
+from rows import over
 
 CODES = [*(each.name for each in CATALOGUE), *(each.name for each in Cause)]
 
 
-@pytest.mark.parametrize("code", sorted({*CODES, *finding_meanings.catalogue()}))
+@over(sorted({*CODES, *finding_meanings.catalogue()}))
 def test_a_code_has_a_remedy_and_its_action(code: str) -> None:
     remedy = remedy_of(code)
     assert remedy is not None and remedy.instruction

@@ -43,3 +43,20 @@ def test_the_kubernetes_that_tests_run_on_is_that_of_the_control_plane() -> None
     page = (ROOT / "docs/evaluating.md").read_text("utf-8")
     assert re.findall(r"On which Kubernetes\? \| (\d+\.\d+) or later", page) == [least()]
     assert re.findall(r"a real control plane of (\d+\.\d+)", page) == [minor]
+
+
+@pytest.mark.parametrize(
+    ("page", "claim", "program"),
+    [
+        ("README.md", r"Go (\d+\.\d+) for the control plane", "controlplane"),
+        ("CONTRIBUTING.md", r"\(Go (\d+\.\d+), which", "consumers"),
+        ("CONTRIBUTING.md", r"which (\d+\.\d+) fetches by itself", "controlplane"),
+    ],
+)
+def test_the_go_that_a_page_names_is_that_of_the_program(
+    page: str, claim: str, program: str
+) -> None:
+    module = (ROOT / "tests/cluster" / program / "go.mod").read_text("utf-8")
+    assert re.findall(claim, (ROOT / page).read_text("utf-8")) == re.findall(
+        r"^go (\d+\.\d+)\.\d+$", module, re.M
+    )

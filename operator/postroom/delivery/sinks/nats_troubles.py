@@ -130,41 +130,36 @@ def of_connecting(errors: Sequence[Exception], *, wants_certificate: bool = Fals
 
 def of_publishing(error: Exception, subject: str, complaints: Iterable[str]) -> NotTaken:
     """Return what an error of publishing means; `complaints` came from the server beside it."""
-    if isinstance(error, NotTaken):
-        return error
-    heard = [text.upper() for text in complaints if "PERMISSIONS VIOLATION" in text.upper()]
-    met = error.error if isinstance(error, NotStored) else error
-    clause = _clause_of(met, subject, heard)
-    if met is not error:
-        clause = _OF_OBJECTS.get(clause, clause)
-    return NotTaken(clause.format(subject=subject, code=_code_of(met)))
-
-
-def _clause_of(error: Exception, subject: str, heard: Sequence[str]) -> str:
     # Imported where it is used: nats-py is an extra.
     import nats.errors
     import nats.js.errors
 
-    match error:
+    heard = [text.upper() for text in complaints if "PERMISSIONS VIOLATION" in text.upper()]
+    clause, met = _REFUSED, error.error if isinstance(error, NotStored) else error
+    match met:
+        case NotTaken():
+            return met
         case nats.js.errors.NoStreamResponseError() | nats.errors.NoRespondersError():
-            return _NO_STREAM
+            clause = _NO_STREAM
         case nats.js.errors.BucketNotFoundError():
-            return _NO_BUCKET
+            clause = _NO_BUCKET
         case nats.js.errors.APIError():
-            return _BY_CODE.get(_code_of(error), _OFF if error.code == 503 else _REFUSED)
+            clause = _BY_CODE.get(_code_of(met), _OFF if met.code == 503 else _REFUSED)
         case nats.errors.MaxPayloadError():
-            return _TOO_LARGE
+            clause = _TOO_LARGE
         case TimeoutError() if _tell(heard, subject.upper()):
-            return _SUBJECT
+            clause = _SUBJECT
         case TimeoutError() if _tell(heard, '"$O.', '"$JS.'):
-            return _OBJECTS
+            clause = _OBJECTS
         case TimeoutError():
-            return _SILENT
+            clause = _SILENT
         case nats.errors.Error() | OSError():
-            return _CUT
+            clause = _CUT
         case ValueError() | LookupError() | TypeError():
-            return _NOT_OURS
-    return _REFUSED
+            clause = _NOT_OURS
+    if met is not error:
+        clause = _OF_OBJECTS.get(clause, clause)
+    return NotTaken(clause.format(subject=subject, code=_code_of(met)))
 
 
 def _code_of(error: Exception) -> int:

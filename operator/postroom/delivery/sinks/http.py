@@ -165,7 +165,10 @@ class HttpSink:
         sending: "_Sending",
         total: float,
     ) -> Answer:
-        trust = await self._trust() if self._destination.secure else True
+        to = self._destination
+        trust: ssl.SSLContext | bool = True
+        if to.secure:
+            trust = await self._trusts.context(to.ca_bundle, common_name=False)
         async with self._session.post(
             self._url,
             headers=headers,
@@ -175,15 +178,12 @@ class HttpSink:
             ssl=trust,
             # Over HTTP, too: connections are kept by it. One that is kept leads to whom the address
             # had been given when it was opened.
-            server_hostname=self._destination.name,
+            server_hostname=to.name,
         ) as answer:
             if sending.left and 200 <= answer.status < 300:
                 return Answer(None, trouble=troubles.TOO_EARLY)
             asked = answer.headers.get("Retry-After")
             return Answer(answer.status, retry_after(asked, self._now()) if asked else None)
-
-    async def _trust(self) -> ssl.SSLContext:
-        return await self._trusts.context(self._destination.ca_bundle, common_name=False)
 
     def _written(
         self, told: Mapping[str, str], message: SpooledMessage | None

@@ -250,13 +250,10 @@ def _show_details(console: Console, raw: Object, *, full: bool) -> None:
             _line(console, f"{raw['kind']} {name}  {account_details.launch_summary(launch)}")
         return
     console.print()
-    console.print(Text(f"{raw['kind']} {name}", style="bold"), end="")
-    console.print(
-        Text(
-            on_one_line(f"  {ready.get('reason', '')}"),
-            style=_COLOURS.get(ready.get("status", ""), ""),
-        )
-    )
+    colour = _COLOURS.get(ready.get("status", ""), "")
+    head = Text(on_one_line(f"{raw['kind']} {name}"), style="bold")
+    reason = Text(on_one_line(f"  {ready.get('reason', '')}"), style=colour)
+    console.print(head + reason, soft_wrap=True)
     said: set[str] = set()
     for finding in findings:
         _show_finding(console, finding, said)

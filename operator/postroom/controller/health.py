@@ -95,10 +95,19 @@ def add_metrics(
     app.add_routes([web.get(METRICS_PATH, render)])
 
 
+async def _list(request: web.Request) -> web.Response:
+    """The paths that there are, which tells nothing of what is there."""
+    paths = {resource.canonical for resource in request.app.router.resources()}
+    listed = sorted(path for path in paths if not path.endswith("/"))
+    return web.Response(text="\n".join(["postroom", *listed, ""]))
+
+
 async def serve(
     app: web.Application, address: str, port: int, tls: ssl.SSLContext | None = None
 ) -> web.AppRunner:
-    """Start the server; raises `OSError` where the address cannot be had. Clean the runner up."""
+    """Start the server, which lists at / what it serves; raises `OSError` where the address cannot
+    be had. Clean the runner up."""
+    app.add_routes([web.get("/", _list)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

@@ -418,6 +418,20 @@ def test_a_fix_that_is_no_record_is_an_instruction() -> None:
     assert "    Fix: Set spec.serverRef." in out.getvalue().splitlines()
 
 
+def test_the_head_of_details_is_one_line_whatever_the_name() -> None:
+    """A line of its own may be a command of CI, and a name that is cut cannot be copied."""
+    out, name = io.StringIO(), f"{'long-' * 30}\n::error::injected"
+    one = {
+        "kind": "MailServer",
+        "metadata": {"name": name, "namespace": "mail"},
+        "spec": {},
+        "status": {"conditions": BROKEN},
+    }
+    table.show(Console(file=out, width=40), [one])
+    (head,) = [e for e in out.getvalue().splitlines() if e.startswith("MailServer mail/")]
+    assert head.startswith(f"MailServer mail/{'long-' * 30}") and "injected" in head
+
+
 def test_what_an_instruction_gives_to_paste_stands_in_lines_that_can_be_pasted() -> None:
     out = io.StringIO()
     resource = {"kind": "SendingDomain", "spec": {"domain": "long." * 20 + "example.com"}}

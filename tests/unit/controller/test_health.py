@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 
+import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -141,6 +142,21 @@ async def test_gauges_are_read_when_asked() -> None:
     one.metrics.observe_gauge("postroom_queue_depth", lambda: one.queue.waiting)
     one.queue.add(SERVER)
     assert "postroom_queue_depth 1.0" in (await one.get("/metrics"))[1]
+
+
+async def test_what_is_served_is_listed() -> None:
+    one = Bench()
+    app = application(one.health)
+    add_metrics(app, one.metrics)
+    runner = await serve(app, "127.0.0.1", 0)
+    try:
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            assert answer.status == 200
+            assert await answer.text() == "postroom\n/healthz\n/metrics\n/readyz\n"
+            assert answer.content_type == "text/plain"
+    finally:
+        await runner.cleanup()
 
 
 async def test_an_address_in_use_is_an_error() -> None:

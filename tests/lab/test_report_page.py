@@ -40,7 +40,8 @@ SIZES = (360, 1280)
 SCHEMES = ("light", "dark")
 
 
-@pytest.fixture(scope="session")
+# Not for the session: the process has other files to run, beside which it would go on.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     with browser() as running:
         yield running

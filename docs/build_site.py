@@ -139,6 +139,8 @@ def keep(made: Path, out: Path, version: str, alias: str) -> None:
     known.write_text(json.dumps(entries, indent=2) + "\n", "utf-8")
     first = next((entry["aliases"][0] for entry in entries if entry["aliases"]), version)
     (out / "index.html").write_text(_FORWARD.format(alias=first), "utf-8")
+    # Of all versions, hosts look for it at the root alone.
+    shutil.copyfile(out / first / "404.html", out / "404.html")
 
 
 def _newest_first(entry: dict[str, Any]) -> tuple[bool, list[int]]:

@@ -186,7 +186,8 @@ def test_versions_stand_beside_each_other_and_one_is_the_latest(tmp_path: Path) 
     made.mkdir()
 
     def keep(version: str, alias: str) -> list[tuple[str, list[str]]]:
-        (made / "index.html").write_text(f"of {version}")
+        for page in ("index.html", "404.html"):
+            (made / page).write_text(f"of {version}")
         build_site.keep(made, out, version, alias)
         listed = json.loads((out / "versions.json").read_text())
         return [(entry["version"], entry["aliases"]) for entry in listed]
@@ -196,6 +197,8 @@ def test_versions_stand_beside_each_other_and_one_is_the_latest(tmp_path: Path) 
     assert keep("0.9", "latest") == [("dev", []), ("0.9", ["latest"])]
     assert keep("0.10", "latest") == [("dev", []), ("0.10", ["latest"]), ("0.9", [])]
     assert keep("0.10", "") == [("dev", []), ("0.10", ["latest"]), ("0.9", [])]
+    assert keep("dev", "") == [("dev", []), ("0.10", ["latest"]), ("0.9", [])]
+    assert (out / "404.html").read_text() == "of 0.10"
     assert (out / "latest" / "index.html").read_text() == "of 0.10"
     assert (out / "0.9" / "index.html").read_text() == "of 0.9"
     assert 'url=latest/"' in (out / "index.html").read_text()

@@ -274,6 +274,25 @@ async def test_a_stream_that_takes_no_more(server: str, limits: Any, words: str)
             await context.delete_stream(STREAM)
 
 
+@pytest.mark.parametrize(
+    ("discard", "answers", "left"),
+    [(DiscardPolicy.OLD, True, 0), (DiscardPolicy.NEW, False, 1)],
+)
+async def test_what_docs_tell_of_a_stream_that_is_smaller_than_a_message(
+    server: str, discard: DiscardPolicy, answers: bool, left: int
+) -> None:
+    async with administrator(server) as (_, context), sink(server) as to:
+        await context.add_stream(
+            StreamConfig(STREAM, subjects=["postroom.mail.>"], discard=discard, max_bytes=50_000)
+        )
+        try:
+            assert await send(to, what={**told(), "id": "before"}) == Answer(200)
+            assert ((await send(to, b"x" * 100_000)) == Answer(200)) is answers
+            assert (await context.stream_info(STREAM)).state.messages == left
+        finally:
+            await context.delete_stream(STREAM)
+
+
 @pytest.mark.parametrize("message", [MESSAGE, None])
 async def test_a_stream_that_takes_not_even_what_is_told(
     server: str, stream: Any, message: bytes | None

@@ -27,6 +27,13 @@ Message = dns.message.Message
 Script = Callable[[Message], Message | None]
 #: What a server sends to a datagram: the query as it came, and the reply that it should be.
 Datagrams = Callable[[bytes, bytes], Sequence[bytes]]
+#: What a server sends over TCP for a reply, piece by piece.
+Stream = Callable[[bytes], Sequence[bytes]]
+
+
+def framed(wire: bytes) -> Sequence[bytes]:
+    """A reply behind its length (RFC 1035 section 4.2.2)."""
+    return [struct.pack("!H", len(wire)) + wire]
 
 
 @dataclass
@@ -34,7 +41,8 @@ class ScriptedServer:
     """Answers over UDP and TCP at one address.
 
     `asked` are (name, type, transport) in order, `times` when. `datagrams` may send anything in
-    place of the UDP reply; `loses` tells of each datagram whether it is lost.
+    place of the UDP reply, `stream` of that over TCP; `loses` tells of each datagram whether it is
+    lost.
     """
 
     address: str
@@ -44,6 +52,7 @@ class ScriptedServer:
     lose: int = 0  # datagrams to lose before answering
     loses: Callable[[], bool] = lambda: False
     datagrams: Datagrams | None = None
+    stream: Stream = framed
     answers_tcp: bool = True
     times: list[float] = field(default_factory=list)
     peers: list[tuple[str, int]] = field(default_factory=list)
@@ -102,9 +111,10 @@ class ScriptedServer:
             query = dns.message.from_wire(await reader.readexactly(length))
             reply = await self._reply(query, "TCP")
             if reply is not None and self.answers_tcp:
-                wire = reply.to_wire(max_size=65535)
-                writer.write(struct.pack("!H", len(wire)) + wire)
-                await writer.drain()
+                for piece in self.stream(reply.to_wire(max_size=65535)):
+                    writer.write(piece)
+                    await writer.drain()
+                    await asyncio.sleep(0)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:

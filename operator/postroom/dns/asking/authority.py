@@ -11,7 +11,7 @@ from postroom.dns.asking.reach import OpenWay
 from postroom.dns.asking.recursion import ResolverView
 from postroom.dns.asking.retrying import Heard, RetryingClient
 from postroom.dns.asking.transport import ServerAddress
-from postroom.dns.asking.wire import ALIAS_LIMIT, View, authority
+from postroom.dns.asking.wire import ALIAS_LIMIT, View, authority, is_referral
 from postroom.dns.asking.zones import Servers, ZoneFinder
 from postroom.dns.names import and_ancestors, can_be_asked, is_within
 
@@ -93,11 +93,12 @@ class AuthorityView:
             )
             deeper = next((look for look in looks if isinstance(look, Servers)), None)
             if deeper is None or at_apex:
-                return tuple(
-                    ServerAnswer(name, look)
-                    for (name, _), look in zip(servers.hosts, looks, strict=True)
-                    if isinstance(look, Answer)
-                )
+                return _told(servers, looks)
+            if any(isinstance(look, Answer) and look.conclusive for look in looks):
+                # Some have another version of the zone, in which the name is not handed away.
+                led = await asyncio.gather(*(self._led(look, question) for look in looks))
+                return _told(servers, led)
+            self._zones.remember(deeper)
             servers = deeper
         return ()
 
@@ -111,11 +112,7 @@ class AuthorityView:
                 for host, addresses in servers.hosts
             )
         )
-        return tuple(
-            ServerAnswer(name, look)
-            for (name, _), look in zip(servers.hosts, looks, strict=True)
-            if isinstance(look, Answer)
-        )
+        return _told(servers, looks)
 
     async def ask_servers(self, servers: Servers, question: Question) -> Answer | Servers | Silence:
         """The first answer with authority, or referral deeper, of the servers of one zone."""
@@ -124,7 +121,10 @@ class AuthorityView:
             # resolver's word, which may be an old one, does not stand in for theirs.
             failure = Outcome.DENIED if servers.denied else Outcome.SERVER_FAILURE
             return Answer(question, failure)
-        return await self._ask(servers, servers.addresses, question)
+        found = await self._ask(servers, servers.addresses, question)
+        if isinstance(found, Servers):
+            self._zones.remember(found)
+        return found
 
     async def _ask_zone(self, question: Question) -> Answer:
         """The answer of the zone that holds the name, or of those that it is delegated to."""
@@ -152,6 +152,16 @@ class AuthorityView:
             answer = await self._resolver.answer(question)
             return found.answer(question) if found.cut_off and not answer.conclusive else answer
         return Answer(question, Outcome.MALFORMED)
+
+    async def _led(self, found: Answer | Servers | Silence, question: Question) -> Answer:
+        """What is answered where a server refers to: whoever asks that server sees it."""
+        for _ in range(_REFERRAL_LIMIT):
+            if not isinstance(found, Servers):
+                break
+            found = await self.ask_servers(found, question)
+        if isinstance(found, Servers):
+            return Answer(question, Outcome.MALFORMED)
+        return found.answer(question) if isinstance(found, Silence) else found
 
     async def _kept(self, failure: Answer) -> Answer:
         """What the world still sees where all servers refuse, as where all are silent: what the
@@ -196,7 +206,7 @@ class AuthorityView:
         apex = servers.zone.apex
 
         def usable(heard: Heard) -> bool:
-            return has_authority(heard) and not is_of_another_zone(heard, apex)
+            return speaks_for(heard, apex)
 
         found = await self._client.ask(addresses, question, View.NAMESERVER, usable, alone=alone)
         if any(self._client.health.heard_since(address, started) for address in addresses):
@@ -206,7 +216,6 @@ class AuthorityView:
         for heard in found.failures:
             deeper = await self._zones.refer(heard.reply, question.name, servers)
             if deeper is not None:
-                self._zones.remember(deeper)
                 return deeper
         answer = found.without_authority().answer(question)
         if answer.outcome is not Outcome.TIMEOUT:
@@ -235,17 +244,34 @@ class AuthorityView:
         return servers if held or servers is not above else None
 
 
+def _told(servers: Servers, looks: Sequence[Answer | Servers]) -> tuple[ServerAnswer, ...]:
+    """The answers among what the servers of a zone said, by their names."""
+    return tuple(
+        ServerAnswer(name, look)
+        for (name, _), look in zip(servers.hosts, looks, strict=True)
+        if isinstance(look, Answer)
+    )
+
+
 def has_authority(heard: Heard) -> bool:
     """Whether a reply says something, with AA."""
     return heard.answer.conclusive and heard.answer.authoritative
 
 
+def speaks_for(heard: Heard, apex: str) -> bool:
+    """Whether a reply says something, with AA, that servers of a zone may say of its names."""
+    return has_authority(heard) and not is_of_another_zone(heard, apex)
+
+
 def is_of_another_zone(heard: Heard, apex: str) -> bool:
     """Whether a name of a zone is denied by a zone above it, such as a root that a server has made
-    up: it does not serve this one (RFC 2308 section 3)."""
+    up, or referred to another one, whatever AA says: the server does not tell of this one (RFC 2308
+    sections 2.2 and 3)."""
     answer = heard.answer
     if isinstance(heard.reply, Outcome) or answer.outcome is Outcome.FOUND or answer.aliases:
         return False
+    if is_referral(heard.reply):
+        return all(owner != apex for owner, _ in authority(heard.reply, RecordType.NS))
     owners = [owner for owner, _ in authority(heard.reply, RecordType.SOA)]
     return bool(owners) and not any(is_within(owner, apex) for owner in owners)
 

@@ -5,9 +5,9 @@ import asyncio
 from collections.abc import Sequence
 
 from postroom.dns.answers import Answer, Delegation, Outcome, Question, RecordType
-from postroom.dns.asking.authority import AuthorityView, has_authority
+from postroom.dns.asking.authority import AuthorityView, speaks_for
 from postroom.dns.asking.retrying import Heard, RetryingClient
-from postroom.dns.asking.wire import View, authority, is_authoritative
+from postroom.dns.asking.wire import View, authority, is_referral
 from postroom.dns.asking.zones import considered
 from postroom.dns.names import and_ancestors, canonical
 
@@ -35,13 +35,16 @@ class ParentView:
         if not self._authorities.reach.may_ask():
             return Answer(question, Outcome.TIMEOUT)
 
+        def of_parent(heard: Heard) -> bool:
+            return speaks_for(heard, parent.zone.apex)
+
         def refers(heard: Heard) -> bool:
-            return bool(_named(heard, apex)) or has_authority(heard)
+            return bool(_named(heard, apex)) or of_parent(heard)
 
         signers = Question(apex, RecordType.DS)
         referral, signing = await asyncio.gather(
             self._client.ask(parent.addresses, question, View.NAMESERVER, refers),
-            self._client.ask(parent.addresses, signers, View.NAMESERVER, has_authority),
+            self._client.ask(parent.addresses, signers, View.NAMESERVER, of_parent),
         )
         if referral.usable is None:
             return referral.without_authority().answer(question)
@@ -61,7 +64,7 @@ def _named(heard: Heard, apex: str) -> Sequence[str]:
         return ()
     if heard.answer.values and heard.answer.authoritative:
         return heard.answer.values
-    if is_authoritative(heard.reply):
+    if not is_referral(heard.reply):
         return ()
     return [
         canonical(str(rdata))

@@ -192,6 +192,9 @@ def _understood(reply: dns.message.Message, question: Question) -> Answer:
         section = Outcome.MALFORMED
     if not isinstance(section, Section):
         return Answer(question, section, errors=errors)
+    if is_referral(reply) and not is_authoritative(reply):
+        # Of a server that says who knows: from a resolver, that it does not resolve.
+        return Answer(question, Outcome.REFUSED, errors=errors)
     if section.values:
         outcome, ttl = Outcome.FOUND, section.ttl
     else:
@@ -224,23 +227,26 @@ class Section:
 
 
 def read_answer(reply: dns.message.Message, question: Question) -> Section | Outcome:
-    """Read the records that answer the question, following CNAMEs inside the message.
+    """Read the records that answer the question, following aliases inside the message.
 
-    Records of other owners are ignored. MALFORMED for loops, TOO_LARGE for more than our
-    bounds.
+    Records of other owners are ignored. MALFORMED for loops and for what a DNAME makes that is no
+    name, TOO_LARGE for more than our bounds.
     """
     start = owner = _name(question.name)
     chain, ttls = list[dns.name.Name](), list[int]()
     while (rrset := _rrset(reply, owner, question.type)) is None:
-        cname = _rrset(reply, owner, RecordType.CNAME)
-        if cname is None:
+        try:
+            alias = _alias(reply, owner)
+        except dns.exception.DNSException:
+            return Outcome.MALFORMED
+        if alias is None:
             return Section(_texts(chain), (), min(ttls, default=None))
-        target = cname[0].target
+        target, ttl = alias
         if target in chain or target == start or len(chain) >= ALIAS_LIMIT:
             return Outcome.MALFORMED
         owner = target
         chain.append(target)
-        ttls.append(cname.ttl)
+        ttls.append(ttl)
     if len(rrset) > RECORDS_LIMIT:
         return Outcome.TOO_LARGE
     values = tuple(_text(rdata) for rdata in rrset)
@@ -252,6 +258,19 @@ def read_answer(reply: dns.message.Message, question: Question) -> Section | Out
         if isinstance(rdata, dns.rdtypes.txtbase.TXTBase)
     )
     return Section(_texts(chain), values, min([*ttls, rrset.ttl]), strings)
+
+
+def _alias(reply: dns.message.Message, owner: dns.name.Name) -> tuple[dns.name.Name, int] | None:
+    """Where a name leads and how long that may be kept: by its CNAME or, where the server has made
+    none, by a DNAME above it (RFC 6672 section 3.4)."""
+    cname = _rrset(reply, owner, RecordType.CNAME)
+    if cname is not None:
+        return cname[0].target, cname.ttl
+    for rrset in reply.answer:
+        below = owner.is_subdomain(rrset.name) and owner != rrset.name
+        if below and rrset.rdtype == dns.rdatatype.DNAME:
+            return owner.relativize(rrset.name) + rrset[0].target, rrset.ttl
+    return None
 
 
 def _rrset(
@@ -289,6 +308,20 @@ def authority(
     for rrset in reply.authority:
         if rrset.rdtype == _TYPES[kind]:
             yield canonical(rrset.name.to_text()), rrset
+
+
+def is_referral(reply: dns.message.Message) -> bool:
+    """Whether a reply names the servers of a zone in place of an answer.
+
+    It is told from a denial by NS records without a SOA (RFC 2308 section 2.2): of AA, which should
+    not be set, resolvers take no notice.
+    """
+    return (
+        reply.rcode() == dns.rcode.NOERROR
+        and not reply.answer
+        and next(authority(reply, RecordType.SOA), None) is None
+        and next(authority(reply, RecordType.NS), None) is not None
+    )
 
 
 def glue(reply: dns.message.Message, host: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from postroom.dns.asking.cache import Clock, SingleFlightCache, kept_for
 from postroom.dns.asking.recursion import ResolverView
 from postroom.dns.asking.retrying import Timing
 from postroom.dns.asking.transport import ServerAddress
-from postroom.dns.asking.wire import Reply, Section, authority, glue, is_authoritative, read_answer
+from postroom.dns.asking.wire import Reply, Section, authority, glue, is_referral, read_answer
 from postroom.dns.names import and_ancestors, canonical, is_within
 
 #: Most servers of one zone, and addresses of one server, that are considered.
@@ -134,7 +134,7 @@ class ZoneFinder:
 
     async def refer(self, reply: Reply, name: str, servers: Servers) -> Servers | None:
         """Return the deeper zone that a reply refers to; the resolver did not know of it yet."""
-        if isinstance(reply, Outcome) or reply.answer or is_authoritative(reply):
+        if isinstance(reply, Outcome) or not is_referral(reply):
             return None
         for owner, rrset in authority(reply, RecordType.NS):
             # Downwards only: a referral upwards is what lame servers give.

@@ -236,3 +236,50 @@ def test_a_reply_that_denies_what_it_shows_says_nothing() -> None:
         assert answer_of(reply, ASKED, "server").outcome is Outcome.MALFORMED
     reply = read_reply(raw(ONE, code=nxdomain))
     assert answer_of(reply, ASKED, "server").outcome is Outcome.NX_DOMAIN
+
+
+DELEGATED = ("d.example", "DNAME", "e.example.")
+
+
+@pytest.mark.parametrize(
+    ("name", "aliases"),
+    [
+        ("x.y.d.example", ("x.y.e.example",)),
+        ("d.example", ()),
+        ("xd.example", ()),
+    ],
+)
+def test_a_dname_leads_on_where_the_server_has_made_no_alias(
+    name: str, aliases: tuple[str, ...]
+) -> None:
+    end = (aliases[0] if aliases else name, "TXT", '"end"')
+    found = read_answer(message(DELEGATED, end), Question(name, RecordType.TXT))
+    assert isinstance(found, Section) and (found.aliases, found.values) == (aliases, ("end",))
+
+
+def test_what_a_dname_makes_that_is_no_name_is_malformed() -> None:
+    long = ".".join(["x" * 63] * 3)
+    record = ("d.example", "DNAME", f"{'y' * 63}.example.")
+    asked = Question(f"{long}.d.example", RecordType.TXT)
+    assert read_answer(message(record), asked) is Outcome.MALFORMED
+
+
+SERVERS, ORIGIN = ("example", "NS", "ns.example."), ("example", "SOA", "ns. host. 1 2 3 4 5")
+
+
+@pytest.mark.parametrize(
+    ("above", "outcome"),
+    [
+        ((), Outcome.NO_DATA),
+        ((ORIGIN,), Outcome.NO_DATA),
+        ((SERVERS, ORIGIN), Outcome.NO_DATA),
+        ((SERVERS,), Outcome.REFUSED),
+    ],
+)
+def test_who_names_servers_and_denies_nothing_gives_no_answer(
+    above: tuple[tuple[str, str, str], ...], outcome: Outcome
+) -> None:
+    reply = message()
+    for owner, kind, text in above:
+        reply.authority.append(dns.rrset.from_text(f"{owner}.", 60, "IN", kind, text))
+    assert answer_of(reply, ASKED, "server").outcome is outcome

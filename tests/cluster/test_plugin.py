@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -98,3 +99,37 @@ def test_without_an_operator_it_does_not_wait_for_ever(
     apply(installed, hello(), namespace)
     answer = plugin(installed, "verify", "sdom/hello", "-n", namespace, "--timeout=1")
     assert "does the operator run" in answer.stderr
+
+
+def test_it_asks_as_whom_the_kubeconfig_says(
+    installed: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """With no right of the user who impersonates; and kubectl is answered alike."""
+    config = yaml.load(installed.kubeconfig.read_text(), Loader=yaml.CSafeLoader)
+    (entry,) = config["users"]
+    entry["user"] |= {"as": "jane", "as-groups": ["mail-readers"], "as-uid": "1"}
+    path = tmp_path / "jane"
+    path.write_text(yaml.safe_dump(config))
+    apply(installed, hello(), namespace)
+    refused = plugin(path, "status", "sdom", "-n", namespace)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "you may not list sendingdomains" in refused.stderr
+    installed.kubectl(
+        *("create", "role", "reads", "-n", namespace, "--verb=list,get"),
+        "--resource=sendingdomains.postroom.dev",
+    )
+    installed.kubectl(
+        *("create", "rolebinding", "reads", "-n", namespace, "--role=reads"),
+        "--group=mail-readers",
+    )
+    asked = ("get", "sendingdomains.postroom.dev", "-n", namespace, "-o", "name")
+    allowed = subprocess.run(
+        [str(installed.kubectl_path), f"--kubeconfig={path}", *asked],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert allowed.stdout == "sendingdomain.postroom.dev/hello\n"
+    eventually(
+        lambda: plugin(path, "status", "sdom", "-n", namespace).stderr == "", "allowed to jane"
+    )

@@ -227,7 +227,9 @@ def _offered(look: SPFLook, existing: Sequence[str]) -> spf_merge.Offer:
 
     losses = partial(spf_losses.losses, look.records, look.wanted, others, name, look.seen)
     plan = look.context.plan
-    return spf_merge.offered(existing, look.planned, look.wanted, others, plan, refuses, losses)
+    return spf_merge.offered(
+        existing, look.planned, look.wanted, others, plan, refuses, losses, look.depends
+    )
 
 
 def _unseen(look: SPFLook, name: str, *, is_host: bool = False) -> Judgement:
@@ -289,18 +291,20 @@ def _created(look: SPFLook) -> Judgement:
     all of it passes, in another order if it takes that."""
     planned, answer, value = look.planned, look.answer, look.planned.value
     rest = _judged(look.after(value))
-    if rest.cause is not None and rest.state is RecordState.WRONG:
+    fault = rest.cause if rest.state is RecordState.WRONG else None
+    if fault is not None or look.depends(value):
         bare = f"v=spf1 {look.wanted.all_term}"
         ordered = _offered(changed(look, records=(bare,)), (bare,)).value
-        if ordered is None or _judged(look.after(ordered)).state is RecordState.WRONG:
+        if ordered is not None and _judged(look.after(ordered)).state is not RecordState.WRONG:
+            value = ordered
+        elif fault is not None:
             message = (
                 f"{lacking(planned, answer.values)} Where only what spec.spf requires stands "
                 f"there, {_within(rest)} Only who publishes that can mend it; until then leave it "
                 "out of spec.spf."
             )
-            cause = Cause(rest.cause.code, message, external(), Evidence.SHOWN)
+            cause = Cause(fault.code, message, external(), Evidence.SHOWN)
             return faulty(RecordState.MISSING, rest.reason, cause, ())
-        value = ordered
     judged = missing(planned, Code.SPF_MISSING, Reason.RECORD_NOT_FOUND, there=answer.values)
     fix = replacing(planned, answer, (), value) if answer.aliases else create(planned, value)
     if judged.cause is None or (value == planned.value and not answer.aliases):

@@ -43,6 +43,12 @@ class SPFLook:
         """Whether what is required passes, if need be where names of the message are not there."""
         return any(self.trial(text, of).all_pass for of in (Outcome.TIMEOUT, Outcome.NX_DOMAIN))
 
+    def depends(self, text: str) -> bool:
+        """Whether what is required passes by a record only where the records are there that it
+        includes by names of the message: one that is not is permerror (RFC 7208 section 5.2)."""
+        varies = bool(spf.reach(text, self.others, self.planned.name).dependent)
+        return varies and bool(self.trial(text, Outcome.NX_DOMAIN).failing)
+
 
 def published(others: dict[str, spf.Fetched], name: str, text: str) -> dict[str, spf.Fetched]:
     """What was seen, as if a record stood at its name: what leads back there finds it, and the

@@ -146,12 +146,14 @@ def offered(
     plan: DomainPlan,
     refuses: Callable[[str], bool],
     losses: Callable[[str], Losses] = lambda _: Losses(),
+    doubtful: Callable[[str], bool] = lambda _: False,
 ) -> Offer:
     """Merge what is required into the records, and see that receivers get through the result.
 
     `refuses` tells of a record whether what is required fails by it, which then has to come first.
     `losses` tells who passes now and would not by a record: sooner what is required has a place
-    behind them. Dead ends of others stay, and whoever passes before them.
+    behind them. `doubtful` tells of a record whether what is required passes only where names are
+    there that depend on the message. Dead ends of others stay, and whoever passes before them.
     """
     required = {canonical(include) for include in wanted.includes}
     name = planned.name
@@ -159,8 +161,9 @@ def offered(
     named = [f"include:{include}" for include in wanted.includes]
     named += [spf.mechanism_for(network) for network in wanted.networks]
     sure = [term for term in named if get_through(f"{VERSION} {term}", others, name)]
-    # Whoever passes by these comes to no fault of the others.
-    named.sort(key=lambda term: term not in sure)
+    # Whoever passes by these comes to no fault of the others; next those that find more.
+    alone = {term: spf.reach(f"{VERSION} {term}", others, name) for term in named}
+    named.sort(key=lambda term: (term not in sure, alone[term].most_voids))
     tried, refused = list[_Tried](), list[Offer]()
     for order, first in ((1, None), (0, named), (2, sure)):
         put = None if first is None else {mechanism: mechanism in first for mechanism in named}
@@ -170,7 +173,7 @@ def offered(
             continue
         for made in _by_ends(offer, offer.value, others, name):
             value = made.value or offer.value
-            trial = _Tried(made, losses(value), refuses(value), order)
+            trial = _Tried(made, losses(value), refuses(value), doubtful(value), order)
             if not any(trial.rank[:-1]):
                 return made
             tried.append(trial)
@@ -188,18 +191,20 @@ def offered(
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """A record that was tried: who loses by it, whether what is required fails, and which of those
-    that do as well is sooner taken."""
+    """A record that was tried: who loses by it, whether what is required fails, or may where a
+    name is not there, and which of those that do as well is sooner taken."""
 
     offer: Offer
     lost: Losses
     fails: bool
+    doubtful: bool
     order: int
 
     @property
-    def rank(self) -> tuple[int, bool, int, int]:
+    def rank(self) -> tuple[int, bool, int, bool, int]:
         """The less the better, and the sooner the more it weighs."""
-        return len(self.lost.certain), self.fails, len(self.lost.possible), self.order
+        certain, possible = len(self.lost.certain), len(self.lost.possible)
+        return certain, self.fails, possible, self.doubtful, self.order
 
 
 def _taking_away(offer: Offer, address: str) -> Offer:

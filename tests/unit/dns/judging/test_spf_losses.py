@@ -183,6 +183,7 @@ CROWD: dict[Key, list[str]] = {
     ("nobody.net", "TXT"): ["v=spf1 -all"],
     ("six.net", "TXT"): ["v=spf1 ip6:2001:db8::/32 -all"],
     ("part.net", "TXT"): ["v=spf1 ip6:2001:db8::/64 exists:n1.void.net redirect=six.net"],
+    ("pair.net", "TXT"): ["v=spf1 a:h1.net a:h2.net ip4:192.0.2.13 -all"],
     ("void.net", "TXT"): ["v=spf1 mx:n2.void.net -all"],
 }
 
@@ -215,6 +216,7 @@ def test_where_the_fix_is_not_enough_it_says_so_and_what_is_next(
         # The senders of ours.net come to three hosts without an address of IPv6, unless it is
         # first; in what order they are to be nobody has to find out by publishing.
         (["hosts.net", "ours.net"], "v=spf1 include:ours.net include:hosts.net ~all"),
+        (["pair.net", "part.net"], "v=spf1 include:part.net include:pair.net ~all"),
         # No order helps whom a record of theirs keeps from passing.
         (["crowded.net", "ours.net"], None),
     ],

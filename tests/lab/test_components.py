@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from lab.helm import ROOT, kustomized
+from postroom.api.names import Kind
 
 INSTALL = ROOT / "manifests" / "install"
 Objects = list[dict[str, Any]]
@@ -167,3 +168,16 @@ def test_an_air_gapped_cluster_pulls_the_one_image_of_its_registry(tmp_path: Pat
     used = {pod["serviceAccountName"] for pod in pods}
     assert accounts == {name: [{"name": "registry"}] for name in used}
     assert len(used) == 2
+
+
+def test_going_back_leaves_out_the_definitions_and_nothing_else(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "upgrading.md").read_text()
+    (recipe,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    told = yaml.load(recipe, Loader=yaml.CSafeLoader)
+    (installed,) = (ROOT / path.removeprefix("postroom/") for path in told["resources"])
+    told["resources"] = [os.path.relpath(installed, tmp_path)]
+    (tmp_path / "kustomization.yaml").write_text(json.dumps(told))
+    whole = names(kustomized(installed))
+    left_out = whole - names(kustomized(tmp_path))
+    assert len(left_out) == len(Kind)
+    assert left_out == {each for each in whole if each[0] == "CustomResourceDefinition"}

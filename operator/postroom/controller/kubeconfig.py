@@ -85,8 +85,7 @@ async def connection(
     if kubeconfig is None and in_cluster and os.environ.get(_SERVICE_HOST):
         return _of_pod(configuration)
     paths = os.environ.get("KUBECONFIG") or _DEFAULT
-    # A path that is given is one, whatever is in it.
-    files = kubeconfig_files.files_of(paths) if kubeconfig is None else [kubeconfig]
+    files = kubeconfig_files.files_of(paths, kubeconfig)
     if not any(file.exists() for file in files):
         where = " or ".join(str(file) for file in files) or f"in KUBECONFIG={paths}"
         told = f"there is no kubeconfig {where}: give --kubeconfig, or set KUBECONFIG"

@@ -50,9 +50,11 @@ class _Content:
         return self.fields.get(section) or ()
 
 
-def files_of(paths: str) -> list[Path]:
-    """The files that a variable such as KUBECONFIG names."""
-    return [Path(path).expanduser() for path in paths.split(os.pathsep) if path]
+def files_of(paths: str, given: Path | None = None) -> list[Path]:
+    """The files that a variable such as KUBECONFIG names; the one that is given alone, whatever
+    characters its path has."""
+    named = [Path(path) for path in paths.split(os.pathsep) if path] if given is None else [given]
+    return [path.expanduser() for path in named]
 
 
 def chosen(files: Iterable[Path], context: str | None) -> Chosen:

@@ -187,5 +187,9 @@ def test_aliases_that_would_fill_the_memory_are_not_followed(tmp_path: Path) -> 
     assert chosen([file], None).cluster_name == "c"
 
 
-def test_a_variable_names_files() -> None:
-    assert files_of(f"/a{os.pathsep}{os.pathsep}/b") == [Path("/a"), Path("/b")]
+def test_a_variable_names_files_and_an_option_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    paths = f"/a{os.pathsep}{os.pathsep}~/b"
+    assert files_of(paths) == [Path("/a"), Path("/home/me/b")]
+    # as of --kubeconfig=~/a, which a shell leaves as it is
+    assert files_of(paths, Path("~/a:b")) == [Path("/home/me/a:b")]

@@ -30,9 +30,10 @@ def needs(
     """The records, and from the resolver what tells whether the zones are signed.
 
     The zone's own servers never set AD, a validating resolver does. The questions are others than
-    those that the zone's servers are asked: the addresses of the host for the zone with its TLSA,
-    the SOA for the zone with the MX records, and the DS of the top-level domain, which is always
-    signed or denied with a signature, to see whether the resolver validates at all.
+    those that the zone's servers are asked: the addresses of the host; where its TLSA records were
+    seen the SOA at their name, for their zone, which may be another one; the SOA for the zone with
+    the MX records; and the DS of the top-level domain, which is always signed or denied with a
+    signature, to see whether the resolver validates at all.
     """
     top = wanted.host.rpartition(".")[2]
     needed = own_names((planned.name, RecordType.TLSA)) | shared(
@@ -40,6 +41,8 @@ def needs(
         (context.plan.domain, RecordType.SOA),
         (top, RecordType.DS),
     )
+    if seen.at(planned.name, RecordType.TLSA).values:
+        needed |= shared((planned.name, RecordType.SOA))
     final = _final(planned, wanted, seen)
     return needed if final is None else needed | shared((final, RecordType.TLSA))
 
@@ -101,6 +104,7 @@ def _unsigned(
     top, domain = wanted.host.rpartition(".")[2], context.plan.domain
     zones: list[tuple[Answer, Code, str]] = [
         (seen.at(wanted.host, RecordType.A), Code.DANE_NOT_SIGNED, judgement.where(planned)),
+        _protected(planned, wanted, seen),
         (seen.at(domain, RecordType.SOA), Code.DANE_MX_NOT_SIGNED, f"MX at {domain}"),
     ]
     unseen = next((answer for answer, _, _ in zones if not answer.conclusive), None)
@@ -122,6 +126,18 @@ def _unsigned(
         "have the registrar publish its DS record"
     )
     return _faulty(planned, code, sentence, values)
+
+
+def _protected(planned: PlannedRecord, wanted: TLSAWanted, seen: Seen) -> tuple[Answer, Code, str]:
+    """What tells whether the zone is signed that has the records themselves: the host's may be, and
+    that of an alias, or of a name below the host that is delegated, not (RFC 7671 section 7)."""
+    own, final = seen.at(planned.name, RecordType.TLSA), _final(planned, wanted, seen)
+    if not own.values and final is not None:
+        return seen.at(final, RecordType.TLSA), Code.DANE_NOT_SIGNED, f"TLSA at {quoted(final)}"
+    what = judgement.where(planned)
+    if own.aliases:
+        what = f"TLSA at {quoted(own.aliases[-1])}, where an alias leads,"
+    return seen.at(planned.name, RecordType.SOA), Code.DANE_NOT_SIGNED, what
 
 
 def _faulty(

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,7 +103,65 @@ def test_a_zone_below_a_signed_one_need_not_be() -> None:
     assert verdict(Registry(HEALTHY).judged(PLAN, ID)) == ("Wrong", "DANE_NOT_SIGNED")
 
 
-@pytest.mark.parametrize("place", [(HOST, "A"), (DOMAIN, "SOA")])
+class Signed(Names):
+    """Answers that end in a zone that is not signed are not authenticated, wherever they begin."""
+
+    def answer(self, question: Question, *, authenticated: bool) -> Answer:
+        answer = super().answer(question, authenticated=authenticated)
+        end = answer.aliases[-1] if answer.aliases else question.name
+        secure = answer.authenticated and not end.endswith(".unsigned.net")
+        return replace(answer, authenticated=secure)
+
+
+def behind_an_alias(at: str) -> dict[Key, list[str]]:
+    """The records alone stand in another zone."""
+    there = f"_dane.{at}"
+    return {TLSA: [], (TLSA[0], "CNAME"): [there], (there, "TLSA"): [f"3 1 1 {DIGEST}"]}
+
+
+def at_the_real_host(at: str) -> dict[Key, list[str]]:
+    """The host itself is an alias."""
+    real: dict[Key, list[str]] = {
+        (f"mx.{at}", "A"): ["192.0.2.1"],
+        (f"_25._tcp.mx.{at}", "TLSA"): [f"3 1 1 {DIGEST}"],
+    }
+    return {TLSA: [], (HOST, "A"): [], (HOST, "CNAME"): [f"mx.{at}"], **real}
+
+
+@pytest.mark.parametrize("shape", [behind_an_alias, at_the_real_host])
+def test_the_zone_with_the_records_themselves_must_be_signed(
+    shape: Callable[[str], dict[Key, list[str]]],
+) -> None:
+    """RFC 7671 section 7: they may stand in another zone than the addresses of the host."""
+    judged = Signed({**HEALTHY, **shape("unsigned.net")}).judged(PLAN, ID)
+    assert verdict(judged) == ("Wrong", "DANE_NOT_SIGNED")
+    judged = Signed({**HEALTHY, **shape("signed.net")}).judged(PLAN, ID)
+    assert verdict(judged) == ("Valid", None)
+
+
+def test_where_an_alias_leads_is_told() -> None:
+    judged = Signed({**HEALTHY, **behind_an_alias("unsigned.net")}).judged(PLAN, ID)
+    assert "_dane.unsigned.net" in judged.message
+
+
+def test_a_name_below_the_host_may_be_delegated_to_a_zone_that_is_not_signed() -> None:
+    class Delegated(Names):
+        """The addresses are in a signed zone, the records in one below it that is not."""
+
+        def answer(self, question: Question, *, authenticated: bool) -> Answer:
+            secure = authenticated and not question.name.startswith("_25._tcp.")
+            return super().answer(question, authenticated=secure)
+
+    assert verdict(Delegated(HEALTHY).judged(PLAN, ID)) == ("Wrong", "DANE_NOT_SIGNED")
+
+
+def test_where_nothing_stands_yet_the_resolver_is_not_asked_for_the_name() -> None:
+    names = Names({**HEALTHY, TLSA: []})
+    names.judged(PLAN, ID)
+    assert {each.type.value for each in names.asked if each.name == TLSA[0]} == {"TLSA"}
+
+
+@pytest.mark.parametrize("place", [(HOST, "A"), (DOMAIN, "SOA"), (TLSA[0], "SOA")])
 def test_what_could_not_be_looked_at_is_unknown(place: Key) -> None:
     seen = Names(HEALTHY, failing={place: Outcome.SERVER_FAILURE})
     assert verdict(seen.judged(PLAN, ID)) == ("Unknown", "LOOKUP_FAILED")

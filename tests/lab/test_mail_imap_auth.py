@@ -157,11 +157,22 @@ async def test_nothing_is_shown_of_what_is_no_imap_server(steps: tuple[Step, ...
     assert (report.reason.value, report.server_text) == ("UnexpectedGreeting", None)
 
 
-async def test_an_alert_in_a_session_that_works_changes_nothing() -> None:
-    steps = imap_until_login(after=(*SIGNED_IN, *OPENED))
-    report, _ = await probed(*steps)
+@pytest.mark.parametrize(
+    ("login", "shown"),
+    [
+        (answer(b"OK in", b"OK " + ALERT), SHOWN),
+        (answer(b"OK " + ALERT), SHOWN),
+        (answer(b"OK in", b"NO Disk is nearly full"), None),
+        (answer(b"OK in", b"OK [ALERT] you said " + PASSWORD.encode()), None),
+    ],
+)
+async def test_an_alert_in_a_session_that_works_is_shown_and_changes_no_verdict(
+    login: Step, shown: str | None
+) -> None:
+    """RFC 9051 section 7.1: it must be. What is no more than a warning need not."""
+    report, _ = await probed(*imap_until_login(after=("read", login, *OPENED)))
     assert outcome(report) == ("Done", "ProbeSucceeded")
-    assert report.server_text is None
+    assert report.server_text == shown
 
 
 async def test_a_server_that_asks_for_time_gets_it() -> None:

@@ -263,8 +263,9 @@ class ProbeFacts(Model):
     )
     server_text: Annotated[str, StringConstraints(max_length=SERVER_TEXT_LIMIT)] | None = Field(
         default=None,
-        description="What the server said when it refused, in its own words, which are not "
-        "postroom's: … stands for what is secret, foreign or different each time.",
+        description="What the server said when it refused, or what an IMAP server wants every user "
+        "to see (an alert), in its own words, which are not postroom's: … stands for what is "
+        "secret, foreign or different each time.",
     )
     refusals: Annotated[int, Field(ge=1, le=2)] | None = Field(
         default=None,

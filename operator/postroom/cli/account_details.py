@@ -83,7 +83,7 @@ def account_lines(status: EmailAccountStatus, said: Collection[str] = ()) -> Ite
 
 
 def server_lines(raw: Mapping[str, Any]) -> Iterator[Line]:
-    """Quote what servers said in their own words when they refused, and say that it is theirs."""
+    """Quote what servers said in their own words, and say that it is theirs."""
     status = raw.get("status") or {}
     last = status.get("lastProbe") or {}
     probes = (

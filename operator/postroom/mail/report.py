@@ -95,7 +95,8 @@ class ProbeReport:
     accepted. `retry_after` is how long to wait at least,
     where the server or its provider says so; `cause` is the precise cause, as in
     `postroom.mail.replies.Cause`, where one is known. `server_text` is what the server said when it
-    refused, as `postroom.mail.replies.normalised` writes it: for `lastProbe` alone, in no repr.
+    refused, or its alerts, as `postroom.mail.replies.normalised` writes it: for `lastProbe` alone,
+    in no repr.
     `refusals` is how often these credentials were refused when nobody had asked for the check, as
     far as a refusal of them stands. `after` is what becomes of it by itself.
     With `needs_someone` it is no verdict by the server's code, but passes only if someone acts.

@@ -11,10 +11,15 @@ from postroom.mail.imap.values import without_literals
 
 #: How many are kept, the last ones, and octets of each.
 _KEPT, _TEXT_LIMIT = 4, 1024
+_ALERT = b"[ALERT]"
 #: Untagged NO and BAD, and an alert in what is no trouble. What is said with BYE is read anyway.
 _NOTICE = re.compile(
     rb"(?:\* )?(?:(?:NO|BAD) (.+)|(?:OK|PREAUTH) (\[ALERT\].*))", re.IGNORECASE | re.DOTALL
 )
+
+
+#: An alert in the answer to a command that was done.
+_DONE = re.compile(rb"[^*+ ]+ OK (\[ALERT\].*)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +37,11 @@ class Notices:
         self._heard: deque[bytes] = deque(maxlen=_KEPT)
 
     def hear(self, line: bytes) -> None:
-        """Keep an untagged line if it is one."""
+        """Keep a line if it is one; a refusal is read anyway."""
         if line.startswith(b"*"):
             self._heard.extend(notice.text for notice in notices_in([line]))
+        elif (done := _DONE.fullmatch(line)) is not None:
+            self._heard.append(done[1][:_TEXT_LIMIT])
 
     def forget(self) -> None:
         """What was told in the clear anyone could have told."""
@@ -44,6 +51,11 @@ class Notices:
     def texts(self) -> tuple[bytes, ...]:
         """Each once."""
         return tuple(dict.fromkeys(self._heard))
+
+    @property
+    def alerts(self) -> tuple[bytes, ...]:
+        """Those that a user must see, whatever comes of the session."""
+        return tuple(text for text in self.texts if text[: len(_ALERT)].upper() == _ALERT)
 
 
 def notices_in(lines: Iterable[bytes]) -> list[Notice]:

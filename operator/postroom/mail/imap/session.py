@@ -46,6 +46,7 @@ class ImapSession:
         self.state, self.protocol = state, protocol
         state.line_so_far = lambda: protocol.line_so_far
         state.beside = lambda: [as_text(text) for text in protocol.notices.texts]
+        state.alerts = lambda: [as_text(text) for text in protocol.notices.alerts]
         self.capabilities: set[str] = set()
 
     async def introduce(self, context: ssl.SSLContext | None) -> None:

@@ -95,6 +95,8 @@ class SessionState:
         self.said: str | None = None
         #: What it told beside its answers, which may be why; never shown as it is, either.
         self.beside: Callable[[], Sequence[str]] = tuple
+        #: Those of that which a user must see where nothing is wrong, too.
+        self.alerts: Callable[[], Sequence[str]] = tuple
         #: What came of a line that has not ended yet.
         self.line_so_far: Callable[[], bytes] = bytes
         self._end: Failure | None = None
@@ -145,7 +147,6 @@ class SessionState:
     def report(self) -> ProbeReport:
         """How the session ended, once it did; without what the server repeats of the password."""
         end = self._end or self.broken_off()
-        failed = end.stage is not ProbeStage.DONE
         return ProbeReport(
             stage=end.stage,
             reason=end.reason,
@@ -159,7 +160,7 @@ class SessionState:
             mailbox=self.echo_filter.mailbox(self.mailbox),
             retry_after=end.retry_after,
             cause=end.cause,
-            server_text=self._told(end) if failed else None,
+            server_text=self._told(end),
             fix=self.echo_filter.sentence(end.fix, self.tls),
             needs_someone=end.needs_someone,
             unclear=end.unclear,
@@ -167,10 +168,15 @@ class SessionState:
 
     def _told(self, end: Failure) -> str | None:
         """The server's words in a form that may be shown: its answer, if that was the end, and what
-        it told beside its answers; None where there are none."""
+        it told beside its answers, of which alerts alone count where all went well; None where
+        there are none."""
         answer = [self.said] if end.cause is not None and self.said is not None else []
         # What speaks another protocol is not shown at all.
-        beside = self.beside() if end.reason is not Reason.UNEXPECTED_GREETING else ()
+        beside: Sequence[str] = ()
+        if end.stage is ProbeStage.DONE:
+            beside = self.alerts()
+        elif end.reason is not Reason.UNEXPECTED_GREETING:
+            beside = self.beside()
         login = self.login
         secrets, names = ((login.password,), (login.username,)) if login else ((), ())
         said = "\n".join(dict.fromkeys([*answer, *beside]))

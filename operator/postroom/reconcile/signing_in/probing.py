@@ -13,7 +13,7 @@ from postroom.api.reasons import Reason
 from postroom.mail.replies import Cause, causes, is_same_refusal
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.mail.session.echo_filter import without_withheld
-from postroom.reconcile.signing_in import certificates, retrying
+from postroom.reconcile.signing_in import alerts, certificates, retrying
 from postroom.reconcile.signing_in.references import Credentials
 from postroom.reconcile.signing_in.token_credentials import TokenCredentials
 from postroom.reconcile.signing_in.token_probe import Probe, probe_with_token
@@ -138,6 +138,7 @@ async def probe_once(attempt: Attempt, probe: Probe, memory: Memory, world: Worl
         else:
             report = await probe(attempt.login)
         report = _note_answer(attempt, memory, rejection, report, now)
+        report = alerts.standing(report, name, inputs, attempt.request, memory, now)
     report = _note_pause(attempt, memory, inputs, report, now)
     _note_due(attempt, memory, report, now)
     report = _counting_refusals(report, memory.rejections.get(attempt.slot))

@@ -80,6 +80,17 @@ class RecentProbe:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingAlert:
+    """What a server that works wants its users to see, what it was probed with, under which request
+    token, and when it was said last."""
+
+    inputs: tuple[object, ...]
+    request: str | None
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class IdentityLook:
     """What was found out about identities, what it was asked with, and when.
 
@@ -118,6 +129,7 @@ _SEVERAL = (
     "failed_probes",
     "due",
     "looks_for_overdue",
+    "alerts",
 )
 
 
@@ -164,6 +176,8 @@ class Memory:
     sent_at: dict[str, datetime]
     #: When one that was given up was looked for last, by its token.
     looks_for_overdue: dict[str, datetime]
+    #: What each protocol's server wants to be seen, though nothing is wrong.
+    alerts: dict[str, StandingAlert]
     #: The servers that want to be left alone, by host.
     pauses: dict[str, Pause]
     #: How often in a row each protocol failed.

@@ -38,6 +38,20 @@ def test_the_last_few_are_kept_each_once_and_bounded() -> None:
     for line in (b"* NO 1", b"A1 NO 2", b"NO 3", *(b"* NO %d" % number for number in (4, 5, 5, 6))):
         notices.hear(line)
     assert notices.texts == (b"4", b"5", b"6")
+
+
+def test_alerts_are_known_also_in_the_answer_to_what_was_done() -> None:
+    notices = Notices()
+    for line in (
+        b"* NO full",
+        b"* OK [alert] a",
+        b"A1 OK [ALERT] b",
+        b"A2 OK b",
+        b"+ OK [ALERT] c",
+    ):
+        notices.hear(line)
+    assert notices.texts == (b"full", b"[alert] a", b"[ALERT] b")
+    assert notices.alerts == (b"[alert] a", b"[ALERT] b")
     notices.hear(b"* NO " + b"x" * 5000)
     assert notices.texts[-1] == b"x" * 1024
     notices.forget()

@@ -17,6 +17,7 @@ from postroom.reconcile.status.outcome import (
     Pause,
     RecentProbe,
     Rejection,
+    StandingAlert,
 )
 from postroom.reconcile.status.remembered import shift
 from unit.reconcile.message_worlds import TAKEN
@@ -39,6 +40,7 @@ def filled(at: datetime) -> Memory:
     memory.sends, memory.sent_at = {"token": TAKEN}, {"token": at}
     memory.looks_for_overdue = {"token": at}
     memory.pauses = {"h": Pause("SMTP", REPORT, at, at + timedelta(hours=1), ("x",), None)}
+    memory.alerts = {"IMAP": StandingAlert(("x",), None, "[ALERT] hi", at)}
     memory.due = {"SMTP": at}
     memory.identities = IdentityLook(("x",), at, timedelta(minutes=1))
     memory.failures = 4

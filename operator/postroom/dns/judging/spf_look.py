@@ -44,9 +44,11 @@ class SPFLook:
         return any(self.trial(text, of).all_pass for of in (Outcome.TIMEOUT, Outcome.NX_DOMAIN))
 
     def depends(self, text: str) -> bool:
-        """Whether what is required passes by a record only where the records are there that it
-        includes by names of the message: one that is not is permerror (RFC 7208 section 5.2)."""
-        varies = bool(spf.reach(text, self.others, self.planned.name).dependent)
+        """Whether what is required passes by a record only where names of the message are there:
+        one that it includes and that is not is permerror, as are more than two others (RFC 7208
+        sections 5.2 and 4.6.4)."""
+        found = spf.reach(text, self.others, self.planned.name)
+        varies = bool(found.dependent) or found.most_voids > spf.VOID_LOOKUP_LIMIT
         return varies and bool(self.trial(text, Outcome.NX_DOMAIN).failing)
 
 

@@ -17,6 +17,9 @@ OTHERS: dict[Key, list[str]] = {
     ("back.net", "TXT"): [f"v=spf1 ip4:203.0.113.9 include:{DOMAIN} -all"],
     ("list.net", "TXT"): ["for its names"],
     ("each.net", "TXT"): ["v=spf1 include:%{i}.list.net -all"],
+    ("lists.net", "TXT"): [
+        "v=spf1 exists:%{i}.list.net exists:%{l}.list.net exists:%{s}.list.net -all"
+    ],
     ("own.net", "TXT"): ["v=spf1 -mx:%{ir}.list.net ip4:203.0.113.0/28 -all"],
 }
 
@@ -76,6 +79,8 @@ def test_a_record_that_leads_back_is_looked_at_as_the_fix_makes_it() -> None:
         # also where nothing is there yet, in whatever order the spec has them.
         ("", ["each.net", "ours.net"], "include:ours.net include:each.net ~all"),
         ("", ["ours.net", "each.net"], "include:ours.net include:each.net ~all"),
+        # Three that find nothing are permerror as well.
+        ("", ["lists.net", "ours.net"], "include:ours.net include:lists.net ~all"),
         # What stands before it, and lets pass what is required all the same, stays there.
         (
             "ip4:198.51.100.0/24 include:%{i}.list.net ~all",

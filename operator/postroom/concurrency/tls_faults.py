@@ -45,7 +45,7 @@ _CERTIFICATES = {
     code: fault
     for fault, codes in {
         TLSFault.ISSUER_UNKNOWN: (2, 20, 21),
-        TLSFault.MALFORMED: (4, 6, 13, 14, 34, 41, 51, 52, 53),
+        TLSFault.MALFORMED: (4, 6, 13, 14, 34, 41, 49, 51, 52, 53),
         TLSFault.WRONG_SIGNATURE: (7,),
         TLSFault.NOT_YET_VALID: (9,),
         TLSFault.EXPIRED: (10,),

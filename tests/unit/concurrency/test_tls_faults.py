@@ -30,6 +30,12 @@ _OF_OPENSSL = re.compile(
         (19, TLSFault.OWN_AUTHORITY),
         (20, TLSFault.ISSUER_UNKNOWN),
         (32, TLSFault.NO_AUTHORITY),
+        # What name constraints say that cannot be read; and that they forbid a name.
+        (49, TLSFault.MALFORMED),
+        (51, TLSFault.MALFORMED),
+        (52, TLSFault.MALFORMED),
+        (53, TLSFault.MALFORMED),
+        (47, TLSFault.CONSTRAINED),
         (62, TLSFault.OTHER_NAME),
         (64, TLSFault.OTHER_NAME),
         (67, TLSFault.WEAK_AUTHORITY),

@@ -128,7 +128,8 @@ def _beside(
         title = title_of(host_of(planned.value)) or "the provider"
         message = (
             f"The {judgement.where(planned)} to {host_of(planned.value)} must be the only one "
-            f"there, or {title} does not use the name: {_said(first)}."
+            f"there, or {title} does not use the name: {_said(first)}. If another SendingDomain "
+            "asks for that, have one of the two take another name: their fixes undo each other."
         )
     if more:
         message += f" So must {_named([stray.value for stray in more])}."

@@ -287,6 +287,9 @@ def test_where_one_exchange_is_demanded_a_second_is_wrong(
     judged = seen.judged(made, id)
     assert verdict(judged) == ("Wrong", "MX_NOT_A_HOST" if "mail" in other else "MX_NOT_ALONE")
     assert judged.cause is not None
+    # Who else asks for it is in no view of one domain.
+    told = "another SendingDomain" in judged.message
+    assert told is (judged.cause.code == "MX_NOT_ALONE")
     fix = judged.cause.fix
     assert fix is not None
     assert [one.value for one in fix.remove] == [other]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from owners import always_there
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.client import ApiError
 from postroom.controller.rotation import SECRET_TYPE, OwnedSecrets
@@ -97,7 +98,11 @@ class Secrets:
 
     def store(self) -> OwnedSecrets:
         """A store as a new process has it."""
-        return OwnedSecrets(self, SecretWriter(self, TokenBucket(1e6, 1000)), lambda: self.now)
+        return OwnedSecrets(
+            self,
+            SecretWriter(self, TokenBucket(1e6, 1000), always_there),
+            lambda: self.now,
+        )
 
     def passes(self, **time: float) -> None:
         self.now += timedelta(**time)

@@ -8,12 +8,13 @@ ever touched: whoever stands under the name of a child and is not controlled so 
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from postroom.api.names import API_VERSION, GROUP, Key
+from postroom.api.names import API_VERSION, GROUP, Key, Kind
+from postroom.controller.cache import Cache
 from postroom.controller.client import ApiError
-from postroom.controller.raw_objects import metadata_of
+from postroom.controller.raw_objects import Raw, metadata_of
 from postroom.log import about
 from postroom.reconcile.status.wanted import Child, ChildState, Wanted
 
@@ -30,6 +31,10 @@ class Owner(NamedTuple):
     kind: str
     name: str
     uid: str
+
+
+#: Whether the owner of a child in a namespace is still there.
+IsThere = Callable[[str, Owner], bool]
 
 
 def metadata_for(
@@ -95,6 +100,28 @@ def state_after(error: ApiError) -> ChildState:
     # A conflict that outlasts the attempts: somebody else writes the same at the same time.
     passing = error.transient or error.status in (404, 409) or error.of_ending_namespace
     return ChildState.UNAVAILABLE if passing else ChildState.REFUSED
+
+
+def refuse_orphan(namespace: str, raw: Raw, is_there: IsThere) -> None:
+    """Raise `ApiError` for a child whose owner is no more; asked when nothing is left to do but to
+    create it.
+
+    It would be collected, but seconds later, and what it hands out is not for whoever has a
+    namespace of this name by then.
+    """
+    owner = controller_of(raw)
+    if owner is not None and not is_there(namespace, owner):
+        raise ApiError(f"{raw.get('kind')} {namespace}", 0, f"{owner.kind} {owner.name} is gone")
+
+
+def known_to(cache: Cache) -> IsThere:
+    """Whether a cache has a resource, and not a later one of its name."""
+
+    def is_there(namespace: str, owner: Owner) -> bool:
+        raw = cache.get(Key(Kind(owner.kind), namespace, owner.name))
+        return raw is not None and metadata_of(raw).get("uid") == owner.uid
+
+    return is_there
 
 
 class ChildWriter(Protocol):

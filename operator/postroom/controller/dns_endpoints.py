@@ -58,10 +58,12 @@ class OwnedEndpoints:
         self,
         client: EndpointClient,
         bucket: TokenBucket,
+        is_there: children.IsThere,
         audit: Audit | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._client, self._bucket, self._audit = client, bucket, audit or Audit()
+        self._is_there = is_there
         self._guard = SecretGuard(self, now, _foreign)
 
     async def read(self, namespace: str, name: str, uid: str) -> tuple[HandedSet, ...] | ChildState:
@@ -95,6 +97,8 @@ class OwnedEndpoints:
             await self._bucket.take(namespace)
             if there is not None:
                 made["metadata"]["uid"] = metadata_of(there).get("uid")
+            else:
+                children.refuse_orphan(namespace, made, self._is_there)
             # Who comes first with a name keeps it: only what is ours is taken back from others.
             force = there is not None
             await self._client.apply_dns_endpoint(namespace, name, made, force=force)
@@ -131,9 +135,11 @@ class OwnedEndpoints:
         await self._client.create_dns_endpoint(namespace, secret, dry_run=dry_run)
 
 
-def of_cluster(cluster: Cluster, bucket: TokenBucket, audit: Audit) -> OwnedEndpoints:
+def of_cluster(
+    cluster: Cluster, bucket: TokenBucket, is_there: children.IsThere, audit: Audit
+) -> OwnedEndpoints:
     """The DNSEndpoints of a cluster, written within a rate."""
-    return OwnedEndpoints(DNSEndpointClient(cluster), bucket, audit)
+    return OwnedEndpoints(DNSEndpointClient(cluster), bucket, is_there, audit)
 
 
 def _manifest(

@@ -136,7 +136,8 @@ class _Operator(lifecycle.Lifecycle):
         if isinstance(outbound.mail, NetworkProbes):
             outbound.mail.observe = self._metrics.observe_session
             outbound.mail.signed_in = self._audit.signed_in
-        secrets = SecretWriter(self._cluster, self._bucket, self._audit)
+        is_there = children.known_to(self._intake.cache)
+        secrets = SecretWriter(self._cluster, self._bucket, is_there, self._audit)
         writers, endpoints = self._child_writers(secrets)
         outbound = replace(outbound, endpoints=endpoints)
         if isinstance(outbound.tokens, TokenSource):
@@ -192,7 +193,8 @@ class _Operator(lifecycle.Lifecycle):
             writers["Secret"] = bindings.BindingSecrets(self._cluster, secrets)
         if not self._settings.publish_dns_endpoints:
             return writers, dns_endpoints.NoEndpoints()
-        handed = dns_endpoints.of_cluster(self._cluster, self._bucket, self._audit)
+        is_there = children.known_to(self._intake.cache)
+        handed = dns_endpoints.of_cluster(self._cluster, self._bucket, is_there, self._audit)
         return {**writers, "DNSEndpoint": handed}, handed
 
     def _overhear(self, outbound: Outbound, key: Key, raw: Raw) -> None:

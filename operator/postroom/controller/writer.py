@@ -27,7 +27,7 @@ from postroom.api.resource import Metadata
 from postroom.api.status import ALWAYS_TOLD, CommonStatus
 from postroom.concurrency.backoff import Backoff
 from postroom.concurrency.token_bucket import TokenBucket
-from postroom.controller import rights
+from postroom.controller import children, rights
 from postroom.controller.audit import Audit
 from postroom.controller.client import ApiError
 from postroom.controller.intake import Intake, utc_now
@@ -283,9 +283,13 @@ class SecretWriter:
     """Writes Secrets of the operator's own, within the same rate as statuses; raises `ApiError`."""
 
     def __init__(
-        self, client: SecretClient, bucket: TokenBucket, audit: Audit | None = None
+        self,
+        client: SecretClient,
+        bucket: TokenBucket,
+        is_there: children.IsThere,
+        audit: Audit | None = None,
     ) -> None:
-        self._client, self._bucket = client, bucket
+        self._client, self._bucket, self._is_there = client, bucket, is_there
         self._audit = audit or Audit()
 
     async def create(
@@ -293,6 +297,8 @@ class SecretWriter:
     ) -> None:
         """Create a Secret unless one of this name exists; a dry run persists nothing."""
         await self._bucket.take(namespace)
+        if not dry_run:
+            children.refuse_orphan(namespace, secret, self._is_there)
         await self._client.create_secret(namespace, secret, dry_run=dry_run)
         if not dry_run:
             self._audit.secret_written(namespace, str(secret["metadata"]["name"]))

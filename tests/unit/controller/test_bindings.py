@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from postroom.api.masked import Masked
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.bindings import BindingSecrets
-from postroom.controller.children import Owner
+from postroom.controller.children import Owner, state_after
+from postroom.controller.client import ApiError
 from postroom.controller.writer import SecretWriter
 from postroom.reconcile.account.binding_content import SECRET_TYPE
 from postroom.reconcile.status.wanted import Child, ChildState, SecretBody, Wanted, Yielded
@@ -40,14 +41,29 @@ def body(host: str = "a", *, takes_over: bool = True) -> SecretBody:
 class Kube(Secrets):
     """An API server, and what it is asked for."""
 
+    gone: frozenset[Owner] = frozenset()
+
+    def is_there(self, namespace: str, owner: Owner) -> bool:
+        return owner not in self.gone
+
     async def make(self, owner: Owner, content: object) -> ChildState:
-        writer = SecretWriter(self, TokenBucket(1e9, 1e9))
+        writer = SecretWriter(self, TokenBucket(1e9, 1e9), self.is_there)
         bindings = BindingSecrets(self, writer, lambda: NOW)
         return await bindings.apply("mail", owner, Wanted(CHILD, content))
 
     @property
     def owners(self) -> list[str]:
         return [each["name"] for each in self.there["default-mail"]["metadata"]["ownerReferences"]]
+
+
+async def test_nothing_is_made_for_whoever_went_while_it_waited_for_its_turn() -> None:
+    """A namespace of this name may be another tenant's by then."""
+    kube = Kube()
+    kube.gone = frozenset({OLD})
+    with pytest.raises(ApiError) as refused:
+        await kube.make(OLD, body())
+    assert state_after(refused.value) is ChildState.UNAVAILABLE
+    assert (kube.there, kube.writes) == ({}, [])
 
 
 async def test_it_changes_hands_in_one_write() -> None:

@@ -10,18 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postroom.controller.cache import Cache
 from postroom.controller.children import (
     Children,
     ChildWriter,
     Owner,
     controller_of,
     is_controlled_by,
+    known_to,
     metadata_for,
+    refuse_orphan,
     state_after,
 )
 from postroom.controller.client import ApiError
 from postroom.reconcile.status.wanted import Child, ChildState, Wanted
-from unit.controller.samples import ACCOUNT
+from unit.controller.samples import ACCOUNT, stored
 
 OWNER = Owner("EmailAccount", "support", "uid-1")
 JSON = st.recursive(
@@ -109,3 +112,23 @@ def test_one_that_fails_is_alone_and_nothing_that_was_sent_is_logged(
         ChildState.NOT_ALLOWED,
     ]
     assert "canary" not in caplog.text
+
+
+def test_a_cache_knows_an_owner_and_no_later_one_of_its_name() -> None:
+    cache = Cache()
+    is_there = known_to(cache)
+    owner = Owner(ACCOUNT.kind.value, ACCOUNT.name, "uid-1")
+    child = {"kind": "Secret", "metadata": metadata_for(owner, ACCOUNT.namespace, "default-mail")}
+    for uid, there in [("uid-1", True), ("uid-2", False)]:
+        cache.put(ACCOUNT.kind, stored(ACCOUNT, uid=uid))
+        assert is_there(ACCOUNT.namespace, owner) is there
+        assert not is_there("elsewhere", owner)
+        if there:
+            refuse_orphan(ACCOUNT.namespace, child, is_there)
+            # What none of ours controls, as a Secret of somebody else, is not for us to judge.
+            refuse_orphan("elsewhere", {"kind": "Secret", "metadata": {}}, is_there)
+        else:
+            with pytest.raises(ApiError, match="EmailAccount support is gone"):
+                refuse_orphan(ACCOUNT.namespace, child, is_there)
+        cache.drop(ACCOUNT, uid)
+        assert not is_there(ACCOUNT.namespace, owner)

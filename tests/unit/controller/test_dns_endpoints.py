@@ -69,8 +69,11 @@ class Api:
             raise ApiError("POST", 422)
 
 
-def endpoints(api: Api) -> OwnedEndpoints:
-    return OwnedEndpoints(api, TokenBucket(1000, 1000), now=lambda: NOW + timedelta())
+def endpoints(api: Api, *, owned: bool = True) -> OwnedEndpoints:
+    bucket = TokenBucket(1000, 1000)
+    return OwnedEndpoints(
+        api, bucket, lambda namespace, owner: owned, now=lambda: NOW + timedelta()
+    )
 
 
 def apply(api: Api, wanted: Wanted, ours: OwnedEndpoints | None = None) -> ChildState:
@@ -92,6 +95,14 @@ def test_it_is_made_changed_left_and_deleted(caplog: pytest.LogCaptureFixture) -
     assert api.calls == ["applied", "forced", "deleted"]
     told = [event["action"] for record in caplog.records for event in vars(record)["audit"]]
     assert told == ["RecordsPublished", "RecordsPublished", "RecordsWithdrawn"]
+
+
+def test_nothing_is_published_for_whoever_went_while_it_waited_for_its_turn() -> None:
+    api = Api()
+    with pytest.raises(ApiError) as refused:
+        apply(api, WANTED, endpoints(api, owned=False))
+    assert refused.value.transient
+    assert (api.there, api.calls) == (None, [])
 
 
 def test_what_somebody_holds_is_not_gone_and_publishes_nothing() -> None:

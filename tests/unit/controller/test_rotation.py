@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from lab.kept_secrets import KEPT_NAME, Secrets, kept
 from lab.oauth_lab import microsoft_user
+from owners import always_there
 from postroom.api.masked import Masked
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.client import ApiError
@@ -89,7 +90,7 @@ async def test_whoever_stands_beside_the_operator_uses_what_is_kept_and_writes_n
     secret = ours(data={"refreshToken": "a2VwdA=="})
     secret["metadata"]["annotations"] = {"postroom.dev/seeded-from": "uid/1"}
     secrets, grant = Secrets({KEPT_NAME: secret}), kept(microsoft_user())
-    beside = OthersSecrets(secrets, SecretWriter(secrets, TokenBucket(1e6, 1)))
+    beside = OthersSecrets(secrets, SecretWriter(secrets, TokenBucket(1e6, 1), always_there))
     assert await beside.newest(grant) == Masked("kept")
     await beside.keep(grant, Masked("newer"), refused=True)
     assert (secrets.writes, secrets.tries) == ([], [])
@@ -103,7 +104,7 @@ async def test_writes_keep_to_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(bucket, "take", take)
     secrets = Secrets()
-    writer = SecretWriter(secrets, bucket)
+    writer = SecretWriter(secrets, bucket, always_there)
     await writer.create("mail", ours())
     await writer.patch("mail", KEPT_NAME, {"metadata": {"resourceVersion": "1"}})
     assert (taken, len(secrets.writes)) == (["mail", "mail"], 2)

@@ -18,6 +18,7 @@ import pytest
 from house.texture import PACKAGE, sources
 from lab.kept_secrets import Secrets, kept
 from lab.oauth_lab import google_user, microsoft_user
+from owners import always_there
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.masked import Masked
 from postroom.api.names import Key, Kind
@@ -88,7 +89,7 @@ def tokens(monkeypatch: pytest.MonkeyPatch) -> Memory:
 
 def refresh_tokens(monkeypatch: pytest.MonkeyPatch) -> Memory:
     secrets = Secrets()
-    writer = SecretWriter(secrets, TokenBucket(1e6, 1))
+    writer = SecretWriter(secrets, TokenBucket(1e6, 1), always_there)
     store = OwnedSecrets(secrets, writer, limit=ROOM)
 
     def grant(number: int) -> Any:

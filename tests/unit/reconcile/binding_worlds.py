@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, cast
 
+from owners import always_there
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.names import Key, Kind
 from postroom.concurrency.token_bucket import TokenBucket
@@ -114,7 +115,7 @@ class BindingWorld(Mail):
         super().__init__(**spec)
         self.kube = Secrets()
         self.outcome: Outcome | None = None
-        writer = SecretWriter(self.kube, TokenBucket(1e9, 1e9))
+        writer = SecretWriter(self.kube, TokenBucket(1e9, 1e9), always_there)
         self.children = Children({"Secret": BindingSecrets(self.kube, writer, self.now)})
 
     def vanish(self, key: Key) -> None:

@@ -13,7 +13,7 @@ from typing import Any, cast
 from postroom import __version__
 from postroom.api.names import Key, Kind
 from postroom.concurrency.places import Places
-from postroom.controller import client, kubeconfig, lifecycle, network, rotation
+from postroom.controller import children, client, kubeconfig, lifecycle, network, rotation
 from postroom.controller.audit import Audit
 from postroom.controller.cache import Cache
 from postroom.controller.inbound.dispatch import Dispatcher
@@ -116,7 +116,9 @@ class _Delivering(lifecycle.Lifecycle):
         if isinstance(outbound.mail, NetworkProbes):
             outbound.mail.signed_in = audit.signed_in
         if isinstance(outbound.tokens, TokenSource):
-            secrets = SecretWriter(self._cluster, self._bucket, audit)
+            secrets = SecretWriter(
+                self._cluster, self._bucket, children.known_to(self._intake.cache), audit
+            )
             outbound.tokens.keep_in(rotation.OthersSecrets(self._cluster, secrets))
             outbound.tokens.asked = audit.token_asked
         world = ClusterWorld(

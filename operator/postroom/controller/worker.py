@@ -106,6 +106,8 @@ class Worker:
                     await self._handle(key)
             finally:
                 self._queue.done(key)
+            # Where nothing was to be written, nothing was waited for: everything else has its turn.
+            await asyncio.sleep(0)
 
     async def _handle(self, key: Key) -> None:
         """Work on one key; whatever goes wrong stays with this key."""
@@ -171,7 +173,7 @@ class Worker:
             self._conclude(key, metadata.uid, outcome, result)
             if result in _TOLD:
                 await self._apply(key, metadata.uid, outcome)
-        elif key not in self._intake.cache:
+        if key not in self._intake.cache:
             self._intake.dependants.forget(key)
 
     async def _apply(self, key: Key, uid: str, outcome: Outcome) -> None:
@@ -193,13 +195,17 @@ class Worker:
         any of their writes was sent.
         """
         memory = self._intake.memory(key)
-        ended = asyncio.Event()
+        ended, loop = asyncio.Event(), asyncio.get_running_loop()
+        given_up = loop.time() + _LONGEST_RUN
         telling: list[asyncio.Task[bool]] = []
 
         def takes_long() -> None:
-            telling.append(asyncio.ensure_future(self._tell(key, raw, evaluated, bound, ended)))
+            # Here, as what tells may wait for a write, or fail.
+            bound.reschedule(given_up)
+            told = self._tell(key, raw, memory, evaluated, bound, ended)
+            telling.append(asyncio.ensure_future(told))
 
-        timer = asyncio.get_running_loop().call_later(self._slow_run, takes_long)
+        timer = loop.call_later(self._slow_run, takes_long)
         outcome: Outcome | None = None
         try:
             async with asyncio.timeout(None) as bound:
@@ -207,9 +213,14 @@ class Worker:
         except TimeoutError:
             if not bound.expired():
                 raise
+            if bound.when() == given_up:
+                raise _TooLong from None
         except asyncio.CancelledError:
             for task in telling:
                 task.cancel()
+            # An error that it ended by before must not stand for our end.
+            await asyncio.gather(*telling, return_exceptions=True)
+            telling.clear()
             raise
         finally:
             timer.cancel()
@@ -225,31 +236,26 @@ class Worker:
         self,
         key: Key,
         raw: Raw,
+        memory: Memory,
         evaluated: Evaluated,
         bound: asyncio.Timeout,
         ended: asyncio.Event,
     ) -> bool:
         """Tell of a slow run on a new generation that it is at work, once, and what a slow look at
-        a mailbox is at for as long as it lasts, which is bounded. Returns whether that was told."""
-        clock = asyncio.get_running_loop().time
-        given_up = clock() + _LONGEST_RUN - self._slow_run
+        a mailbox is at for as long as it lasts. Returns whether that was told."""
         stored = parse_status(key.kind, raw.get("status"))
         if stored.observed_generation != evaluated.generation:
             status = self._evaluator.progressing(key.kind, raw, self._now())
             await self._writer.write(evaluated, status)
         told = False
-        while not ended.is_set():
-            if clock() >= given_up:
-                bound.reschedule(clock())
-                raise _TooLong
+        while not (ended.is_set() or bound.expired()):
             current = self._intake.cache.get(key)
             if key.kind is Kind.SENDING_DOMAIN and evaluated.uid != metadata_of(current or {}).get(
                 "uid"
             ):
                 # What waits in the line before a name server need not be asked any more.
-                bound.reschedule(clock())
+                bound.reschedule(asyncio.get_running_loop().time())
                 break
-            memory = self._intake.memory(key)
             at_work = self._evaluator.syncing(key.kind, current or raw, memory, self._now())
             if at_work is not None:
                 told = await self._writer.write(evaluated, at_work) in _TOLD or told

@@ -267,6 +267,27 @@ async def test_each_status_is_sent_before_the_next_object_is_evaluated() -> None
     assert history == ["evaluated", "sent"] * len(keys)
 
 
+async def test_runs_that_wait_for_nothing_leave_turns_to_everything_else() -> None:
+    """Else as many as find nothing new would keep health, the Lease and the watch waiting."""
+    turn, looked = 0, list[int]()
+
+    async def looks(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+        looked.append(turn)
+        return Outcome(None, None)
+
+    async def turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    keys = [Key(Kind.MAIL_SERVER, "mail", f"smtp{number}") for number in range(12)]
+    turning = asyncio.ensure_future(turns())
+    await Bench(looks).run(*((key, stored(key, uid=key.name)) for key in keys))
+    turning.cancel()
+    assert len(set(looked)) == len(keys)
+
+
 async def test_what_a_slow_run_is_at_is_told_to_the_end_before_the_run_counts() -> None:
     """A write that is not answered when the run ends would be another one's conflict."""
     answered: list[int] = []
@@ -314,6 +335,51 @@ async def test_whoever_stops_a_worker_stops_its_run_and_what_tells_of_it(seconds
         await asyncio.wait_for(working, 5)
     assert ended.is_set()
     assert asyncio.all_tasks() == others
+
+
+class Speechless(Bench):
+    """What tells of a slow run fails."""
+
+    def progressing(self, kind: Kind, raw: Raw, now: datetime) -> CommonStatus:
+        raise RuntimeError("a bug")
+
+
+async def endless(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+    await asyncio.sleep(60)
+    raise AssertionError("it went on")
+
+
+async def test_a_run_of_which_nothing_can_be_told_is_bounded_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "_LONGEST_RUN", 0.05)
+    one = await Speechless(endless).run()
+    assert (errors(one), one.queue.scheduled) == (1, 1)
+
+
+async def test_whoever_stops_a_run_of_which_nothing_can_be_told_is_heard() -> None:
+    one = Speechless(endless)
+    one.intake.seen(SERVER.kind, stored(SERVER))
+    one.intake.release()
+    working = asyncio.ensure_future(one.worker.run())
+    await asyncio.sleep(0.05)
+    working.cancel()
+    done, _ = await asyncio.wait({working}, timeout=5)
+    one.queue.close()
+    assert [each.cancelled() for each in done] == [True]
+
+
+@pytest.mark.parametrize("tells", [True, False])
+async def test_nothing_is_kept_of_what_goes_during_a_slow_run(tells: bool) -> None:
+    async def goes(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+        bench.intake.gone(SERVER)
+        await asyncio.sleep(0.1)
+        return Outcome(status_for(raw) if tells else None, None, (), frozenset({"Secret/login"}))
+
+    bench = Bench(goes)
+    await bench.run()
+    assert bench.intake._memories == {}
+    assert bench.intake.dependants.of("mail", ["Secret/login"]) == []
 
 
 async def test_the_look_at_a_domain_ends_when_the_domain_is_gone() -> None:

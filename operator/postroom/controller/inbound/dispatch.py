@@ -160,6 +160,8 @@ class Dispatcher:
                     self._tell_of_us(key, Reason.INTERNAL_ERROR, _OUR_ERROR)
             finally:
                 self._queue.done(key)
+            # Where a look waited for nothing, everything else has its turn.
+            await asyncio.sleep(0)
 
     async def finish(self) -> None:
         """Have every courier end with the message that its application has before it."""

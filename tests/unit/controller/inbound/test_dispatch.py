@@ -36,7 +36,7 @@ from postroom.dns.ownership import OwnershipRules
 from postroom.reconcile.world import Outbound
 from unit.controller.inbound.office import Mailbox, judged
 from unit.controller.inbound.statuses import SPEC, StatusServer, account, condition_of
-from unit.controller.samples import ACCOUNT
+from unit.controller.samples import ACCOUNT, stored
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 KEYS = ["whsec_" + base64.b64encode(bytes([number]) * 32).decode() for number in range(3)]
@@ -234,6 +234,26 @@ async def test_mail_goes_out_as_soon_as_the_operator_has_signed_in(office: Offic
     await office.look()
     assert len(office.sent) == 1 and office.sent[0].destination.address == "10.0.0.7"
     assert (office.reason(), await office.uid()) == ("True Delivering", 1)
+
+
+async def test_accounts_that_hand_nothing_over_leave_turns_to_everything_else(
+    office: Office,
+) -> None:
+    turn, looked = 0, list[int]()
+
+    def pending(key: Key, uid: str) -> None:
+        looked.append(turn)
+
+    office.told.pending = pending  # type: ignore[method-assign]
+    for number in range(12):
+        key = Key(Kind.EMAIL_ACCOUNT, "mail", f"office-{number}")
+        office.intake.seen(key.kind, stored(key, uid=key.name))
+    office.intake.release()
+    while len(looked) < 12:
+        turn += 1
+        await asyncio.sleep(0)
+    # Two look at a time.
+    assert len(set(looked)) >= 6
 
 
 @pytest.mark.parametrize(

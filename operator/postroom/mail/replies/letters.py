@@ -9,16 +9,19 @@ its own (`server_text`).
 import re
 import unicodedata
 
-_LATIN = r"A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
+#: Without the letters for clicks, which look like signs.
+_LATIN = r"A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u01bf\u01c4-\u024f\u1e00-\u1eff"
 _GREEK = r"\u0386\u0388-\u03ff\u1f00-\u1fbc\u1fc2-\u1fcc\u1fd0-\u1fdb\u1fe0-\u1fec\u1ff2-\u1ffc"
 #: Of Chinese, Japanese and Korean, which stand in one word; and of Thai.
 _EAST_ASIAN = r"\u3005\u3041-\u3096\u30a1-\u30fa\u30fc\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
 _THAI = r"\u0e01-\u0e30\u0e32\u0e33\u0e40-\u0e46"
+#: Without the strokes through letters (U+0334 to U+0338), which would cross a word out.
+_MARKS = r"\u0300-\u0333\u0339-\u034e"
 #: Letters of a script, and its marks; those of the first three have capitals.
 _CASED = (
-    (_LATIN, r"\u0300-\u034e"),
-    (_GREEK, r"\u0300-\u034e"),
-    (r"\u0400-\u0481\u048a-\u052f", r"\u0300-\u034e"),
+    (_LATIN, _MARKS),
+    (_GREEK, _MARKS),
+    (r"\u0400-\u0481\u048a-\u052f", _MARKS),
 )
 _UNCASED = (
     (r"\u05d0-\u05ea", r"\u05b0-\u05bd\u05c1\u05c2"),

@@ -92,7 +92,8 @@ def normalised(text: str, secrets: Iterable[Masked] = (), names: Iterable[str] =
     plain word stays. `names` are those that we signed in with, which are left out.
     """
     said = _APART.sub(r"\1", letters.prepared(text[:_READ_LIMIT])[:_READ_LIMIT])
-    folded = {unicodedata.normalize("NFKC", name).strip().lower() for name in names}
+    # As what is said is written by then: "田中1" in two words.
+    folded = {letters.prepared(name).strip().lower() for name in names}
     folded |= {name.partition("@")[0] for name in folded}
     ours = {way for name in folded if name for way in (name, name[::-1])}
     for name in sorted((our for our in ours if " " in our), key=len, reverse=True):

@@ -32,6 +32,9 @@ from rows import over
         ("u\u0301\u0302\u0303\u0304", False),
         ("ü1", False),
         ("ü\u200bü", False),
+        ("l\u0336o\u0336g\u0336", False),  # crossed out
+        ("o\u0338", False),
+        ("\u01c3", False),  # looks like "!"
         ("\u3164", False),
         ("\U0001d5ba", False),
         ("", False),

@@ -275,6 +275,11 @@ def test_no_six_letters_of_a_secret_remain(secret: str, at: int, backwards: bool
         ("apikey", "use apikeys or yekipa", "use …"),
         ("alice", "authentication failed", "authentication failed"),
         ("王伟", "用户王伟不存在", ""),
+        ("田中1", "ユーザー 田中1 は無効です", "ユーザー … は無効です"),
+        ("田中1@example.jp", "ユーザー 田中1 は無効です", "ユーザー … は無効です"),
+        ("田中、花子", "利用者 田中、花子 は無効です", "利用者 … は無効です"),
+        ("山田（営業）", "利用者 山田（営業） は無効です", "利用者 … は無効です"),
+        ("O’Neilß", "user O’Neilß unknown", "user … unknown"),
         ("иван", "пользователь Иван заблокирован", "пользователь … заблокирован"),
     ],
 )

@@ -107,6 +107,10 @@ async def test_a_login_has_few_sessions_and_a_new_one_waits_for_the_old(
         for who in (LOGIN.username, LOGIN.username.title()):
             refused = await failure_of(made, server.where, replace(LOGIN, username=who))
             assert (refused.reason.value, refused.conclusive) == ("ServerThrottled", False)
+        # Of a tag nobody knows whether the server takes it for the same login.
+        tagged = replace(LOGIN, username=LOGIN.username.replace("@", "+tag@"))
+        rejected = await failure_of(made, server.where, tagged)
+        assert rejected.reason.value == "AuthenticationRejected"
         assert (await made.probe(server.where, LOGIN, "INBOX")).reason.value == "ProbeSucceeded"
     async with made.reading(server.where, LOGIN) as reader:
         assert await reader.open("INBOX")

@@ -136,7 +136,8 @@ class NetworkProbes:
         of its host. Providers bound the sessions of a login, so that one has few of those.
         """
         namespace, name = endpoint.namespace, endpoint.host
-        whose = (namespace, *login_of(login.username, name))
+        # Whoever has a tag in the username may be somebody else, who would be kept out for ever.
+        whose = (namespace, login.username.lower(), login_of(login.username, name)[1])
         async with AsyncExitStack() as stack:
             try:
                 await stack.enter_async_context(self._lasting.slot(whose, namespace, _HANDOVER))

@@ -124,7 +124,8 @@ def normalised(text: str, secrets: Iterable[Masked] = (), names: Iterable[str] =
 
 def _ways(secret: str, said: str, shown: str) -> Iterator[tuple[str, str, str]]:
     yield secret, said, shown
-    plain = unicodedata.normalize("NFKC", secret), letters.prepared(said), shown
+    # No more than is shown of: one sign may be eighteen letters in plain form.
+    plain = unicodedata.normalize("NFKC", secret), letters.prepared(said)[:_READ_LIMIT], shown
     yield plain
     secret, said, shown = (without_marks(each.lower()) for each in plain)
     yield secret, said, shown

@@ -287,6 +287,19 @@ def test_names_are_left_out(username: str, text: str, shown: str) -> None:
     assert normalised(text, names=[username]) == shown
 
 
+def test_no_more_is_searched_for_a_secret_than_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sign may be eighteen letters in plain form."""
+    searched: list[int] = []
+
+    def looks(secret: str, said: str, shown: str) -> bool:
+        searched.append(len(said))
+        return False
+
+    monkeypatch.setattr(server_text, "is_echoed", looks)
+    assert normalised("no \ufdfa" * 2000, [Masked("pässword")])
+    assert max(searched) <= 4096
+
+
 @pytest.mark.parametrize("secret", ["", " ", "\0"])
 def test_a_secret_that_is_none_silences_nobody(secret: str) -> None:
     assert normalised("no such user", [Masked(secret)]) == "no such user"

@@ -53,7 +53,7 @@ def test_accounts_follow_the_domain_that_covers_them(
     eventually(lambda: reason_of(mail.get(ACCOUNT, "other")) == none, "a domain is missed")
     assert sender("other") == (None, none)
     (finding,) = mail.get(ACCOUNT, "other")["status"]["findings"]
-    printed = finding["fix"]["instruction"].partition("\n")[2]
+    printed = finding["fix"]["manifest"]
     # What is printed is an object as it can be applied.
     plane.kubectl("apply", "--dry-run=server", "-f", "-", input=printed)
 

@@ -124,6 +124,14 @@ def known_to(cache: Cache) -> IsThere:
     return is_there
 
 
+def why(error: ApiError) -> str:
+    """Why a child was not written, without a word of the API server's: it may repeat what was sent.
+
+    Where it said nothing, the words are ours.
+    """
+    return f"the API server answers {error.status}" if error.status else error.message
+
+
 class ChildWriter(Protocol):
     """Makes children of one kind come true."""
 
@@ -153,13 +161,6 @@ class Children:
         except TimeoutError:
             return ChildState.UNAVAILABLE
         except ApiError as error:
-            # The text may repeat what was sent.
             kind, name = wanted.child
-            logger.warning(
-                "the API server answers %d to a write of %s %s",
-                error.status,
-                kind,
-                name,
-                extra=about(key),
-            )
+            logger.warning("%s %s is not written: %s", kind, name, why(error), extra=about(key))
             return state_after(error)

@@ -19,7 +19,7 @@ from postroom.api.masked import Masked
 from postroom.api.names import GROUP, Key, Kind
 from postroom.api.times import parse_timestamp, timestamp
 from postroom.concurrency.bounded import BoundedMap
-from postroom.controller.children import Owner, is_controlled_by, is_ending, metadata_for
+from postroom.controller.children import Owner, is_controlled_by, is_ending, metadata_for, why
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
 from postroom.controller.raw_objects import metadata_of
@@ -151,10 +151,9 @@ class OwnedSecrets:
                 problem = KeepingProblem.FORBIDDEN
             known = _troubled(known, problem)
             logger.warning(
-                "a new refresh token could not be kept: the API server answers %d to a write of "
-                "Secret %s",
-                error.status,
+                "a new refresh token could not be kept in Secret %s: %s",
                 secret_name(kept_for),
+                why(error),
                 extra=about(Key(Kind(kept_for.kind), grant.namespace, kept_for.name)),
             )
         self._known.put(grant.key, known)

@@ -21,6 +21,7 @@ from postroom.controller.children import (
     metadata_for,
     refuse_orphan,
     state_after,
+    why,
 )
 from postroom.controller.client import ApiError
 from postroom.reconcile.status.wanted import Child, ChildState, Wanted
@@ -112,6 +113,8 @@ def test_one_that_fails_is_alone_and_nothing_that_was_sent_is_logged(
         ChildState.NOT_ALLOWED,
     ]
     assert "canary" not in caplog.text
+    assert caplog.messages == ["Secret bad is not written: the API server answers 422"]
+    assert why(ApiError("PUT", 0, "EmailAccount support is gone")) == "EmailAccount support is gone"
 
 
 def test_a_cache_knows_an_owner_and_no_later_one_of_its_name() -> None:

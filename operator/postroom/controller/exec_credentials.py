@@ -203,4 +203,6 @@ def _moment(text: object) -> datetime | None:
         moment = datetime.fromisoformat(str(text))
     except ValueError:
         return None
+    if moment.year == 1:
+        return None  # Go's zero time, which a program writes that knows none
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -13,6 +13,7 @@ from urllib.parse import quote
 #: What no header may hold.
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _USER, _UID, _GROUPS, _EXTRA = "as", "as-uid", "as-groups", "as-user-extra"
+FIELDS = (_USER, _UID, _GROUPS, _EXTRA)
 #: What the name of a header may have beside letters, digits and ``_.-~`` (RFC 9110), but for the
 #: percent sign, which escapes.
 _IN_NAMES = "!#$&'*+^`|"

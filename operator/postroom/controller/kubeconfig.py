@@ -85,8 +85,16 @@ async def connection(
     if kubeconfig is None and in_cluster and os.environ.get(_SERVICE_HOST):
         return _of_pod(configuration)
     paths = os.environ.get("KUBECONFIG") or _DEFAULT
-    files = kubeconfig_files.files_of(paths, kubeconfig)
-    if not any(file.exists() for file in files):
+    try:
+        files = kubeconfig_files.files_of(paths, kubeconfig)
+        found = any(file.exists() for file in files)
+    except (OSError, RuntimeError) as error:
+        # A closed directory, a name that is too long, or a home that nobody has.
+        reason = getattr(error, "strerror", None) or "there is no such home directory"
+        raise ConnectionSettingsError(
+            f"kubeconfig {kubeconfig or paths}: it cannot be read ({reason})"
+        ) from None
+    if not found:
         where = " or ".join(str(file) for file in files) or f"in KUBECONFIG={paths}"
         told = f"there is no kubeconfig {where}: give --kubeconfig, or set KUBECONFIG"
         raise ConnectionSettingsError(told)
@@ -133,8 +141,9 @@ async def _to(chosen: kubeconfig_files.Chosen, configuration: Any) -> Connection
     scheme, _, rest = str(cluster["server"]).partition("://")
     cluster["server"] = f"{scheme.lower()}://{rest}"
     if scheme.lower() != "https" and not environment_proxy.is_here(cluster["server"]):
-        # As for kubectl: whatever lies between would read what the user signs in with.
-        user = {}
+        # As for kubectl: whatever lies between would read what the user signs in with. As whom it
+        # asks is no secret, and whoever signs in for it on the way would else ask as itself.
+        user = {field: user[field] for field in impersonation.FIELDS if field in user}
     told = user.pop("exec", None)
     if told is not None and not any(field in user for field in _AT_HAND):
         program = CredentialProgram(told, cluster)

@@ -74,7 +74,8 @@ def chosen(files: Iterable[Path], context: str | None) -> Chosen:
     inner = _context(contents, name)
     cluster = _named(contents, "clusters", "cluster", inner.get("cluster"), name)
     user_name, user = inner.get("user"), dict[str, Any]()
-    if user_name is not None:
+    # kubectl writes an empty one where a context is set without a user.
+    if user_name not in (None, ""):
         user = _named(contents, "users", "user", user_name, name)
     return Chosen(
         str(inner["cluster"]), cluster, str(user_name or ""), user, _namespace(inner, name)

@@ -154,6 +154,17 @@ async def test_credentials_leave_over_tls_or_not_at_all(tmp_path: Path) -> None:
         found = await connection(written(config(TRUSTED | {"server": server}, user), tmp_path))
         await found.api.close()
         assert found.configuration.api_key == said
-        assert bool(found.asks_as) == bool(said)
+        # Whoever signs in for it on the way would else ask with more rights.
+        assert found.asks_as == (("Impersonate-User", "jane"),)
     # It is TLS in whatever case, and its authority is the cluster's.
     assert found.configuration.ssl_ca_cert
+
+
+@pytest.mark.parametrize("ends", ["0001-01-01T00:00:00Z", "", "soon", None])
+async def test_an_end_that_is_none_is_none(ends: str | None, tmp_path: Path) -> None:
+    """Go writes its zero time where a program knows no end."""
+    status = {"token": "t", "expirationTimestamp": ends}
+    told = {"apiVersion": V1, "kind": "ExecCredential", "status": status}
+    program = {"apiVersion": V1, "command": "echo", "args": [json.dumps(told)]}
+    running = CredentialProgram(program, {})
+    assert (await running.credentials()).ends is None

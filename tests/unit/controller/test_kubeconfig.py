@@ -316,6 +316,13 @@ async def test_a_file_that_is_not_there(
     assert caplog.records == []
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "~no-such-user-here/config"])
+async def test_a_path_that_cannot_be(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", name)
+    with pytest.raises(ConnectionSettingsError, match="it cannot be read"):
+        await connection(None)
+
+
 async def test_a_directory_in_its_place(tmp_path: Path) -> None:
     assert "cannot be read" in await sentence(tmp_path)
 

@@ -193,3 +193,13 @@ def test_a_variable_names_files_and_an_option_one(monkeypatch: pytest.MonkeyPatc
     assert files_of(paths) == [Path("/a"), Path("/home/me/b")]
     # as of --kubeconfig=~/a, which a shell leaves as it is
     assert files_of(paths, Path("~/a:b")) == [Path("/home/me/a:b")]
+
+
+@pytest.mark.parametrize("nobody", ["", None])
+def test_a_context_may_have_no_user(nobody: str | None, tmp_path: Path) -> None:
+    """`kubectl config set-context dev --cluster=c` writes an empty one."""
+    there = cluster("https://192.0.2.1")
+    named = {"name": "x", "context": {"cluster": "c", "user": nobody}}
+    file = written(tmp_path / "f", clusters=[there], contexts=[named], current_context="x")
+    found = chosen([file], None)
+    assert (found.user_name, found.user) == ("", {})

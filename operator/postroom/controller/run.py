@@ -138,7 +138,7 @@ class _Operator(lifecycle.Lifecycle):
             outbound.mail.signed_in = self._audit.signed_in
         is_there = children.known_to(self._intake.cache)
         secrets = SecretWriter(self._cluster, self._bucket, is_there, self._audit)
-        writers, endpoints = self._child_writers(secrets)
+        writers, endpoints = self._child_writers(secrets, is_there)
         outbound = replace(outbound, endpoints=endpoints)
         if isinstance(outbound.tokens, TokenSource):
             kept: RefreshTokenStore = rotation.NoRotation()
@@ -185,7 +185,7 @@ class _Operator(lifecycle.Lifecycle):
         logger.info("postroom %s serves %s", __version__, lifecycle.served(settings))
 
     def _child_writers(
-        self, secrets: SecretWriter
+        self, secrets: SecretWriter, is_there: children.IsThere
     ) -> tuple[Mapping[str, children.ChildWriter], EndpointReader]:
         """Who makes children of which kind come true, and who tells of DNSEndpoints."""
         writers: dict[str, children.ChildWriter] = {}
@@ -193,7 +193,6 @@ class _Operator(lifecycle.Lifecycle):
             writers["Secret"] = bindings.BindingSecrets(self._cluster, secrets)
         if not self._settings.publish_dns_endpoints:
             return writers, dns_endpoints.NoEndpoints()
-        is_there = children.known_to(self._intake.cache)
         handed = dns_endpoints.of_cluster(self._cluster, self._bucket, is_there, self._audit)
         return {**writers, "DNSEndpoint": handed}, handed
 

@@ -8,7 +8,7 @@ from functools import partial
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import spf
-from postroom.dns.answers import RecordType
+from postroom.dns.answers import Answer, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging import spf_chains, spf_faults, spf_includes, spf_losses, spf_merge
@@ -271,19 +271,25 @@ def _absent(
         return _created(SPFLook(planned, wanted, context, answer, (planned.value,), others, seen))
     broken = spf_faults.of_reach(found)
     if broken is not None and broken.code != Code.SPF_TOO_MANY:
-        message = (
-            f"{lacking(planned, answer.values)} The one that spec.spf requires {broken.sentence}. "
+        sentence = (
+            f"The one that spec.spf requires {broken.sentence}. "
             "Only who publishes that can mend it; until then leave it out of spec.spf."
         )
-        cause = Cause(broken.code, message, external(), Evidence.SHOWN)
-        return faulty(RecordState.MISSING, broken.reason, cause, ())
-    message = (
-        f"{lacking(planned, answer.values)} What spec.spf requires takes more than "
-        f"{spf.LOOKUP_LIMIT} DNS lookups{spf_faults.dearest(found)}. Require less, or send from "
-        "a return path of its own."
+        return _not_offered(planned, answer, broken.code, broken.reason, sentence)
+    sentence = (
+        f"What spec.spf requires takes more than {spf.LOOKUP_LIMIT} DNS "
+        f"lookups{spf_faults.dearest(found)}. Require less, or send from a return path of its own."
     )
-    cause = Cause(Code.SPF_TOO_MANY, message, external(), Evidence.SHOWN)
-    return faulty(RecordState.MISSING, Reason.LOOKUP_LIMIT_EXCEEDED, cause, ())
+    reason = Reason.LOOKUP_LIMIT_EXCEEDED
+    return _not_offered(planned, answer, Code.SPF_TOO_MANY, reason, sentence)
+
+
+def _not_offered(
+    planned: PlannedRecord, answer: Answer, code: Code, reason: Reason, sentence: str
+) -> Judgement:
+    """Nothing is there, and nothing that spec.spf requires alone would do."""
+    message = f"{lacking(planned, answer.values)} {sentence}"
+    return faulty(RecordState.MISSING, reason, Cause(code, message, external(), Evidence.SHOWN), ())
 
 
 def _created(look: SPFLook) -> Judgement:
@@ -298,13 +304,11 @@ def _created(look: SPFLook) -> Judgement:
         if ordered is not None and _judged(look.after(ordered)).state is not RecordState.WRONG:
             value = ordered
         elif fault is not None:
-            message = (
-                f"{lacking(planned, answer.values)} Where only what spec.spf requires stands "
-                f"there, {_within(rest)} Only who publishes that can mend it; until then leave it "
-                "out of spec.spf."
+            sentence = (
+                f"Where only what spec.spf requires stands there, {_within(rest)} "
+                "Only who publishes that can mend it; until then leave it out of spec.spf."
             )
-            cause = Cause(fault.code, message, external(), Evidence.SHOWN)
-            return faulty(RecordState.MISSING, rest.reason, cause, ())
+            return _not_offered(planned, answer, fault.code, rest.reason, sentence)
     judged = missing(planned, Code.SPF_MISSING, Reason.RECORD_NOT_FOUND, there=answer.values)
     fix = replacing(planned, answer, (), value) if answer.aliases else create(planned, value)
     if judged.cause is None or (value == planned.value and not answer.aliases):
